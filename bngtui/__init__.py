@@ -1,0 +1,1 @@
+"""The operator's console: dashboard (bngtui) and command line (bngctl)."""

@@ -1,0 +1,1 @@
+"""Pure functions from state to cells; nothing here touches a terminal."""

@@ -1,0 +1,1 @@
+"""The local sockets: typed messages, server and client."""

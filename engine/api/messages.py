@@ -1,0 +1,388 @@
+"""The wire between the engine and its consoles, typed. This file is the reference of the protocol.
+
+A frame is a big-endian u32 length (at most `MAX_FRAME_BYTES`) and that many bytes of msgpack. The engine speaks
+first (`Hello`). Then a client sends `Request` and gets `Response` with the same id; after op `subscribe` it also
+gets `StateFrame` and `EventFrame`. Every frame from the engine is a map with a `type`: ``hello``, ``response``,
+``state`` or ``event``.
+
+Units are in the names: `_s` seconds, `_ms` milliseconds, `pps` packets a second, `bps` bits a second.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+PROTOCOL = 1
+MAX_FRAME_BYTES = 4 * 1024 * 1024
+"""Larger than any state of 512 servers and 1,024 targets, small enough to refuse before allocating."""
+
+Role = Literal["operator", "monitor"]
+Admin = Literal["enabled", "disabled", "draining"]
+Health = Literal["up", "down", "unknown"]
+EventKind = Literal["arp", "health", "admin", "config", "vrrp", "datapath"]
+EventSeverity = Literal["info", "warning", "error"]
+
+ErrorCode = Literal[
+    "read-only",  # the op changes something and this is monitor.sock
+    "unknown-op",
+    "bad-args",  # the arguments do not fit the op
+    "not-found",  # a target or server of that number does not exist
+    "refused",  # understood, and declined; the message says why
+    "too-large",  # the frame is over MAX_FRAME_BYTES
+    "malformed",  # the frame is no msgpack map of a Request
+    "internal",
+]
+
+
+class CheckState(msgspec.Struct, kw_only=True):
+    """One health check of one target."""
+
+    kind: str  # "ping", "tcpopen", "vip"
+    port: int | None
+    state: Health
+    last_ok_s: float | None  # age of the last good answer
+    rtt_ms: float | None
+    error: str | None
+    address: str | None = None  # the address probed; for "vip" the virtual address
+
+
+class TargetState(msgspec.Struct, kw_only=True):
+    """One target, as the contract names its fields."""
+
+    number: int
+    name: str
+    ipaddr: str
+    port: int  # 0: any
+    protocol: str
+    mac: str | None
+    dsr: bool
+    admin: Admin
+    health: Health
+    operational: bool
+    reason: str | None
+    servers: list[int]
+    checks: list[CheckState]
+    sessions: int
+    packets: int
+    bytes: int
+    pps: float
+    bps: float
+    last_change_s: float
+    weight: int = 1
+    backup_of: list[int] = msgspec.field(default_factory=list)
+
+
+class ServerState(msgspec.Struct, kw_only=True):
+    """One virtual server."""
+
+    number: int
+    name: str
+    ipaddr: str
+    port: int  # 0: any
+    protocol: str
+    method: str
+    admin: Literal["enabled", "disabled"]
+    operational: bool
+    targets: list[int]
+    backup: list[int]
+    sessions: int
+    packets: int
+    bytes: int
+    pps: float
+    bps: float
+    reason: str | None = None
+
+
+class DatapathState(msgspec.Struct, kw_only=True):
+    """What forwards, and how it fares. Counters are totals since the engine's start."""
+
+    kind: Literal["xdp", "xdp-generic", "afpacket"]
+    workers: int
+    interfaces: list[str]
+    received: int
+    forwarded: int
+    passed: int
+    dropped: dict[
+        str, int
+    ]  # by engine.datapath.contract.DropReason name, lower case with dashes; only non-zero ones
+    why: list[str]  # what was tried before, and why not
+    received_pps: float = 0.0
+    forwarded_pps: float = 0.0
+    dropped_pps: float = 0.0
+    sessions: int = 0
+    sessions_max: int = 0
+    table_generation: int = 0
+    ring_lost: int = 0  # frames the kernel could not place in the ring (PACKET_STATISTICS tp_drops)
+
+
+class InterfaceState(msgspec.Struct, kw_only=True):
+    """One interface of the configuration."""
+
+    number: int
+    name: str
+    mac: str | None
+    mtu: int | None
+    link: Literal["up", "down", "missing"]
+    addresses: list[str]
+
+
+class NetworkState(msgspec.Struct, kw_only=True):
+    """One network of the configuration."""
+
+    number: int
+    name: str
+    addr: str
+    mask: str
+    real: str | None
+    virt: str | None
+    interface: int | None
+
+
+class ArpState(msgspec.Struct, kw_only=True):
+    """One address the engine answers for, resolves, or found in conflict."""
+
+    address: str
+    mac: str | None
+    kind: Literal["virtual", "target", "conflict"]
+    owner: str  # "server 1", "target 2", "network 1 virt"
+    age_s: float | None
+    state: Literal["answering", "resolved", "unresolved", "stale", "conflict"]
+
+
+class ModuleState(msgspec.Struct, kw_only=True):
+    """One module of the `modules` line."""
+
+    name: str
+    state: Literal["active", "idle", "standby"]  # standby: behind `master` on a backup
+    frames: int  # frames it consumed
+    note: str
+
+
+class VrrpState(msgspec.Struct, kw_only=True):
+    """The election, one entry per VRID; without a `vrrp` section one entry with vrid null."""
+
+    vrid: int | None
+    state: Literal["master", "backup", "init"]
+    priority: int | None
+    network: int | None
+    note: str
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """One thing that happened."""
+
+    id: int
+    time: str  # RFC 3339, UTC
+    kind: EventKind
+    severity: EventSeverity
+    subject: str  # "target 1", "server 2", "172.16.1.10"
+    message: str
+    actor: str | None = None  # who did it: "root(0) pid 812", or null
+
+
+class Alarm(msgspec.Struct, kw_only=True):
+    """Something wrong right now; it goes when the cause goes."""
+
+    severity: EventSeverity
+    subject: str
+    message: str
+
+
+class State(msgspec.Struct, kw_only=True):
+    """A snapshot of everything a console shows."""
+
+    time: str  # RFC 3339, UTC
+    hostname: str
+    engine_version: str
+    boot_id: str  # changes at every start of the engine
+    uptime_s: float
+    role: Literal["master", "backup", "init"]
+    config_file: str
+    first_round_done: bool  # every check has an answer or a timeout
+    servers: list[ServerState]
+    targets: list[TargetState]
+    datapath: DatapathState
+    interfaces: list[InterfaceState]
+    networks: list[NetworkState]
+    arp: list[ArpState]
+    modules: list[ModuleState]
+    vrrp: list[VrrpState]
+    alarms: list[Alarm]
+    last_event_id: int
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """One entry of the flow table."""
+
+    server: int
+    target: int
+    client: str
+    port: int | None  # null where the session is keyed by address alone
+    idle_s: int
+    state: Literal["open", "closing"]
+
+
+class Sessions(msgspec.Struct, kw_only=True):
+    """Answer of op `sessions`."""
+
+    total: int
+    sessions: list[Session]  # at most `limit`
+
+
+class Explanation(msgspec.Struct, kw_only=True):
+    """Answer of op `explain`: where a flow goes, and the steps of the decision."""
+
+    client: str
+    server: int | None
+    target: int | None
+    decided_by: Literal["session", "method", "none"]
+    steps: list[str]
+
+
+class Version(msgspec.Struct, kw_only=True):
+    """Answer of op `version`."""
+
+    engine_version: str
+    protocol: int
+    python: str
+    kernel: str
+    hostname: str
+    boot_id: str
+    pid: int
+    uptime_s: float
+
+
+class AdminResult(msgspec.Struct, kw_only=True):
+    """Answer of op `admin`: the numbers whose state changed and those that had it already."""
+
+    changed: list[int]
+    unchanged: list[int]
+
+
+# -- frames ---------------------------------------------------------------------------------------------------------
+
+
+class Hello(msgspec.Struct, kw_only=True, tag="hello", tag_field="type"):
+    """The engine's first frame."""
+
+    protocol: int
+    engine_version: str
+    boot_id: str
+    role: Role
+    hostname: str
+
+
+class ErrorInfo(msgspec.Struct, kw_only=True):
+    """Why a request was not done."""
+
+    code: ErrorCode
+    message: str
+
+
+class Request(msgspec.Struct, kw_only=True):
+    """A client's frame. `args` is checked against the op's argument type."""
+
+    id: int
+    op: str
+    args: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Response(msgspec.Struct, kw_only=True, tag="response", tag_field="type", omit_defaults=True):
+    """The engine's answer: `result` where ok, `error` where not. id 0 where the request had none readable."""
+
+    id: int
+    ok: bool
+    result: Any = None
+    error: ErrorInfo | None = None
+
+
+class StateFrame(msgspec.Struct, kw_only=True, tag="state", tag_field="type"):
+    """A snapshot; the latest wins, older ones that a slow client has not taken yet are replaced."""
+
+    state: State
+
+
+class EventFrame(msgspec.Struct, kw_only=True, tag="event", tag_field="type"):
+    """One event. `gap` counts the events before it that a slow client missed."""
+
+    event: Event
+    gap: int = 0
+
+
+# -- arguments ------------------------------------------------------------------------------------------------------
+
+
+class NoArgs(msgspec.Struct, forbid_unknown_fields=True):
+    """For ops that take none."""
+
+
+class SubscribeArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`since`: also send the kept events with a larger id; null: only new ones."""
+
+    state: bool = True
+    events: bool = True
+    since: int | None = None
+
+
+class EventsArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Kept events with an id over `since`, at most the newest `limit`, oldest first."""
+
+    since: int = 0
+    limit: int = 200
+
+
+class SessionsArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Filters are by number or client address; null: all."""
+
+    server: int | None = None
+    target: int | None = None
+    client: str | None = None
+    limit: int = 1000
+
+
+class ExplainArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`server` is a virtual address or the text of a server number."""
+
+    client: str
+    client_port: int | None = None
+    server: str
+    server_port: int | None = None
+
+
+class AdminArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Operational state of targets or servers; all numbers are checked before any is changed."""
+
+    what: Literal["target", "server"]
+    action: Literal["enable", "disable", "drain"]
+    numbers: list[int]
+
+
+class CheckArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Check a configuration text on the engine's host. Answer: a list of engine.config.finding.Finding."""
+
+    text: str
+    file: str = "candidate"
+
+
+class Op(msgspec.Struct, frozen=True):
+    """One operation: its argument type, its answer (None: see the text) and whether it changes something."""
+
+    args: type
+    result: Any
+    changes: bool = False
+
+
+OPS: dict[str, Op] = {
+    "state": Op(NoArgs, State),
+    "subscribe": Op(SubscribeArgs, None),
+    "unsubscribe": Op(NoArgs, None),
+    "events": Op(EventsArgs, list[Event]),
+    "sessions": Op(SessionsArgs, Sessions),
+    "explain": Op(ExplainArgs, Explanation),
+    "version": Op(NoArgs, Version),
+    "conf": Op(NoArgs, str),  # the running configuration as BalanceNG text
+    "check": Op(CheckArgs, list[dict[str, Any]]),
+    "admin": Op(AdminArgs, AdminResult, changes=True),
+}

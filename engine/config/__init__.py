@@ -1,0 +1,1 @@
+"""Configuration: text -> model -> diagnostics, without sockets or clock."""

@@ -1,0 +1,1 @@
+"""The hot path behind one contract (contract.py)."""

@@ -1,0 +1,1 @@
+"""The AF_PACKET datapath: memory-mapped rings, frames handled in vectors."""

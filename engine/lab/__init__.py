@@ -1,0 +1,1 @@
+"""The example network in namespaces of its own."""

@@ -1,0 +1,1 @@
+"""One file per module of the `modules` line; sans-io: frames and time in, frames and events out."""

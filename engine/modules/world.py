@@ -1,0 +1,140 @@
+"""What the modules share, and what they say: plain data, no sockets, no clock.
+
+A module is `handle(frame, now)` and `tick(now)`. Both return an `Outcome`: frames to send, events, checks to start,
+and whether the forwarding table has to be compiled again. `now` is monotonic seconds, passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol as TypingProtocol
+
+from engine.api.messages import Admin, Alarm, EventKind, EventSeverity, Health, ModuleState
+from engine.config.model import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An Ethernet frame without its VLAN tag; the tag control information stands beside it."""
+
+    interface: int  # number in the configuration
+    data: bytes
+    vlan: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event before it has a number and a time."""
+
+    kind: EventKind
+    severity: EventSeverity
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeKey:
+    """Identity of a check: one probe per (target, kind, parameters), shared by every server that needs it.
+
+    `kind` is "ping", "tcpopen" or "vip". `address` is what is probed: the target's own address, for "vip" the
+    virtual one (sent to the target's MAC). `port` is None for an echo.
+    """
+
+    target: int
+    kind: Literal["ping", "tcpopen", "vip"]
+    address: str
+    port: int | None
+    interval_s: int
+    timeout_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStart:
+    """Asks the engine to run one attempt of an ordinary-socket check (ping, tcpopen) from `source`."""
+
+    key: ProbeKey
+    source: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a module wants done."""
+
+    consumed: bool = False
+    send: list[Frame] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    probes: list[ProbeStart] = field(default_factory=list)
+    recompile: bool = False
+
+    def merge(self, other: Outcome) -> None:
+        """Add what `other` wants to this one."""
+        self.consumed = self.consumed or other.consumed
+        self.send += other.send
+        self.notices += other.notices
+        self.probes += other.probes
+        self.recompile = self.recompile or other.recompile
+
+
+@dataclass(slots=True)
+class Link:
+    """A configured interface as the kernel has it."""
+
+    number: int
+    name: str
+    ifindex: int
+    mac: bytes
+    mtu: int
+    up: bool
+
+
+@dataclass(slots=True)
+class Neighbour:
+    """What is known of an address's MAC."""
+
+    mac: bytes | None = None
+    learned_at: float = 0.0  # last time the address proved that MAC
+    asked: int = 0  # requests since the last answer
+
+
+@dataclass(slots=True)
+class CheckResult:
+    """Where one probe stands."""
+
+    state: Health = "unknown"
+    last_ok: float | None = None  # monotonic
+    rtt_ms: float | None = None
+    error: str | None = None
+    tried: bool = False  # at least one attempt has ended
+
+
+@dataclass(slots=True)
+class World:
+    """Shared by the modules of one engine; only the named module writes a field, everybody reads."""
+
+    config: Config
+    links: dict[int, Link] = field(default_factory=dict)  # by interface number; engine
+    master: bool = False  # vrrp
+    neighbours: dict[str, Neighbour] = field(default_factory=dict)  # targets' own addresses; arp
+    checks: dict[ProbeKey, CheckResult] = field(default_factory=dict)  # hc
+    target_admin: dict[int, Admin] = field(default_factory=dict)  # engine; absent: as configured
+    server_admin: dict[int, Literal["enabled", "disabled"]] = field(default_factory=dict)  # engine
+    target_sessions: dict[int, int] = field(default_factory=dict)  # engine, from the datapath
+    alarms: dict[tuple[str, str], Alarm] = field(default_factory=dict)  # any, by (module, subject)
+
+
+class Module(TypingProtocol):
+    """One name of the `modules` line."""
+
+    name: str
+
+    def handle(self, frame: Frame, now: float) -> Outcome:
+        """Look at a frame; `consumed` ends its walk."""
+        ...
+
+    def tick(self, now: float) -> Outcome:
+        """Called about ten times a second."""
+        ...
+
+    def describe(self) -> ModuleState:
+        """For `show modules`."""
+        ...
