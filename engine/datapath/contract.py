@@ -22,6 +22,13 @@ TARGET_ROWS = 1025
 """Rows of arrays indexed by target number, 1..1024."""
 
 
+NOT_MEMBER = 0xFF
+"""In `ForwardingTable.member`: the server may not use the target; its known flows there are void."""
+
+GENERATIONS = 16
+"""A target's generation moves on when it loses its flows, so that an entry written before is void; 4 bits."""
+
+
 class DropReason(enum.IntEnum):
     """Why a frame for a virtual address was not forwarded. The one list for code, counters, help and screens."""
 
@@ -93,7 +100,6 @@ class ForwardingTable:
         np.uint8
     ]  # [SERVER_ROWS, TARGET_ROWS] 1: known flows of the server may stay on the target
     target_mac: NDArray[np.uint8]  # [TARGET_ROWS, 6]
-    target_generation: NDArray[np.uint8]  # [TARGET_ROWS] 0..15, moves on when a target loses its flows
     target_weight: NDArray[np.uint16]  # [TARGET_ROWS]
     own_mac: NDArray[np.uint8]  # [K,6] frames to these are ours; row 0 is the source of what we send
     blocked_mac: NDArray[np.uint8]  # [N,6] frames from these are never forwarded (targets, peers)
@@ -114,7 +120,6 @@ ARRAYS: tuple[tuple[str, str], ...] = (
     ("buckets", "u2"),
     ("member", "u1"),
     ("target_mac", "u1"),
-    ("target_generation", "u1"),
     ("target_weight", "u2"),
     ("own_mac", "u1"),
     ("blocked_mac", "u1"),
@@ -130,12 +135,12 @@ class Counters:
     forwarded: int
     passed: int
     ring_lost: int
-    dropped: NDArray[np.uint64]  # [len(DropReason)]
-    target_packets: NDArray[np.uint64]  # [TARGET_ROWS]
-    target_bytes: NDArray[np.uint64]  # [TARGET_ROWS]
+    dropped: NDArray[np.int64]  # [len(DropReason)]
+    target_packets: NDArray[np.int64]  # [TARGET_ROWS]
+    target_bytes: NDArray[np.int64]  # [TARGET_ROWS]
     target_sessions: NDArray[np.int64]  # [TARGET_ROWS] now
-    server_packets: NDArray[np.uint64]  # [SERVER_ROWS]
-    server_bytes: NDArray[np.uint64]  # [SERVER_ROWS]
+    server_packets: NDArray[np.int64]  # [SERVER_ROWS]
+    server_bytes: NDArray[np.int64]  # [SERVER_ROWS]
     server_sessions: NDArray[np.int64]  # [SERVER_ROWS] now
 
 

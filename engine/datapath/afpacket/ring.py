@@ -1,0 +1,127 @@
+"""Memory-mapped packet sockets (kernel document networking/packet_mmap.rst, TPACKET_V2, with virtio headers).
+
+Slots are all of one size and follow each other without gaps, so that a column of a header field over a batch of
+frames is one numpy expression.
+"""
+
+from __future__ import annotations
+
+import mmap
+import socket
+import struct
+
+import numpy as np
+
+from engine.datapath.afpacket import bpf
+from engine.datapath.afpacket import constants as c
+
+_FRAMES_A_BLOCK = 32  # 32 slots of a multiple of 128 bytes are whole pages, so that slots run on across blocks
+_RCVBUF_BYTES = 32 << 20  # room for whole frames that are larger than a slot (64 KiB super-frames, with overhead)
+
+
+def slot_bytes(mtu: int) -> int:
+    """Size of a slot for frames of that MTU: an odd multiple of 128, so that headers spread over the cache's sets."""
+    units = -(-(c.RX_FRAME + 14 + 4 + mtu) // 128)
+    return (units | 1) * 128
+
+
+def packet_socket(ifname: str, *, protocol: int = c.ETH_P_ALL) -> socket.socket:
+    """Open a packet socket with virtio headers, bound to the interface; protocol 0 receives nothing."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    try:
+        bpf.attach(sock, bpf.nothing())
+        sock.setsockopt(c.SOL_PACKET, c.PACKET_VNET_HDR, 1)
+        sock.setsockopt(c.SOL_PACKET, c.PACKET_IGNORE_OUTGOING, 1)
+        if protocol == 0:
+            sock.setsockopt(c.SOL_PACKET, c.PACKET_QDISC_BYPASS, 1)
+        sock.bind((ifname, protocol))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class _Ring:
+    """A ring of one socket: the mapping, and views of it by word size."""
+
+    def __init__(self, sock: socket.socket, option: int, slots: int, slot: int) -> None:
+        block = slot * _FRAMES_A_BLOCK
+        if block % mmap.PAGESIZE or slots % _FRAMES_A_BLOCK:
+            raise ValueError("slots must fill whole pages and whole blocks")
+        blocks = slots // _FRAMES_A_BLOCK
+        sock.setsockopt(c.SOL_PACKET, option, struct.pack("IIII", block, blocks, slot, slots))
+        self.sock = sock
+        self.slots = slots
+        self.slot = slot
+        self.map = mmap.mmap(sock.fileno(), block * blocks, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self.view = memoryview(self.map)
+        self.words = self.view.cast("I")  # for single slots: word 0 of a slot is its status
+        self.u8 = np.frombuffer(self.map, np.uint8).reshape(slots, slot)
+        self.u32 = np.frombuffer(self.map, np.uint32).reshape(slots, slot // 4)
+        self.u64 = np.frombuffer(self.map, np.uint64).reshape(slots, slot // 8)
+        self.status = self.u32[:, 0]
+        self.head = 0  # the next slot to look at
+
+
+class ReceiveRing(_Ring):
+    """Frames from the interface. What is larger than a slot can be taken whole with `take_large`."""
+
+    def __init__(self, ifname: str, slots: int, slot: int) -> None:
+        sock = packet_socket(ifname)
+        sock.setsockopt(c.SOL_PACKET, c.PACKET_VERSION, c.TPACKET_V2)
+        sock.setsockopt(c.SOL_PACKET, c.PACKET_RESERVE, c.RX_RESERVE)
+        sock.setsockopt(c.SOL_PACKET, c.PACKET_COPY_THRESH, 1)
+        sock.setsockopt(socket.SOL_SOCKET, c.SO_RCVBUFFORCE, _RCVBUF_BYTES)
+        super().__init__(sock, c.PACKET_RX_RING, slots, slot)
+        self._large = bytearray(c.VNET_BYTES + 65536 + 64)
+
+    def ready(self, most: int) -> int:
+        """Count the frames that stand ready from `head` on without a gap, at most `most`, up to the ring's end."""
+        head = self.head
+        window = self.status[head : min(head + most, self.slots)]
+        if window[-1] & c.TP_STATUS_USER and bool((window & c.TP_STATUS_USER).all()):
+            return len(window)
+        return int((window & c.TP_STATUS_USER).argmin())
+
+    def release(self, count: int) -> None:
+        """Give `count` slots from `head` on back to the kernel."""
+        self.status[self.head : self.head + count] = c.TP_STATUS_KERNEL
+        self.head = (self.head + count) % self.slots
+
+    def take_large(self) -> memoryview | None:
+        """Return virtio header and frame of the oldest frame larger than a slot, valid until the next call."""
+        try:
+            size = self.sock.recv_into(self._large, 0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        return memoryview(self._large)[:size]
+
+    def lost(self) -> int:
+        """Frames lost for want of a slot since the last call (PACKET_STATISTICS resets on read)."""
+        _, drops = struct.unpack("II", self.sock.getsockopt(c.SOL_PACKET, c.PACKET_STATISTICS, 8))
+        return int(drops)
+
+
+class TransmitRing(_Ring):
+    """Frames to the interface, sent by one `flush` for many."""
+
+    def __init__(self, ifname: str, slots: int, slot: int) -> None:
+        sock = packet_socket(ifname, protocol=0)
+        sock.setsockopt(c.SOL_PACKET, c.PACKET_VERSION, c.TPACKET_V2)
+        sock.setsockopt(c.SOL_PACKET, c.PACKET_LOSS, 1)  # skip a frame that the kernel refuses instead of halting
+        super().__init__(sock, c.PACKET_TX_RING, slots, slot)
+
+    def room(self, most: int) -> int:
+        """Count the free slots from `head` on without a gap, at most `most`, up to the ring's end."""
+        window = self.status[self.head : min(self.head + most, self.slots)]
+        if not window.any():
+            return len(window)
+        return int((window != c.TP_STATUS_AVAILABLE).argmax())
+
+    def advance(self, count: int) -> None:
+        """Move `head` past `count` slots that were filled."""
+        self.head = (self.head + count) % self.slots
+
+    def flush(self) -> None:
+        """Make the kernel send every slot that asks for it; raises OSError (ENETDOWN, ENOBUFS)."""
+        self.sock.send(b"", socket.MSG_DONTWAIT)

@@ -1,0 +1,242 @@
+"""One frame at a time: everything the vectors leave out (fragments, options, VLAN, ICMP, super-frames), and all of it
+when few frames wait, since a vector costs a quarter of a millisecond whatever its length.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from engine.datapath import shared
+from engine.datapath.afpacket.constants import VNET_BYTES, VNET_GSO_NONE
+from engine.datapath.contract import DropReason
+from engine.datapath.flowtable import (
+    SEEN_FIELD,
+    SEEN_MASK,
+    SEEN_SHIFT,
+    STATE_FIELD,
+    STATE_SHIFT,
+    TARGET_MASK,
+    State as FlowState,
+    is_live,
+    pack,
+)
+from engine.datapath.keys import flow_hash_v4
+
+if TYPE_CHECKING:
+    from engine.datapath.afpacket.state import State
+
+_HEADER = struct.Struct("<IHIHHBBHHHBBHII")  # Ethernet and fixed IPv4 header, words as they lie in memory
+_PORTS = struct.Struct("<HH")
+_VNET = struct.Struct("<BBHHHH")
+_IPV4 = 0x0008  # ETH_P_IP read as a little-endian word
+
+TCP, UDP, ICMP = 6, 17, 1
+_FIN, _SYN, _RST = 1, 2, 4
+
+_NEXT_STATE = (
+    (FlowState.OPEN, FlowState.OPEN, FlowState.CLOSING, FlowState.OPEN),  # any packet confirms a fresh flow
+    (FlowState.FRESH, FlowState.OPEN, FlowState.OPEN, FlowState.OPEN),  # a SYN repeated, or a port used again
+)
+"""The state after a packet, by whether it is a SYN and by the state before."""
+
+_FRAGMENT_S = 30
+"""RFC 791 suggests 15 s as the reassembly time, Linux waits 30."""
+_FRAGMENTS = 4096
+
+ICMP_ERRORS = frozenset({3, 11, 12})
+"""Destination unreachable, time exceeded, parameter problem: they carry the header they are about (RFC 792)."""
+
+_ECHO_REQUEST = 8
+
+PASS = 0
+"""Verdict: not for a virtual server; the control process or the host deals with it."""
+
+
+def verdict(reason: DropReason) -> int:
+    """Encode a drop as a number below `PASS`; targets stand above it."""
+    return -1 - reason
+
+
+def swap16(word: int) -> int:
+    """Turn a 16-bit word's bytes round."""
+    return (word & 0xFF) << 8 | word >> 8
+
+
+_NO_SERVER = verdict(DropReason.NO_SERVER)
+_NO_TARGET = verdict(DropReason.NO_TARGET)
+_LOOP = verdict(DropReason.LOOP)
+_MALFORMED = verdict(DropReason.MALFORMED)
+_FRAGMENT = verdict(DropReason.FRAGMENT)
+_ICMP_NO_FLOW = verdict(DropReason.ICMP_NO_FLOW)
+_PROTOCOL = verdict(DropReason.PROTOCOL)
+_TOO_BIG = verdict(DropReason.TOO_BIG)
+
+
+class Single:
+    """Decides about single frames; `last_row` is the server's row of the last decision."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.last_row = -1
+        self._fragments: dict[tuple[int, int, int, int], tuple[int, int, int]] = {}
+
+    def decide(self, data: memoryview, size: int, now_s: int) -> int:
+        """Decide about virtio header and frame in `data`; `size` is the frame's length on the wire, in bytes.
+
+        Returns a target number, `PASS`, or a `verdict`. `data` may hold less than `size` (a ring slot's worth).
+        """
+        captured = len(data) - VNET_BYTES
+        if captured < 34:
+            return PASS if captured < 14 or data[VNET_BYTES + 12 : VNET_BYTES + 14] != b"\x08\0" else _MALFORMED
+        (dst32, dst16, src32, src16, ethertype, version_ihl, _, total, ident, fragment, _, protocol, _, source, to) = (
+            _HEADER.unpack_from(data, VNET_BYTES)
+        )
+        installed = self.state.installed
+        if ethertype != _IPV4 or dst32 | dst16 << 32 not in installed.own or to not in installed.virtual_words:
+            return PASS
+        source_mac = src32 | src16 << 32
+        if source_mac in installed.blocked or source_mac in installed.own:
+            return _LOOP
+        header = (version_ihl & 15) * 4
+        length = swap16(total)
+        gso = data[1] != VNET_GSO_NONE
+        if not length and gso:
+            length = size - 14  # BIG TCP: a super-frame over 64 KiB says 0 (include/linux/ip.h, iph_totlen)
+        if version_ihl >> 4 != 4 or header < 20 or length < header or length > size - 14 or captured < 14 + header:
+            return _MALFORMED
+        at = VNET_BYTES + 14 + header
+        end = min(length, captured - 14) - header  # bytes of IP payload at hand
+        if self._over_mtu(data, length, header, protocol, gso=gso):
+            return _TOO_BIG
+        pieces = swap16(fragment) & 0x3FFF
+        if pieces & 0x1FFF:
+            return self._later_fragment(source, to, ident, protocol, now_s)
+        if protocol == TCP:
+            if end < 20:
+                return _MALFORMED
+            flags = data[at + 13]
+        elif protocol == UDP:
+            if end < 8:
+                return _MALFORMED
+            flags = 0
+        elif protocol == ICMP:
+            return self._icmp(data[at : at + end], to, now_s)
+        else:
+            row = installed.find_row(to, 0, protocol)
+            return self._flow(row, source, 0, 0, now_s) if row >= 0 else _PROTOCOL
+        source_port, port = _PORTS.unpack_from(data, at)
+        row = installed.find_row(to, port, protocol)
+        if row < 0:
+            return _NO_SERVER
+        target = self._flow(row, source, source_port, flags, now_s)
+        if pieces and target > 0:
+            self._remember_fragment((source, to, ident, protocol), (target, row, now_s))
+        return target
+
+    def _over_mtu(self, data: memoryview, length: int, header: int, protocol: int, *, gso: bool) -> bool:
+        mtu = self.state.installed.mtu
+        if length <= mtu:
+            return False
+        if not gso:
+            return True
+        _, _, _, segment, _, _ = _VNET.unpack_from(data)
+        at = VNET_BYTES + 14 + header
+        transport = (data[at + 12] >> 4) * 4 if protocol == TCP and len(data) > at + 12 else 8
+        return bool(header + transport + segment > mtu)
+
+    def _flow(self, row: int, client: int, client_port: int, flags: int, now_s: int) -> int:
+        """Target of a flow, from the table or newly chosen and written down."""
+        state = self.state
+        installed, flows = state.installed, state.flows
+        server = installed.number[row]
+        self.last_row = row
+        port = client_port if installed.by_port[row] else 0
+        flow_hash = flow_hash_v4(client, port, server)
+        index = flows.find(flow_hash, server)
+        if index >= 0:
+            entry = flows.flat[index]
+            if is_live(entry, now_s, installed.rules):
+                moved = entry & ~(SEEN_FIELD | STATE_FIELD) | (now_s & SEEN_MASK) << SEEN_SHIFT
+                if port and flags & (_FIN | _RST):
+                    moved |= FlowState.CLOSING << STATE_SHIFT
+                else:
+                    moved |= _NEXT_STATE[bool(flags & _SYN)][entry >> STATE_SHIFT & 3] << STATE_SHIFT
+                if moved != entry:
+                    flows.flat[index] = moved
+                return int(entry & TARGET_MASK)
+        if flags & _RST:
+            return state.pick_unrecorded(row, flow_hash) or _NO_TARGET
+        first_packet = bool(flags & _SYN)
+        if index < 0:
+            index = flows.victim(flow_hash, now_s, installed.rules, force=not first_packet)
+        if index < 0:
+            state.counters.flat[shared.UNRECORDED] += 1
+            return state.pick_unrecorded(row, flow_hash) or _NO_TARGET
+        target = state.pick(row, flow_hash)
+        if not target:
+            return _NO_TARGET
+        self._write(index, pack(target, server, 0, state.generation(server, target), now_s, flow_hash), now_s)
+        flows.remember_client(index, 0, client << 32 | 0xFFFF_0000, port)
+        return target
+
+    def _write(self, index: int, entry: int, now_s: int) -> None:
+        state = self.state
+        former = state.flows.flat[index]
+        if former:
+            state.count_session(former, -1)
+            if is_live(former, now_s, state.installed.rules):
+                state.counters.flat[shared.EVICTED] += 1
+        state.flows.flat[index] = entry
+        state.count_session(entry, 1)
+
+    def _remember_fragment(self, key: tuple[int, int, int, int], value: tuple[int, int, int]) -> None:
+        if len(self._fragments) >= _FRAGMENTS:
+            del self._fragments[next(iter(self._fragments))]  # the oldest: dictionaries keep their order
+        self._fragments[key] = value
+
+    def _later_fragment(self, source: int, to: int, ident: int, protocol: int, now_s: int) -> int:
+        known = self._fragments.get((source, to, ident, protocol))
+        if known is not None and now_s - known[2] <= _FRAGMENT_S:
+            self.last_row = known[1]
+            return known[0]
+        # Without its first fragment it can still be told whose it is where one server alone may have it.
+        installed = self.state.installed
+        rows = [
+            row
+            for row in installed.by_address.get(to, ())
+            if installed.table.server_protocol[row] in {0, protocol} and not installed.by_port[row]
+        ]
+        return self._flow(rows[0], source, 0, 0, now_s) if len(rows) == 1 else _FRAGMENT
+
+    def _icmp(self, message: memoryview, to: int, now_s: int) -> int:
+        """Send an ICMP error to the target whose packet it is about (RFC 792; RFC 1191 for path MTU discovery)."""
+        installed = self.state.installed
+        if len(message) < 8:
+            return _MALFORMED
+        if message[0] not in ICMP_ERRORS:
+            return PASS if message[0] == _ECHO_REQUEST else _PROTOCOL
+        inner = message[8:]
+        if len(inner) < 28 or inner[0] >> 4 != 4:
+            return _MALFORMED
+        header = (inner[0] & 15) * 4
+        if header < 20 or len(inner) < header + 8:
+            return _MALFORMED
+        if int.from_bytes(inner[12:16], "little") != to:
+            return _ICMP_NO_FLOW
+        client = int.from_bytes(inner[16:20], "little")
+        protocol = inner[9]
+        server_port, client_port = _PORTS.unpack_from(inner, header) if protocol in {TCP, UDP} else (0, 0)
+        row = installed.find_row(to, server_port, protocol)
+        if row < 0:
+            return _NO_SERVER
+        self.last_row = row
+        number = installed.number[row]
+        flow_hash = flow_hash_v4(client, client_port if installed.by_port[row] else 0, number)
+        index = self.state.flows.find(flow_hash, number)
+        if index < 0:
+            return _ICMP_NO_FLOW
+        entry = self.state.flows.flat[index]
+        return int(entry & TARGET_MASK) if is_live(entry, now_s, installed.rules) else _ICMP_NO_FLOW
+
+

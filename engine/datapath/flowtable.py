@@ -1,0 +1,200 @@
+"""The flow table: which target a known flow belongs to. One layout for every datapath, no pointers, mappable.
+
+A set-associative array of buckets, one 64-byte cache line each: 8 entries of 8 bytes, so a look-up costs one miss.
+An entry, from the low bit::
+
+    0..10   target number      11..20  server number      21..22  state (State)
+    23..26  generation of the target (void if the target's has moved on)
+    27..42  last use, seconds modulo 65,536               43..63  fingerprint, the top 21 bits of the flow's hash
+
+The low bits of the hash choose the bucket. An all-zero entry is free. Beside the lines stands a side table of the same
+order with the client's 16-byte address and port, written once per new flow and read only for people (`show sessions`).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.datapath.contract import NOT_MEMBER, TARGET_ROWS, Flow
+from engine.datapath.keys import U64, address_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+WAYS = 8
+LINE_BYTES = 64
+DEFAULT_BUCKETS = 1 << 18
+"""2 M entries, 16 MiB of lines: a million flows fill it by half, so that hardly a bucket overflows."""
+
+TARGET_BITS, SERVER_SHIFT, STATE_SHIFT, GENERATION_SHIFT, SEEN_SHIFT, PRINT_SHIFT = 11, 11, 21, 23, 27, 43
+TARGET_MASK = 0x7FF
+SERVER_MASK = 0x3FF
+SEEN_MASK = 0xFFFF
+SEEN_FIELD = SEEN_MASK << SEEN_SHIFT
+STATE_FIELD = 3 << STATE_SHIFT
+MATCH_FIELD = 0xFFFF_FFFF_FFFF_FFFF >> PRINT_SHIFT << PRINT_SHIFT | SERVER_MASK << SERVER_SHIFT
+"""An entry is the flow's if these bits are equal: fingerprint and server."""
+
+CLOSING_S = 60
+"""Idle time after the client's FIN or RST; half-closed downloads keep sending ACKs well within it."""
+
+
+class State(enum.IntEnum):
+    """Where a flow stands; a fresh one has shown one packet only and is the first to make room."""
+
+    FRESH = 0
+    OPEN = 1
+    CLOSING = 2
+
+
+def table_bytes(buckets: int) -> int:
+    """Size in bytes of lines and side table for that many buckets."""
+    return buckets * (LINE_BYTES + WAYS * (16 + 2))
+
+
+def pack(target: int, server: int, state: int, generation: int, seen: int, flow_hash: int) -> int:
+    """Make an entry."""
+    return (
+        target
+        | server << SERVER_SHIFT
+        | state << STATE_SHIFT
+        | generation << GENERATION_SHIFT
+        | (seen & SEEN_MASK) << SEEN_SHIFT
+        | flow_hash >> PRINT_SHIFT << PRINT_SHIFT
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What makes an entry valid, taken from a forwarding table: generations of members, idle times by server."""
+
+    member: NDArray[np.uint8]  # [SERVER_ROWS * TARGET_ROWS] generation or NOT_MEMBER
+    idle_s: NDArray[np.uint16]  # [SERVER_ROWS]
+
+
+class FlowTable:
+    """Views of one flow table in a shared buffer, for single look-ups and for vectors of them.
+
+    One process writes; others may read at any time and see whole entries (aligned 8-byte words).
+    """
+
+    def __init__(self, buffer: memoryview, buckets: int) -> None:
+        if buckets & (buckets - 1):
+            raise ValueError("the number of buckets must be a power of two")
+        lines_bytes = buckets * LINE_BYTES
+        self.buckets = buckets
+        self.bucket_mask = buckets - 1
+        self.flat = buffer[:lines_bytes].cast("B").cast("Q")
+        self.entries: U64 = np.frombuffer(buffer, np.uint64, buckets * WAYS)
+        self.lines: U64 = self.entries.reshape(buckets, WAYS)
+        addresses_end = lines_bytes + buckets * WAYS * 16
+        self.address: U64 = np.frombuffer(buffer, np.uint64, buckets * WAYS * 2, lines_bytes).reshape(-1, 2)
+        self.port: NDArray[np.uint16] = np.frombuffer(buffer, np.uint16, buckets * WAYS, addresses_end)
+
+    def find(self, flow_hash: int, server: int) -> int:
+        """Return the index of the flow's entry, or -1. The entry may be void: see `is_live`."""
+        want = flow_hash >> PRINT_SHIFT << PRINT_SHIFT | server << SERVER_SHIFT
+        first = (flow_hash & self.bucket_mask) * WAYS
+        flat = self.flat
+        for index in range(first, first + WAYS):
+            if (flat[index] ^ want) & MATCH_FIELD == 0:
+                return index
+        return -1
+
+    def victim(self, flow_hash: int, now_s: int, rules: Rules, *, force: bool) -> int:
+        """Return the index where a new flow may be written: a void entry, else the oldest fresh one.
+
+        With `force` also the oldest of all; otherwise -1 where every entry is a flow in use, so that a flood of
+        first packets never evicts one.
+        """
+        first = (flow_hash & self.bucket_mask) * WAYS
+        best, best_score = -1, -1
+        for index in range(first, first + WAYS):
+            entry = self.flat[index]
+            if not is_live(entry, now_s, rules):
+                return index
+            fresh = entry >> STATE_SHIFT & 3 == State.FRESH
+            if fresh or force:
+                score = (now_s - (entry >> SEEN_SHIFT) & SEEN_MASK) + (1 << 17 if fresh else 0)
+                if score > best_score:
+                    best, best_score = index, score
+        return best
+
+    def remember_client(self, index: int, high: int, low: int, port: int) -> None:
+        """Write the side table's row of an entry (little-endian words of the address, port in network order)."""
+        self.address[index] = (high, low)
+        self.port[index] = port
+
+    def flows(self, now_s: int, rules: Rules, limit: int, server: int | None, target: int | None) -> Iterator[Flow]:
+        """Yield live entries for people, at most `limit`."""
+        used = np.flatnonzero(self.entries)
+        entries = self.entries[used]
+        keep = live_mask(entries, now_s, rules)
+        if server is not None:
+            keep &= (entries >> np.uint64(SERVER_SHIFT) & np.uint64(SERVER_MASK)) == server
+        if target is not None:
+            keep &= (entries & np.uint64(TARGET_MASK)) == target
+        for index, entry in zip(used[keep][:limit].tolist(), entries[keep][:limit].tolist(), strict=True):
+            port = int.from_bytes(int(self.port[index]).to_bytes(2, "little"), "big")
+            yield Flow(
+                server=entry >> SERVER_SHIFT & SERVER_MASK,
+                target=entry & TARGET_MASK,
+                client=address_text(self.address[index].tobytes()),
+                port=port or None,
+                idle_s=now_s - (entry >> SEEN_SHIFT) & SEEN_MASK,
+                closing=entry >> STATE_SHIFT & 3 == State.CLOSING,
+            )
+
+
+def is_live(entry: int, now_s: int, rules: Rules) -> bool:
+    """Whether an entry still binds its flow: its target may keep it and it was used recently enough."""
+    if not entry:
+        return False
+    server = entry >> SERVER_SHIFT & SERVER_MASK
+    if rules.member[server * TARGET_ROWS + (entry & TARGET_MASK)] != entry >> GENERATION_SHIFT & 15:
+        return False
+    limit = int(rules.idle_s[server])
+    if entry >> STATE_SHIFT & 3 == State.CLOSING:
+        limit = min(limit, CLOSING_S)
+    return now_s - (entry >> SEEN_SHIFT) & SEEN_MASK <= limit
+
+
+_V_TARGET = np.uint64(TARGET_MASK)
+_V_SERVER_SHIFT = np.uint64(SERVER_SHIFT)
+_V_SERVER = np.uint64(SERVER_MASK)
+_V_STATE_SHIFT = np.uint64(STATE_SHIFT)
+_V_GENERATION_SHIFT = np.uint64(GENERATION_SHIFT)
+_V_SEEN_SHIFT = np.uint64(SEEN_SHIFT)
+_V_SEEN = np.uint64(SEEN_MASK)
+_V_3 = np.uint64(3)
+_V_15 = np.uint64(15)
+
+
+def age_s(entries: U64, now_s: int) -> NDArray[np.int64]:
+    """Seconds since the last use of each entry, 0..65,535."""
+    return (np.uint64(now_s & SEEN_MASK) - (entries >> _V_SEEN_SHIFT) & _V_SEEN).astype(np.int64)
+
+
+def live_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
+    """`is_live` for a vector; free entries must have been left out or give False (server 0 has no member)."""
+    server = (entries >> _V_SERVER_SHIFT & _V_SERVER).astype(np.intp)
+    member = rules.member[server * TARGET_ROWS + (entries & _V_TARGET).astype(np.intp)]
+    alive = member == (entries >> _V_GENERATION_SHIFT & _V_15)
+    limit = rules.idle_s[server].astype(np.int64)
+    closing = (entries >> _V_STATE_SHIFT & _V_3) == State.CLOSING
+    limit[closing] = np.minimum(limit[closing], CLOSING_S)
+    alive &= age_s(entries, now_s) <= limit
+    return alive
+
+
+def empty_rules() -> Rules:
+    """Rules under which no entry is live."""
+    from engine.datapath.contract import SERVER_ROWS  # noqa: PLC0415 - the one use
+
+    return Rules(np.full(SERVER_ROWS * TARGET_ROWS, NOT_MEMBER, np.uint8), np.zeros(SERVER_ROWS, np.uint16))

@@ -1,0 +1,94 @@
+"""The hash of a flow: one function for single frames and for vectors, the same on every node.
+
+A flow is (client address, client port or 0, server number). Addresses are 16 bytes read as two little-endian words;
+for an IPv4 client the high word is 0 and the low one is ``address << 32 | 0xFFFF0000`` (RFC 4291 section 2.5.5.2),
+which leaves the low 26 bits for port and server: different IPv4 flows have different words, and the mixer keeps them
+so. No secret seed: several balancers with one configuration have to agree without talking.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+U64: TypeAlias = NDArray[np.uint64]
+
+MASK64 = 0xFFFF_FFFF_FFFF_FFFF
+_C1 = 0xFF51_AFD7_ED55_8CCD  # the 64-bit finaliser of MurmurHash3: a bijection that mixes every bit
+_C2 = 0xC4CE_B9FE_1A85_EC53
+
+_V_C1 = np.uint64(_C1)
+_V_C2 = np.uint64(_C2)
+_V_33 = np.uint64(33)
+_V_32 = np.uint64(32)
+_V_16 = np.uint64(16)
+_V_MAPPED = np.uint64(0xFFFF_0000)
+
+
+def mix(word: int) -> int:
+    """Mix one 64-bit word."""
+    word ^= word >> 33
+    word = word * _C1 & MASK64
+    word ^= word >> 33
+    word = word * _C2 & MASK64
+    return word ^ word >> 33
+
+
+def mix_vector(words: U64) -> U64:
+    """Mix `words` in place and return them."""
+    words ^= words >> _V_33
+    words *= _V_C1
+    words ^= words >> _V_33
+    words *= _V_C2
+    words ^= words >> _V_33
+    return words
+
+
+def flow_hash(address: bytes, port: int, server: int) -> int:
+    """Hash a flow given its 16-byte client address."""
+    high = int.from_bytes(address[:8], "little")
+    low = int.from_bytes(address[8:], "little")
+    return mix((mix(high) if high else 0) ^ low ^ port ^ server << 16)
+
+
+def flow_hash_v4(client_le: int, port: int, server: int) -> int:
+    """Hash an IPv4 flow; `client_le` is the address as a little-endian word, as a frame read in place gives it."""
+    return mix(client_le << 32 ^ 0xFFFF_0000 ^ port ^ server << 16)
+
+
+def flow_hash_v4_vector(client_le: U64, port: U64, server: U64) -> U64:
+    """Hash IPv4 flows, a vector of each part."""
+    words = client_le << _V_32
+    words |= _V_MAPPED
+    words ^= port
+    words ^= server << _V_16
+    return mix_vector(words)
+
+
+def address16(text_or_bytes: str | bytes) -> bytes:
+    """Turn an address (text, 4 or 16 bytes) into 16 bytes; raises ValueError for what is no address."""
+    import ipaddress  # noqa: PLC0415 - the worker, which never needs it, starts faster without
+
+    address = ipaddress.ip_address(text_or_bytes)
+    if isinstance(address, ipaddress.IPv4Address):
+        return b"\0" * 10 + b"\xff\xff" + address.packed
+    return address.packed
+
+
+def address_text(address: bytes) -> str:
+    """Turn 16 bytes into text; a mapped IPv4 address in dotted form."""
+    import ipaddress  # noqa: PLC0415 - as above
+
+    parsed = ipaddress.IPv6Address(address)
+    return str(parsed.ipv4_mapped or parsed)
+
+
+def addresses16(addresses: Iterable[str]) -> NDArray[np.uint8]:
+    """Stack addresses as rows of 16 bytes."""
+    data = b"".join(address16(a) for a in addresses)
+    return np.frombuffer(data, np.uint8).reshape(-1, 16).copy()

@@ -1,0 +1,160 @@
+"""Servers, health and weights compiled into a `ForwardingTable`: who may get what, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import gcd
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.datapath import maglev
+from engine.datapath.contract import (
+    GENERATIONS,
+    NOT_MEMBER,
+    SERVER_ROWS,
+    TARGET_ROWS,
+    ForwardingTable,
+    Pick,
+)
+from engine.datapath.keys import addresses16
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+PROTOCOL_NUMBER = {"tcp": 6, "udp": 17, "any": 0}
+
+_PICK = {"rr": Pick.NEXT, "first": Pick.NEXT, "random": Pick.RANDOM, "hash": Pick.HASH, "session": Pick.LEAST}
+
+_MAX_TURNS = 4096
+"""Longest round of weighted round robin; weights that need more are rounded to shares of it."""
+
+
+@dataclass(frozen=True)
+class TargetInput:
+    """A target as the compiler sees it. `identity` names it the same on every node: its address and port."""
+
+    number: int
+    identity: str
+    mac: bytes
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class ServerInput:
+    """A server and who serves it: `new` get new flows, in order; known flows stay on those of `keep`."""
+
+    number: int
+    address: str
+    port: int
+    protocol: str
+    method: str
+    by_port: bool
+    idle_s: int
+    new: tuple[int, ...]
+    keep: tuple[int, ...]
+
+
+@dataclass
+class Compiler:
+    """Compiles tables one after the other; it remembers each target's generation and who kept flows before."""
+
+    generation: int = 0
+    _target_generation: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(TARGET_ROWS, np.uint8))
+    _kept: dict[int, str] = field(default_factory=dict)  # number -> identity
+
+    def compile(
+        self,
+        servers: Sequence[ServerInput],
+        targets: Sequence[TargetInput],
+        *,
+        virtual: Sequence[str],
+        own_mac: Sequence[bytes],
+        blocked_mac: Sequence[bytes],
+        mtu: int,
+    ) -> ForwardingTable:
+        """Make the next table. Targets named by a server must be among `targets`; methods not built pick like rr."""
+        self.generation += 1
+        by_number = {t.number: t for t in targets}
+        kept = {n: by_number[n].identity for s in servers for n in s.keep}
+        for number, identity in self._kept.items():
+            if kept.get(number) != identity:
+                self._target_generation[number] = (self._target_generation[number] + 1) % GENERATIONS
+        self._kept = kept
+        member = np.full((SERVER_ROWS, TARGET_ROWS), NOT_MEMBER, np.uint8)
+        mac = np.zeros((TARGET_ROWS, 6), np.uint8)
+        weight = np.ones(TARGET_ROWS, np.uint16)
+        for target in targets:
+            mac[target.number] = np.frombuffer(target.mac, np.uint8)
+            weight[target.number] = target.weight
+        parts: list[NDArray[np.uint16]] = []
+        starts: list[int] = []
+        end = 0
+        for server in servers:
+            keep = np.array(server.keep, np.intp)
+            member[server.number, keep] = self._target_generation[keep]
+            part = buckets(server.method, [by_number[n] for n in server.new])
+            parts.append(part)
+            starts.append(end)
+            end += len(part)
+        return ForwardingTable(
+            generation=self.generation,
+            virtual_addr=addresses16(virtual),
+            server_number=np.array([s.number for s in servers], np.uint16),
+            server_addr=addresses16([s.address for s in servers]),
+            server_port=np.array([s.port for s in servers], np.uint16),
+            server_protocol=np.array([PROTOCOL_NUMBER[s.protocol] for s in servers], np.uint8),
+            server_by_port=np.array([s.by_port for s in servers], np.uint8),
+            server_idle_s=np.array([s.idle_s for s in servers], np.uint16),
+            server_pick=np.array([_PICK.get(s.method, Pick.NEXT) for s in servers], np.uint8),
+            bucket_start=np.array(starts, np.uint32),
+            bucket_len=np.array([len(p) for p in parts], np.uint32),
+            buckets=np.concatenate(parts) if parts else np.zeros(0, np.uint16),
+            member=member,
+            target_mac=mac,
+            target_weight=weight,
+            own_mac=_macs(own_mac),
+            blocked_mac=_macs(blocked_mac),
+            mtu=mtu,
+        )
+
+
+def _macs(macs: Sequence[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(macs), np.uint8).reshape(-1, 6).copy()
+
+
+def buckets(method: str, targets: Sequence[TargetInput]) -> NDArray[np.uint16]:
+    """Target numbers for new flows of a server, laid out for its method; empty where there are none."""
+    usable = [t for t in targets if t.weight > 0]
+    if not usable:
+        return np.zeros(0, np.uint16)
+    numbers = np.array([t.number for t in usable], np.uint16)
+    if method == "first":
+        return numbers[:1]
+    if method == "session":
+        return numbers
+    if method == "hash":
+        slots = _maglev(tuple(t.identity for t in usable), tuple(t.weight for t in usable))
+        return numbers[slots]
+    return numbers[_turns(tuple(t.weight for t in usable))]
+
+
+@lru_cache(maxsize=2048)
+def _maglev(identities: tuple[str, ...], weights: tuple[int, ...]) -> NDArray[np.uint16]:
+    return maglev.build(identities, weights)
+
+
+@lru_cache(maxsize=2048)
+def _turns(weights: tuple[int, ...]) -> NDArray[np.intp]:
+    """One round of smooth weighted round robin: heavy targets are spread over the round, not bunched."""
+    divisor = gcd(*weights)
+    shares = [w // divisor for w in weights]
+    if sum(shares) > _MAX_TURNS:
+        shares = [max(1, w * _MAX_TURNS // sum(weights)) for w in weights]
+    # The k-th turn of a target with share s stands at (k + 1/2) / s of the round.
+    at = np.concatenate([(np.arange(s) + 0.5) / s for s in shares])
+    who = np.concatenate([np.full(s, i, np.intp) for i, s in enumerate(shares)])
+    return who[np.lexsort((who, at))]
