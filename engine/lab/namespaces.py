@@ -17,6 +17,8 @@ import errno
 import fcntl
 import os
 import signal
+import socket
+import struct
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,14 +165,15 @@ def missing_capabilities() -> list[str]:
 
 
 def become_namespace_root() -> None:
-    """Move this process into a user namespace where it is root, with a /run of its own; LabError where forbidden.
+    """Move this process into a user namespace where it is root, with a network and a /run of its own.
 
-    The process must have one thread. Nothing of the host changes: its files keep their owners, and the names
-    under /run/netns are seen by this process and its children only (and end with them).
+    LabError where the kernel forbids it. The process must have one thread. Nothing of the host changes: its files
+    keep their owners, and the names under /run/netns are seen by this process and its children only (and end with
+    them). The network is a new one because a thread may only return to a namespace that its root owns (setns(2)).
     """
     uid, gid = os.geteuid(), os.getegid()
     try:
-        unshare(CLONE_NEWUSER | CLONE_NEWNS)
+        unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)
         Path("/proc/self/setgroups").write_text(
             "deny", encoding="ascii"
         )  # user_namespaces(7): before gid_map
@@ -178,8 +181,15 @@ def become_namespace_root() -> None:
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1", encoding="ascii")
         mount(None, "/", None, MS_REC | MS_PRIVATE)
         mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+        _loopback_up()
     except OSError as error:
         raise LabError(explain_refusal(error)) from error
+
+
+def _loopback_up() -> None:
+    """Turn lo on in this network namespace (netdevice(7): SIOCSIFFLAGS with IFF_UP), without netlink's library."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
 
 
 def obtain_privileges() -> None:
@@ -189,10 +199,11 @@ def obtain_privileges() -> None:
 
 
 def join(holder: int) -> None:
-    """Enter the user and mount namespace of the process that `hold`s them; OSError where it is gone."""
+    """Enter the user, network and mount namespace of the process that `hold`s them; OSError where it is gone."""
     here = Path.cwd()
     enter(f"/proc/{holder}/ns/user", CLONE_NEWUSER)
-    enter(f"/proc/{holder}/ns/mnt", CLONE_NEWNS)
+    enter(f"/proc/{holder}/ns/net", CLONE_NEWNET)
+    enter(f"/proc/{holder}/ns/mnt", CLONE_NEWNS)  # last: the paths above are this namespace's
     os.chdir(here)  # setns(2) moved it to the root
 
 
