@@ -7,10 +7,12 @@ and whether the forwarding table has to be compiled again. `now` is monotonic se
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol as TypingProtocol
+from typing import TYPE_CHECKING, Literal
+from typing import Protocol as TypingProtocol
 
-from engine.api.messages import Admin, Alarm, EventKind, EventSeverity, Health, ModuleState
-from engine.config.model import Config
+if TYPE_CHECKING:
+    from engine.api.messages import Admin, Alarm, EventKind, EventSeverity, Health, ModuleState
+    from engine.config.model import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,11 @@ class ProbeKey:
     port: int | None
     interval_s: int
     timeout_s: int
+
+    @property
+    def attempt_s(self) -> float:
+        """How long one attempt may wait for its answer, so that the next never overlaps it."""
+        return float(min(self.interval_s, self.timeout_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,31 @@ class CheckResult:
     tried: bool = False  # at least one attempt has ended
 
 
+@dataclass(frozen=True, slots=True)
+class ServerDecision:
+    """Who serves a virtual server: slb's verdict, compiled into the forwarding table.
+
+    `new` are the targets that get new flows (primaries; backups only when every primary is down), `keep` those whose
+    known flows may stay: healthy ones, draining ones included. `reason` says why `new` is empty, else None.
+    """
+
+    server: int
+    new: tuple[int, ...]
+    keep: tuple[int, ...]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """A target as `show targets` tells it. `operational`: gets new flows of at least one server."""
+
+    number: int
+    health: Health
+    operational: bool
+    reason: str | None
+    last_change: float  # monotonic, of `health` or `operational`
+
+
 @dataclass(slots=True)
 class World:
     """Shared by the modules of one engine; only the named module writes a field, everybody reads."""
@@ -120,6 +152,7 @@ class World:
     server_admin: dict[int, Literal["enabled", "disabled"]] = field(default_factory=dict)  # engine
     target_sessions: dict[int, int] = field(default_factory=dict)  # engine, from the datapath
     alarms: dict[tuple[str, str], Alarm] = field(default_factory=dict)  # any, by (module, subject)
+    changes: int = 0  # arp and hc count up when a MAC or a check that slb decides by has changed
 
 
 class Module(TypingProtocol):
@@ -132,7 +165,7 @@ class Module(TypingProtocol):
         ...
 
     def tick(self, now: float) -> Outcome:
-        """Called about ten times a second."""
+        """Do what has become due; called about ten times a second."""
         ...
 
     def describe(self) -> ModuleState:

@@ -1,0 +1,77 @@
+"""What is due, and how fast it may go: a token bucket and an agenda. Time comes in as a parameter."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+K = TypeVar("K", bound="Hashable")
+
+
+class TokenBucket:
+    """Lets `rate` things a second pass, and after a pause up to `burst` at once."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._tokens = burst
+        self._at: float | None = None
+
+    def take(self, now: float) -> bool:
+        """Take one token; False where there is none."""
+        if self._at is not None and now > self._at:
+            self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
+        if self._at is None or now > self._at:
+            self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Agenda(Generic[K]):
+    """Keys with the time each is due; putting a key again moves it. A pop costs the logarithm of the length."""
+
+    def __init__(self) -> None:
+        self._due: dict[K, float] = {}
+        self._heap: list[tuple[float, int, K]] = []
+        self._count = 0  # keeps equal times in the order they were put, and keys out of comparisons
+
+    def put(self, key: K, due: float) -> None:
+        """Make `key` due at `due`, whatever it was before."""
+        self._due[key] = due
+        self._count += 1
+        heapq.heappush(self._heap, (due, self._count, key))
+
+    def discard(self, key: K) -> None:
+        """Forget `key`."""
+        self._due.pop(key, None)
+
+    def pop(self, now: float) -> K | None:
+        """Remove and return the key that has been due longest; None where none is."""
+        while self._heap and self._heap[0][0] <= now:
+            due, _, key = heapq.heappop(self._heap)
+            if self._due.get(key) == due:  # otherwise it was moved or forgotten
+                del self._due[key]
+                return key
+        return None
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._due
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._due)
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+
+def spread(key: str) -> float:
+    """Return a fraction in [0, 1) that is the same for a key in every run, to keep many of them apart in time."""
+    value = 2166136261  # FNV-1a, 32 bits: hash() of a str changes from run to run
+    for byte in key.encode():
+        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
+    return value / 2**32

@@ -1,0 +1,98 @@
+"""`ping`: echo replies for the virtual addresses. The kernel answers for `real`.
+
+RFC 792 and RFC 1122 section 3.2.2.6. The address is looked up before anything else (a peer's bug was to answer for any
+address), and only the master answers: the module stands before `master` in the line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine import packets
+from engine.modules.base import Base
+from engine.modules.pace import TokenBucket
+from engine.modules.world import Frame, Outcome
+
+if TYPE_CHECKING:
+    from engine.modules.view import View
+    from engine.modules.world import World
+
+RATE_PPS = 1000
+"""Replies a second: the kernel's own limit for all ICMP it sends (net.ipv4.icmp_msgs_per_sec), enough for every monitor
+of 512 addresses, and less than a tenth of a core, so that a ping flood cannot starve ARP and the health checks."""
+
+BURST = 200
+"""Replies at once: a monitoring system asking a whole block of addresses in one go."""
+
+_SOURCE_ROUTES = (131, 137)
+"""Option types LSRR and SSRR. RFC 7126 sections 4.3 and 4.4 advise to drop such datagrams."""
+
+
+class Ping(Base):
+    """Answers ICMP echo requests to virtual addresses, of any size up to the MTU."""
+
+    name = "ping"
+
+    def __init__(self, world: World, view: View) -> None:
+        super().__init__(world, view)
+        self.answered = 0
+        self.limited = 0
+        self._bucket = TokenBucket(RATE_PPS, BURST)
+
+    def handle(self, frame: Frame, now: float) -> Outcome:
+        """Answer an echo request; consume it, answered or not. Other frames pass."""
+        data = frame.data
+        if packets.ethertype(data) != packets.ETHERTYPE_IPV4 or data[30:34] not in self.view.virtuals:
+            return Outcome()
+        ip = packets.read_ipv4(data)
+        if ip is None or ip.proto != packets.ICMP:
+            return Outcome()
+        if ip.fragment:
+            return Outcome(consumed=True)  # an echo of several fragments is not put together
+        echo = packets.read_echo(data, ip)
+        if echo is None or echo.type != packets.ECHO_REQUEST:
+            return Outcome()
+        outcome = Outcome(consumed=True)
+        link = self.view.link(frame.interface)
+        if not self.world.master or link is None or data[0:6] != link.mac:
+            return outcome  # not to us as a station: a broadcast, or a frame seen by promiscuity
+        if not self._answerable(data, ip) or ip.end - packets.ETH_LEN > link.mtu:
+            return outcome
+        if not self._bucket.take(now):
+            self.limited += 1
+            return outcome
+        self.answered += 1
+        outcome.send.append(Frame(frame.interface, packets.build_echo_reply(data, ip, link.mac), frame.vlan))
+        return outcome
+
+    def note(self) -> str:
+        """Say how many were answered, and how many were too many."""
+        limited = f", {self.limited} over {RATE_PPS}/s" if self.limited else ""
+        return f"{self.answered} echo requests answered{limited}"
+
+    def _answerable(self, data: bytes, ip: packets.Ipv4) -> bool:
+        """Whether the sender is one host that may be answered, and the message is intact."""
+        source_ok = ip.src[0] not in (0, 127) and ip.src[0] < 224 and ip.src not in self.view.virtuals
+        station_ok = not data[6] & 1 and data[6:12] not in self.view.own_macs
+        return (
+            source_ok
+            and station_ok
+            and packets.checksum(data[ip.start : ip.end]) == 0
+            and not _source_routed(data[packets.ETH_LEN + packets.IPV4_LEN : ip.start])
+        )
+
+
+def _source_routed(options: bytes) -> bool:
+    """Whether IP options (RFC 791 section 3.1) hold a source route, or are garbled so that nobody can tell."""
+    at = 0
+    while at < len(options):
+        kind = options[at]
+        if kind == 0:  # end of list
+            return False
+        if kind == 1:  # no operation, one byte
+            at += 1
+            continue
+        if kind in _SOURCE_ROUTES or at + 1 >= len(options) or options[at + 1] < 2:
+            return True
+        at += options[at + 1]
+    return False
