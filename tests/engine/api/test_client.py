@@ -1,0 +1,228 @@
+import asyncio
+import struct
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from engine.api import client as client_module
+from engine.api.client import Client, EngineUnreachable, RequestError
+from engine.api.messages import AdminResult, Event, EventFrame, State, StateFrame, Version
+from engine.api.server import Server
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run/operator.sock"
+
+
+async def test_answers_come_as_their_types(server, path, backend):
+    async with await Client.connect(path) as client:
+        assert client.hello.role == "operator"
+        assert client.connected
+        assert await client.request("state") == backend.now
+        assert isinstance(await client.request("version"), Version)
+        events = await client.request("events", since=1, limit=1)
+        assert [type(event) for event in events] == [Event]
+        assert events[0].id == 3
+        result = await client.request("admin", what="target", action="disable", numbers=[1, 2])
+        assert result == AdminResult(changed=[1, 2], unchanged=[])
+        assert "server 1 {" in await client.request("conf")
+        assert await client.request("check", text="a\nb\n") == [{"file": "candidate", "line": 2}]
+
+
+async def test_a_refusal_is_an_error_with_its_code(server, tmp_path):
+    async with await Client.connect(tmp_path / "run/monitor.sock") as client:
+        with pytest.raises(RequestError, match=r"monitor\.sock") as caught:
+            await client.request("admin", what="target", action="disable", numbers=[1])
+        assert caught.value.code == "read-only"
+
+
+async def test_a_request_too_large_is_refused_here(server, path):
+    async with await Client.connect(path) as client:
+        with pytest.raises(RequestError) as caught:
+            await client.request("check", text="x" * 5_000_000)
+        assert caught.value.code == "too-large"
+        assert await client.request("conf")
+
+
+async def test_many_requests_at_once_find_their_answers(server, path):
+    async with await Client.connect(path) as client:
+        answers = await asyncio.gather(
+            *(client.request("conf" if number % 2 else "version") for number in range(50))
+        )
+        assert [isinstance(answer, str) for answer in answers] == [bool(n % 2) for n in range(50)]
+
+
+async def test_a_missing_socket_says_so(tmp_path):
+    with pytest.raises(EngineUnreachable, match="is the engine running") as caught:
+        await Client.connect(tmp_path / "none.sock")
+    assert caught.value.path == tmp_path / "none.sock"
+
+
+@pytest_asyncio.fixture
+async def impostor(path):
+    """Something else that listens where the engine should, and says `greeting`."""
+    opened = []
+
+    async def listen(greeting):
+        def greet(reader, writer):
+            opened.append(writer)
+            writer.write(greeting)
+
+        path.parent.mkdir()
+        opened.append(await asyncio.start_unix_server(greet, path))
+
+    yield listen
+    for server_or_writer in opened:
+        server_or_writer.close()
+        await server_or_writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("greeting", "says"),
+    [
+        (b"SSH-2.0-OpenSSH\r\n", "not the engine"),
+        (b"\x00\x00\x00\x01\xc1", "not the engine"),
+        (struct.pack(">I", 2**31), "not the engine"),
+        (b"", "no answer within 0.2 s"),
+    ],
+)
+async def test_whatever_else_answers_is_not_taken_for_the_engine(impostor, path, greeting, says):
+    await impostor(greeting)
+    with pytest.raises(EngineUnreachable, match=says):
+        await Client.connect(path, timeout_s=0.2)
+
+
+async def test_another_protocol_is_refused_with_both_versions(impostor, path):
+    body = msgspec.msgpack.encode(
+        {
+            "type": "hello",
+            "protocol": 7,
+            "engine_version": "9.9",
+            "boot_id": "b",
+            "role": "operator",
+            "hostname": "h",
+        }
+    )
+    await impostor(struct.pack(">I", len(body)) + body)
+    with pytest.raises(EngineUnreachable, match=r"\(9.9\) speaks protocol 7, this console 1"):
+        await Client.connect(path)
+
+
+async def test_a_full_engine_says_so(backend, tmp_path, path):
+    server = Server(backend, tmp_path / "run", max_clients=1)
+    await server.start()
+    async with await Client.connect(path):
+        with pytest.raises(EngineUnreachable, match="1 consoles are connected already"):
+            await Client.connect(path)
+    await server.close()
+
+
+async def test_no_answer_in_time_is_unreachable_and_the_connection_goes_on(server, path, backend):
+    backend.hold = asyncio.Event()
+    async with await Client.connect(path) as client:
+        with pytest.raises(EngineUnreachable, match=r"no answer to version within 0.05 s"):
+            await client.request("version", timeout_s=0.05)
+        backend.hold.set()
+        assert await client.request("conf")
+
+
+async def test_an_engine_that_goes_away_ends_requests_and_frames_and_can_be_found_again(
+    server, backend, tmp_path, path
+):
+    client = await Client.connect(path)
+    await client.request("subscribe")
+    frames = client.frames()
+    assert isinstance(await anext(frames), StateFrame)
+    backend.hold = asyncio.Event()
+    pending = asyncio.create_task(client.request("version"))
+    await asyncio.sleep(0.05)
+    await server.close()
+    with pytest.raises(EngineUnreachable, match="closed the connection"):
+        await pending
+    with pytest.raises(EngineUnreachable, match="closed the connection"):
+        await anext(frames)
+    assert not client.connected
+    with pytest.raises(EngineUnreachable):
+        await client.request("conf")
+    await client.close()
+    again = Server(backend, tmp_path / "run")
+    await again.start()
+    async with await Client.connect(path) as client:
+        assert await client.request("conf")
+    await again.close()
+
+
+async def test_closing_ends_the_frames_quietly(server, path):
+    client = await Client.connect(path)
+    await client.request("subscribe", state=False)
+
+    async def take():
+        return [frame async for frame in client.frames()]
+
+    taking = asyncio.create_task(take())
+    await asyncio.sleep(0.02)
+    await client.close()
+    assert await taking == []
+    await client.close()
+
+
+async def test_a_slow_consumer_gets_the_latest_state_and_a_counted_gap(server, path, canned, monkeypatch):
+    monkeypatch.setattr(client_module, "MAX_EVENTS_WAITING", 10)
+    async with await Client.connect(path) as client:
+        await client.request("subscribe")
+        for number in range(100, 130):
+            server.publish_event(canned.event(number))
+            server.publish_state(canned.state(uptime_s=float(number)))
+            await asyncio.sleep(0.002)
+        await client.request("conf")
+        found = []
+        async for frame in client.frames():
+            found.append(frame)
+            if isinstance(frame, StateFrame):
+                break
+        events = [frame for frame in found if isinstance(frame, EventFrame)]
+        assert [frame.event.id for frame in events] == list(range(120, 130))
+        assert events[0].gap == 20
+        assert sum(frame.gap for frame in events) == 20
+        assert found[-1].state.uptime_s == 129.0
+        assert isinstance(found[-1].state, State)
+
+
+async def test_frames_of_a_kind_unknown_here_are_skipped(impostor, path, canned):
+    def framed(message):
+        body = msgspec.msgpack.encode(message)
+        return struct.pack(">I", len(body)) + body
+
+    hello = {
+        "type": "hello",
+        "protocol": 1,
+        "engine_version": "1",
+        "boot_id": "b",
+        "role": "operator",
+        "hostname": "h",
+    }
+    stream = (
+        framed(hello)
+        + framed({"type": "weather", "sun": True})
+        + framed(EventFrame(event=canned.event(1)))
+        + framed({"type": "event", "event": 3})
+    )
+    await impostor(stream)
+    async with await Client.connect(path) as client:
+        frames = client.frames()
+        assert (await anext(frames)).event.id == 1
+        with pytest.raises(EngineUnreachable, match="not understood"):
+            await anext(frames)
+
+
+def test_ask_is_one_blocking_question(canned, tmp_path):
+    async def scene():
+        server = Server(canned.CannedBackend(), tmp_path / "run")
+        await server.start()
+        answer = await asyncio.to_thread(client_module.ask, tmp_path / "run/monitor.sock", "version")
+        await server.close()
+        return answer
+
+    assert asyncio.run(scene()).pid == 4711
