@@ -32,6 +32,15 @@ DEFAULT_STIMEOUT_S = 600
 MAX_STIMEOUT_S = 32_000
 """A flow entry keeps its last use in 16 bits of seconds; half of that range is left for the sweep."""
 
+MAX_WEIGHT = 255
+"""Weights are shares: a finer division than 1 in 255 is noise, and it bounds the buckets of a server."""
+
+MAX_MAXSESSIONS = 10_000_000
+"""As many sessions as the original keeps at all."""
+
+MAX_THREADS = 64
+"""Workers of one interface (`PACKET_FANOUT` takes more; hardware that needs more is XDP's)."""
+
 DEFAULT_INTERVAL_S = 3
 """Seconds between two checks where a file gives none (the value of BalanceNG's examples)."""
 

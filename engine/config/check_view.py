@@ -1,0 +1,110 @@
+"""What a rule sees of a configuration, and what it says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from engine.config.finding import Severity
+    from engine.config.findings import Key, Positions
+    from engine.config.model import Config, Network, Server, Target
+
+
+class Problem(NamedTuple):
+    """What a rule found; `key` is the place it points at."""
+
+    severity: Severity
+    code: str
+    key: Key
+    message: str
+    hint: str
+
+
+class Net(NamedTuple):
+    """A network whose address and mask are known, as numbers."""
+
+    network: Network
+    addr: int
+    mask: int
+
+    def holds(self, address: int) -> bool:
+        """Whether the address is in the network."""
+        return address & self.mask == self.addr & self.mask
+
+    @property
+    def broadcast(self) -> int:
+        """The highest address of the network."""
+        return self.addr | (self.mask ^ 0xFFFF_FFFF)
+
+
+class Use(NamedTuple):
+    """A server's use of a target."""
+
+    server: Server
+    role: Literal["targets", "backup"]
+
+
+@dataclass(frozen=True)
+class View:
+    """A configuration with the indexes that rules need, each made once, so that a check is linear."""
+
+    config: Config
+    positions: Positions
+    broken: Collection[Key]
+    host_interfaces: Collection[str] | None
+    nets: tuple[Net, ...]
+    targets: dict[int, Target]
+    uses: dict[int, list[Use]]
+
+    @classmethod
+    def of(
+        cls, config: Config, positions: Positions, broken: Collection[Key], host: Collection[str] | None
+    ) -> View:
+        """Index a configuration. `broken`: items that have an error already, so what they lack is no news."""
+        nets = tuple(Net(n, number(n.addr), number(n.mask)) for n in config.networks if n.addr and n.mask)
+        uses: dict[int, list[Use]] = defaultdict(list)
+        for server in config.servers:
+            for target in dict.fromkeys(server.targets):
+                uses[target].append(Use(server, "targets"))
+            for target in dict.fromkeys(server.backup):
+                uses[target].append(Use(server, "backup"))
+        host_set = None if host is None else frozenset(host)
+        return cls(config, positions, broken, host_set, nets, {t.number: t for t in config.targets}, uses)
+
+    def net_of(self, address: str) -> Net | None:
+        """Return the first network that the address is in."""
+        value = number(address)
+        return next((net for net in self.nets if net.holds(value)), None)
+
+    def usable(self, target: Target) -> bool:
+        """Whether the engine will give the target sessions once it is up."""
+        return target.enabled and target.dsr and target.ipaddr is not None
+
+
+def number(address: str) -> int:
+    """Return an IPv4 address as a number."""
+    return int(IPv4Address(address))
+
+
+if TYPE_CHECKING:
+    Rule = Callable[[View], Iterator[Problem]]
+
+
+def error(code: str, key: Key, message: str, hint: str = "") -> Problem:
+    """Make a problem that stops the configuration from being used."""
+    return Problem("error", code, key, message, hint)
+
+
+def warning(code: str, key: Key, message: str, hint: str = "") -> Problem:
+    """Make a problem that the engine can live with."""
+    return Problem("warning", code, key, message, hint)
+
+
+def port_text(port: int) -> str:
+    """Write a port as the language does."""
+    return str(port) if port else "any"
