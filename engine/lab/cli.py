@@ -92,7 +92,8 @@ def _up(args: argparse.Namespace) -> None:
     from engine.lab.topology import Lab
 
     lab = Lab(args.prefix)
-    if namespaces.missing_capabilities():
+    hidden = bool(namespaces.missing_capabilities())
+    if hidden:
         note = holder.Note(args.prefix)
         if note.holder():
             raise LabError(f"lab {args.prefix!r} is already up: bng-lab down --prefix {args.prefix}")
@@ -120,7 +121,7 @@ def _up(args: argparse.Namespace) -> None:
     print(f"look in:  bng-lab exec{option} client -- COMMAND     nodes: {' '.join(plan.NODES)}")
     print(f"engine:   bng-lab exec{option} lb -- bng-engine run sample_configs/dsr.conf")
     print(f"traffic:  bng-lab traffic{option}")
-    print(f"web logs: {lab.state_dir}/*.access.log{' (inside: bng-lab exec)' if os.getuid() else ''}")
+    print(f"web logs: {lab.state_dir}/*.access.log{' (seen through bng-lab exec)' if hidden else ''}")
     print(f"remove:   bng-lab down{option}")
 
 

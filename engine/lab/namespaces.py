@@ -204,7 +204,8 @@ def join(holder: int) -> None:
     enter(f"/proc/{holder}/ns/user", CLONE_NEWUSER)
     enter(f"/proc/{holder}/ns/net", CLONE_NEWNET)
     enter(f"/proc/{holder}/ns/mnt", CLONE_NEWNS)  # last: the paths above are this namespace's
-    os.chdir(here)  # setns(2) moved it to the root
+    with contextlib.suppress(FileNotFoundError):  # under /run, and so hidden
+        os.chdir(here)  # setns(2) moved it to the root
 
 
 def _knob(path: str) -> int | None:
