@@ -31,10 +31,9 @@ def pytest_configure(config):
     if "not netns" in config.option.markexpr or not namespaces.missing_capabilities():
         return
     # Now or never: later on this process may have threads, and a user namespace wants one.
-    try:
+    config.stash[privileges_missing] = namespaces.refusal()
+    if not config.stash[privileges_missing]:
         namespaces.become_namespace_root()
-    except namespaces.LabError as error:
-        config.stash[privileges_missing] = str(error)
 
 
 def pytest_itemcollected(item):

@@ -5,6 +5,7 @@ run by its path (`python -I -S namespaces.py ...`) so that it starts in some 20 
 
     enter NETNS PARENT CMD...   become CMD inside the network namespace; PARENT is a pid to die with, or 0
     hold                        own a user namespace until ended, as `bng-lab up` needs for an ordinary user
+    try                         enter one and end: whether, and why not
 
 Sources: namespaces(7), user_namespaces(7), ip-netns(8) (the names under /run/netns and the fresh /sys are its habits).
 """
@@ -19,6 +20,7 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,6 +174,7 @@ def become_namespace_root() -> None:
     them). The network is a new one because a thread may only return to a namespace that its root owns (setns(2)).
     """
     uid, gid = os.geteuid(), os.getegid()
+    lacking = missing_capabilities()
     try:
         unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)
         Path("/proc/self/setgroups").write_text(
@@ -183,7 +186,7 @@ def become_namespace_root() -> None:
         mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
         _loopback_up()
     except OSError as error:
-        raise LabError(explain_refusal(error)) from error
+        raise LabError(explain_refusal(error, uid, lacking)) from error
 
 
 def _loopback_up() -> None:
@@ -216,16 +219,26 @@ def _knob(path: str) -> int | None:
         return None
 
 
-def explain_refusal(error: OSError) -> str:
-    """Say what forbids the namespaces and what to do about it, from the knobs known to forbid them."""
-    reasons: list[str] = []
-    if _knob("user/max_user_namespaces") == 0:
-        reasons.append("user.max_user_namespaces is 0: sysctl -w user.max_user_namespaces=10000")
-    if _knob("user/max_net_namespaces") == 0:
-        reasons.append("user.max_net_namespaces is 0: sysctl -w user.max_net_namespaces=10000")
-    if _knob("kernel/unprivileged_userns_clone") == 0:
+def refusal() -> str:
+    """Return why `become_namespace_root` would fail, or an empty text; tried by a child, so nothing changes here."""
+    command = [sys.executable, "-I", "-S", __file__, "try"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603 - this file
+    return done.stderr.strip().removeprefix("bng-lab: ") if done.returncode else ""
+
+
+def explain_refusal(error: OSError, uid: int, lacking: list[str]) -> str:
+    """Say what forbids the namespaces and what to do about it, from the knobs known to forbid them.
+
+    `uid` and `lacking` (capabilities) are those from before the attempt, which may have succeeded by half.
+    """
+    reasons = [
+        f"user.max_{kind}_namespaces is 0: sysctl -w user.max_{kind}_namespaces=10000"
+        for kind in ("user", "mnt", "net")
+        if _knob(f"user/max_{kind}_namespaces") == 0
+    ]
+    if uid and _knob("kernel/unprivileged_userns_clone") == 0:
         reasons.append("kernel.unprivileged_userns_clone is 0: sysctl -w kernel.unprivileged_userns_clone=1")
-    if _knob("kernel/apparmor_restrict_unprivileged_userns") == 1:
+    if uid and _knob("kernel/apparmor_restrict_unprivileged_userns") == 1:
         reasons.append(
             "AppArmor keeps user namespaces from programs without a profile: "
             "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
@@ -233,18 +246,20 @@ def explain_refusal(error: OSError) -> str:
     status = Path("/proc/self/status").read_text(encoding="ascii")
     if "Seccomp:\t2" in status:
         reasons.append(
-            "a seccomp filter is on this process, as container runtimes set one: allow unshare and mount in it "
-            "(docker: --security-opt seccomp=unconfined, or --cap-add SYS_ADMIN --cap-add NET_ADMIN)"
+            "a seccomp filter is on this process, as container runtimes set one: start the container with "
+            "--cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW, or with --privileged"
+        )
+    elif not uid and lacking:
+        reasons.append(
+            "this root is a container's, without the capabilities that make it root: start it with them"
         )
     if error.errno == errno.EINVAL and "Threads:\t1\n" not in status:
         reasons.append("this process has several threads, and user_namespaces(7) wants one: start it anew")
     if not reasons:
-        reasons.append("no knob known here says why")
-    lacking = ", ".join(missing_capabilities()) or "none"
+        reasons.append("no setting known here says why: run it as root")
     return (
-        f"this kernel makes no namespaces for you ({error.strerror}; capabilities missing: {lacking}): "
+        f"the kernel refuses the namespaces ({error.strerror}; missing here: {', '.join(lacking) or 'no capability'}): "
         + "; or ".join(reasons)
-        + "; or run it as root"
     )
 
 
@@ -308,6 +323,8 @@ def main(argv: list[str]) -> None:
             become(netns, command)
         elif argv == ["hold"]:
             hold()
+        elif argv == ["try"]:
+            become_namespace_root()
         else:
             raise SystemExit(2)
     except LabError as error:
