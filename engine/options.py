@@ -1,0 +1,29 @@
+"""What `bng-engine run` was asked for, as typed values; the command line, the engine and its tests share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Datapath = Literal["auto", "xdp", "xdp-generic", "afpacket"]
+
+DATAPATHS: tuple[Datapath, ...] = ("auto", "xdp", "xdp-generic", "afpacket")
+"""What `--datapath` takes."""
+
+RUN_DIR = Path("/run/bng")
+"""Where the sockets are, unless `--run-dir` says otherwise."""
+
+STATE_DIR = Path("/var/lib/bng")
+"""Where revisions and operational state are kept, unless `--state-dir` says otherwise."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """One start of the engine. `workers` None: the engine chooses."""
+
+    config: Path
+    datapath: Datapath = "auto"
+    workers: int | None = None
+    run_dir: Path = RUN_DIR
+    state_dir: Path = STATE_DIR
