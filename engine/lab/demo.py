@@ -12,11 +12,10 @@ import signal
 import subprocess
 import sys
 import termios
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import engine
 from engine.lab import plan, processes, traffic
+from engine.lab.balancer import Balancer, entry, sample_config
 from engine.lab.namespaces import LabError
 from engine.lab.topology import STATE_DIR, Lab, command_environment, prefixes
 
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 RATE = 40.0
 """Requests a second: enough to see every rate on the dashboard move, few enough for a small machine."""
-
-READY_TIMEOUT_S = 30
-"""For the engine's first round of checks; it takes about a second on an idle machine."""
 
 OWNER_FILE = "owner"
 """Holds the pid and start of the demonstration a lab belongs to, so that a killed one's remains are known as such."""
@@ -45,24 +41,6 @@ class StoppedError(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
-
-
-def entry(module: str) -> list[str]:
-    """Return the start of a command line that runs `main` of a module, installed or from a checkout."""
-    return [sys.executable, "-c", f"from {module} import main; raise SystemExit(main())"]
-
-
-def sample_config(name: str) -> Path:
-    """Return a sample configuration: inside the package where installed, beside it in a checkout."""
-    package = Path(engine.__file__).resolve().parent
-    found = [
-        path
-        for path in (package / "sample_configs" / name, package.parent / "sample_configs" / name)
-        if path.exists()
-    ]
-    if not found:
-        raise LabError(f"sample_configs/{name} is missing: install the project anew")
-    return found[0]
 
 
 def has_terminal() -> bool:
@@ -122,56 +100,11 @@ def sweep() -> None:
 
 
 class Demo:
-    """One demonstration in one lab."""
+    """One demonstration: a lab with a balancer in it, and clients."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, balancer: Balancer) -> None:
         self.lab = lab
-        self.run_dir = lab.state_dir / "engine" / "run"
-        self.log = lab.state_dir / "engine.log"
-
-    def start_engine(self) -> subprocess.Popen[Any]:
-        """Run the engine on the seed's file and wait for its first round of checks."""
-        self.run_dir.mkdir(parents=True)
-        with self.log.open("wb") as log:
-            child = self.lab.popen(
-                "lb",
-                [
-                    *(*entry("engine.cli"), "run", str(sample_config("dsr.conf"))),
-                    *(
-                        "--run-dir",
-                        str(self.run_dir),
-                        "--state-dir",
-                        str(self.lab.state_dir / "engine" / "state"),
-                    ),
-                ],
-                tied=True,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=command_environment(),
-                start_new_session=True,
-            )
-        ready = self.ctl("wait-ready", "--timeout", str(READY_TIMEOUT_S))
-        if ready.returncode:
-            raise LabError(f"the engine did not become ready: {ready.stderr.strip()}\n{self.log_tail()}")
-        return child
-
-    def log_tail(self, lines: int = 30) -> str:
-        """Return the end of the engine's log."""
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
-
-    def ctl(self, *args: str) -> subprocess.CompletedProcess[str]:
-        """Run bngctl against this engine; its sockets are files, so any namespace will do."""
-        return subprocess.run(  # noqa: S603 - this project's own command
-            [*entry("bngtui.ctl"), "--run-dir", str(self.run_dir), *args],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=READY_TIMEOUT_S + 15,
-            env=command_environment(),
-        )
+        self.balancer = balancer
 
     def start_traffic(self, seconds: float | None) -> subprocess.Popen[Any]:
         """Start client requests to the virtual server, for so many seconds or until SIGTERM."""
@@ -190,16 +123,16 @@ class Demo:
             start_new_session=True,
         )
 
-    def finish_traffic(self, child: subprocess.Popen[Any], timeout_s: float) -> traffic.Tally:
-        """Wait for the requests in progress and return what became of them all."""
-        out, _ = child.communicate(timeout=timeout_s)
+    def finish_traffic(self, child: subprocess.Popen[Any], seconds: float) -> traffic.Tally:
+        """Wait for the requests, those in progress too, and return what became of them all."""
+        out, _ = child.communicate(timeout=seconds + traffic.REQUEST_TIMEOUT_S + 10)
         return traffic.Tally.parse(out)
 
-    def show_dashboard(self) -> int:
-        """Run the dashboard on this terminal until it is quit; returns its exit status."""
+    def show_dashboard(self) -> None:
+        """Run the dashboard on this terminal until it is quit; LabError where it fails."""
         with terminal_kept():
             child = subprocess.Popen(  # noqa: S603 - this project's own command
-                [*entry("bngtui.cli"), "--run-dir", str(self.run_dir)], env=command_environment()
+                [*entry("bngtui.cli"), "--run-dir", str(self.balancer.run_dir)], env=command_environment()
             )
             try:
                 status = child.wait()
@@ -213,31 +146,28 @@ class Demo:
                 raise
             if status:
                 raise LabError(f"the dashboard ended with status {status}")
-        return status
 
     def interactive(self) -> int:
         """Show the dashboard on live traffic until it is quit."""
         client = self.start_traffic(None)
-        try:
-            return self.show_dashboard()
-        finally:
-            client.terminate()
-            tally = self.finish_traffic(client, traffic.REQUEST_TIMEOUT_S + 5)
-            say(tally.text())
+        self.show_dashboard()
+        client.terminate()
+        say(self.finish_traffic(client, 0).text())
+        return 0
 
     def unattended(self, seconds: float) -> int:
         """Make traffic for that long, print what the engine shows; 0 only if all was answered and both served."""
         say(f"requests for {seconds:g} s from {len(plan.CLIENT_SOURCES)} addresses to {plan.VIP} ...")
-        tally = self.finish_traffic(self.start_traffic(seconds), seconds + traffic.REQUEST_TIMEOUT_S + 5)
+        tally = self.finish_traffic(self.start_traffic(seconds), seconds)
         for what in ("servers", "targets"):
-            shown = self.ctl("show", what)
+            shown = self.balancer.ctl("show", what)
             say(f"\nshow {what}\n{shown.stdout.rstrip()}{shown.stderr.rstrip()}")
-        say("\n" + tally.text())
-        if not tally.complete:
-            say(f"not every request was answered; the engine's log ends:\n{self.log_tail()}")
-            return 1
-        if idle := set(plan.TARGETS) - set(tally.answered):
-            say(f"{', '.join(sorted(idle))} served nobody; the engine's log ends:\n{self.log_tail()}")
+        say(f"\n{tally.text()}")
+        idle = sorted(set(plan.TARGETS) - set(tally.answered))
+        if idle:
+            say(f"{', '.join(idle)} served nobody")
+        if idle or not tally.complete:
+            say(f"the engine's log ends:\n{self.balancer.log_tail()}")
             return 1
         return 0
 
@@ -250,17 +180,15 @@ def run(prefix: str, seconds: float) -> int:
             sweep()
             lab.up()
             (lab.state_dir / OWNER_FILE).write_text(owner(), encoding="ascii")
-            demo = Demo(lab)
-            say(
-                f"The seed's network is up as {prefix}; starting the engine on {sample_config('dsr.conf').name} ..."
-            )
+            config = sample_config("dsr.conf")
+            say(f"The example's network is up as {prefix}, the engine starts on {config.name} ...")
             say(f"Look in from another terminal: bng-lab exec --prefix {prefix} client -- COMMAND")
-            engine_process = demo.start_engine()
+            balancer = Balancer(lab, lab.state_dir / "engine", config)
+            balancer.wait_ready()
+            demo = Demo(lab, balancer)
             status = demo.interactive() if has_terminal() else demo.unattended(seconds)
-            engine_process.terminate()
-            engine_status = engine_process.wait(timeout=10)
-            if engine_status:
-                say(f"the engine ended with status {engine_status}; its log ends:\n{demo.log_tail()}")
+            if engine_status := balancer.stop():
+                say(f"the engine ended with status {engine_status}; its log ends:\n{balancer.log_tail()}")
             return status or int(bool(engine_status))
         except StoppedError as stopped:
             return 128 + stopped.number
@@ -271,6 +199,6 @@ def run(prefix: str, seconds: float) -> int:
 
 
 def owner() -> str:
-    """Return this process as OWNER_FILE holds it."""
+    """Return this process's identity as OWNER_FILE holds it."""
     me = processes.identify(os.getpid())
     return f"{me.pid} {me.started}" if me else ""

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from engine.lab import cli, demo, holder, plan, topology
+from engine.lab import balancer, cli, holder, plan, topology
 from engine.lab.namespaces import LabError
 from engine.lab.processes import Identity, identify
 
@@ -72,9 +72,9 @@ def test_unknown_node_is_named():
 
 
 def test_sample_configuration_is_found_and_a_missing_one_named():
-    assert "server    1 {" in demo.sample_config("dsr.conf").read_text()
+    assert "server    1 {" in balancer.sample_config("dsr.conf").read_text()
     with pytest.raises(LabError, match=r"sample_configs/none\.conf is missing"):
-        demo.sample_config("none.conf")
+        balancer.sample_config("none.conf")
 
 
 def test_note_of_a_holder_comes_and_goes(tmp_path, monkeypatch):
