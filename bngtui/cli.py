@@ -1,0 +1,112 @@
+"""The command `bngtui`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bngtui.options import RUN_DIR, Options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UNREACHABLE = 3
+USAGE = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    parse = argparse.ArgumentParser(
+        prog="bngtui",
+        description="Watch and operate a running bng-engine. Keys are explained by ?.",
+        epilog="Exit: 0 done, 2 usage, 3 engine not reachable (--once only).",
+    )
+    where = parse.add_mutually_exclusive_group()
+    where.add_argument(
+        "--run-dir",
+        type=Path,
+        default=RUN_DIR,
+        metavar="DIR",
+        help="where the engine's sockets are (%(default)s)",
+    )
+    where.add_argument("--socket", type=Path, metavar="PATH", help="one socket, operator's or monitor's")
+    parse.add_argument("--read-only", action="store_true", help="open monitor.sock: nothing can be changed")
+    parse.add_argument("--theme", metavar="NAME", help="colours; an unknown name lists them")
+    parse.add_argument(
+        "--refresh",
+        type=_seconds,
+        default=1.0,
+        metavar="S",
+        help="change the screen at most every S seconds (%(default)s)",
+    )
+    parse.add_argument(
+        "--mouse", action="store_true", help="take the mouse; every movement is then sent to this host"
+    )
+    parse.add_argument("--once", action="store_true", help="print one reading and leave")
+    parse.add_argument("--json", action="store_true", help="with --once: the reading as JSON")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the console. Returns the exit code."""
+    parse = parser()
+    args = parse.parse_args(argv)
+    if args.json and not args.once:
+        parse.error("--json goes with --once")
+    options = Options(
+        run_dir=args.run_dir,
+        socket=args.socket,
+        read_only=args.read_only,
+        theme=args.theme,
+        refresh_s=args.refresh,
+        mouse=args.mouse,
+    )
+    if args.once:
+        from bngtui.once import print_once
+
+        return print_once(options, as_json=args.json)
+    if not sys.stdin.isatty() or not sys.stderr.isatty():
+        parse.error("this is no terminal; --once prints one reading")
+    return _run(parse, options)
+
+
+def _run(parse: argparse.ArgumentParser, options: Options) -> int:
+    # Textual reads these when it is imported. Nothing here moves for its own sake.
+    os.environ.setdefault("TEXTUAL_FPS", "30")
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+    from rich.console import Console
+
+    from bngtui.app import BngApp
+    from bngtui.terminal import Terminal
+    from bngtui.theme import DEFAULT, DEFAULT_16, ThemeError, load_themes
+
+    try:
+        themes = load_themes()
+    except ThemeError as error:
+        print(f"bngtui: {error}", file=sys.stderr)
+        return USAGE
+    name = options.theme
+    if name is None:
+        few = Console(file=sys.__stderr__).color_system in {None, "standard"}
+        name = DEFAULT_16 if few else DEFAULT
+    if name not in themes:
+        parse.error(f"no theme {name!r}; there are {', '.join(themes)}")
+    encoding = (sys.__stderr__.encoding if sys.__stderr__ else None) or "ascii"
+    terminal = Terminal()
+    app = BngApp(options, themes, name, terminal=terminal, ascii_only=not encoding.lower().startswith("utf"))
+    app.run(mouse=options.mouse)
+    return app.return_code or 0
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
+    if not 0.1 <= value <= 60:
+        raise argparse.ArgumentTypeError(f"{text}: from 0.1 to 60 seconds")
+    return value

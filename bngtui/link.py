@@ -1,0 +1,100 @@
+"""The console's line to the engine: connect, subscribe, fill the store; and again when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from engine.api.client import Client, EngineUnreachable, RequestError
+from engine.api.messages import StateFrame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bngtui.options import Options
+    from bngtui.store import Store
+
+FIRST_WAIT_S = 0.25
+"""Pause before the second attempt; it doubles with each failure."""
+
+LONGEST_WAIT_S = 5.0
+"""The longest pause: an operator who restarted the engine should not wait for the console."""
+
+
+class Link:
+    """One engine, followed for ever. `changed` is called whenever the store has something new."""
+
+    def __init__(
+        self,
+        store: Store,
+        options: Options,
+        changed: Callable[[], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._options = options
+        self._changed = changed
+        self._clock = clock
+        self._client: Client | None = None
+        self._told_not_permitted = False
+
+    async def run(self) -> None:
+        """Follow the engine until cancelled."""
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                async with await self._connect() as client:
+                    wait_s = FIRST_WAIT_S
+                    await self._follow(client)
+            except EngineUnreachable as error:
+                self._store.trouble = f"{error.path}: {error.reason}"
+            except RequestError as error:
+                self._store.trouble = f"the engine declined: {error.message}"
+            finally:
+                self._client = None
+            self._store.link = "down"
+            self._changed()
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    async def ask(self, op: str, **args: Any) -> Any:
+        """Do one op. Raises EngineUnreachable or RequestError."""
+        if self._client is None:
+            path = self._options.sockets()[0]
+            raise EngineUnreachable(path, "there is no connection at the moment")
+        return await self._client.request(op, **args)
+
+    async def _connect(self) -> Client:
+        """Connect to the first socket that this user may open."""
+        first, *others = self._options.sockets()
+        try:
+            return await Client.connect(first)
+        except EngineUnreachable as error:
+            if not others or not isinstance(error.__cause__, PermissionError):
+                raise
+            client = await Client.connect(others[0])
+        if not self._told_not_permitted:
+            self._told_not_permitted = True
+            self._store.notes.append(
+                f"{first} is not permitted to you: READ-ONLY. To change things, be root or in the socket's group."
+            )
+        return client
+
+    async def _follow(self, client: Client) -> None:
+        store = self._store
+        if store.live is not None and store.live.boot_id != client.hello.boot_id:
+            store.restarted()
+        store.read_only = self._options.read_only or client.hello.role == "monitor"
+        await client.request("subscribe", state=True, events=True, since=store.last_event_id)
+        self._client = client
+        store.link = "up"
+        store.trouble = ""
+        self._changed()
+        async for frame in client.frames():
+            if isinstance(frame, StateFrame):
+                store.take_state(frame.state, self._clock())
+            else:
+                store.take_event(frame)
+            self._changed()

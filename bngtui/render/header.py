@@ -1,0 +1,121 @@
+"""The two lines at the top: who this is and how fresh the picture is; what flows and what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bngtui.render.states import SEVERITY
+from bngtui.render.text import Line, Span, clean, fit_spans, spread, width_of
+from bngtui.render.units import age, count, short, uptime
+
+if TYPE_CHECKING:
+    from engine.api.messages import State
+
+STALE_AFTER_S = 3.0
+"""The engine publishes about once a second: three missed readings are no accident."""
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How this console stands to the engine. Ages in seconds; None: there is no reading yet."""
+
+    link: Literal["connecting", "up", "down"]
+    age_s: float | None
+    seen: str | None = None  # clock time of the last reading, HH:MM:SS
+    frozen: bool = False
+    read_only: bool = False
+
+    @property
+    def stale(self) -> bool:
+        """Whether what is on the screen may no longer be so."""
+        return self.link != "up" or self.age_s is None or self.age_s >= STALE_AFTER_S
+
+
+def freshness_span(fresh: Freshness) -> Span:
+    """Say how fresh the picture is, in words that change only when something is wrong."""
+    if fresh.age_s is None:
+        return (
+            Span("… connecting", "muted") if fresh.link != "down" else Span("✖ engine not reachable", "down")
+        )
+    if fresh.link != "up":
+        return Span(f"✖ engine not reachable, last seen {fresh.seen or '?'}, {age(fresh.age_s)} ago", "down")
+    if fresh.stale:
+        return Span(f"▲ data {age(fresh.age_s)} old", "warning")
+    return Span("❄ frozen", "accent") if fresh.frozen else Span("● live", "up")
+
+
+def paint_header(state: State | None, fresh: Freshness, width: int) -> list[Line]:
+    """Draw two lines of `width` cells."""
+    return [_who(state, fresh, width), _flow(state, fresh, width)]
+
+
+def _who(state: State | None, fresh: Freshness, width: int) -> Line:
+    gap = Span("   ")
+    right: list[Span] = []
+    if fresh.read_only:
+        right += [Span("READ-ONLY", "accent"), gap]
+    if state is None:
+        left = [Span(" bngtui", "strong"), gap, freshness_span(fresh)]
+        return Line(spread(left, right, width), "bar")
+    right += [_alarms(state, fresh), Span(" ")]
+    role = Span(state.role.upper(), {"master": "accent", "backup": "text"}.get(state.role, "warning"))  # type: ignore[arg-type]
+    host = clean(state.hostname)
+    must = [Span(f" {host}", "strong"), gap, role]
+    where = f"{state.datapath.kind}"
+    may = [Span(where), Span(f"up {uptime(state.uptime_s)}")]
+    # What says that the picture is old is never cut: the datapath and the uptime go before it.
+    fresh_span = freshness_span(fresh)
+    while True:
+        left = [*must]
+        for span in (*may, fresh_span):
+            left += [gap, span]
+        if not may or width_of(left) + width_of(right) < width:
+            break
+        may.pop(0)
+    return Line(spread(left, right, width), "bar")
+
+
+def _alarms(state: State, fresh: Freshness) -> Span:
+    if not state.alarms:
+        return Span("no alarms", "muted")
+    worst = min((SEVERITY[alarm.severity] for alarm in state.alarms), key=lambda mark: mark.rank)
+    number = len(state.alarms)
+    noun = "alarm" if number == 1 else "alarms"
+    return Span(f"{worst.glyph} {number} {noun}, {worst.word}", "muted" if fresh.link != "up" else worst.role)
+
+
+def _flow(state: State | None, fresh: Freshness, width: int) -> Line:
+    if state is None:
+        return Line(fit_spans((), width))
+    path = state.datapath
+    spans = [
+        Span(" in ", "muted"),
+        Span(f"{short(path.received_pps)}/s"),
+        Span("  out ", "muted"),
+        Span(f"{short(path.forwarded_pps)}/s"),
+        Span("  dropped ", "muted"),
+        Span(f"{short(path.dropped_pps)}/s", "warning" if path.dropped_pps >= 0.05 else "text"),
+        Span("  sessions ", "muted"),
+        Span(count(path.sessions)),
+    ]
+    if path.sessions_max and path.sessions > path.sessions_max * 0.9:
+        spans.append(Span(f" of {short(path.sessions_max)}", "warning"))
+    if fresh.stale and fresh.age_s is not None:
+        spans = [Span(span.text, "muted") for span in spans]
+    note = _note(state)
+    if note is not None:
+        room = width - width_of(spans) - 4
+        if room > 12:
+            spans += [Span("    "), *fit_spans([note], room)]
+    return Line(fit_spans(spans, width))
+
+
+def _note(state: State) -> Span | None:
+    """Return the worst alarm in words; on a quiet node that the first checks still run."""
+    if state.alarms:
+        alarm = min(state.alarms, key=lambda one: SEVERITY[one.severity].rank)
+        return Span(clean(f"{alarm.subject}: {alarm.message}"), SEVERITY[alarm.severity].role)
+    if not state.first_round_done:
+        return Span("first checks are running", "muted")
+    return None

@@ -1,0 +1,77 @@
+"""How much room each region gets: a pure function of the terminal's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PanelId = Literal["servers", "targets", "events", "arp", "node"]
+PANELS: tuple[PanelId, ...] = ("servers", "targets", "events", "arp", "node")
+"""All panels, in the order of Tab and of their number keys."""
+
+BOTTOM: tuple[PanelId, ...] = ("arp", "events", "node")
+
+HEADER_HEIGHT = 2
+FOOTER_HEIGHT = 1
+TWO_WIDE = 110
+"""Columns from which ARP and events stand side by side."""
+THREE_WIDE = 170
+"""Columns from which the node stands beside them."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Heights of the stacked regions, and the panels of the bottom row with their widths, left to right."""
+
+    servers: int
+    targets: int
+    bottom: int
+    panes: tuple[tuple[PanelId, int], ...]
+
+    @property
+    def visible(self) -> tuple[PanelId, ...]:
+        """The panels on the screen, in Tab's order."""
+        shown = {pane for pane, _ in self.panes} if self.bottom else set()
+        if self.servers:
+            shown.add("servers")
+        if self.targets:
+            shown.add("targets")
+        return tuple(panel for panel in PANELS if panel in shown)
+
+
+def arrange(
+    width: int, height: int, *, servers: int, targets: int, pane: PanelId, alone: PanelId | None = None
+) -> Layout:
+    """Share out `width` by `height` cells.
+
+    `servers` and `targets` are how many rows they have; `pane` is the bottom panel to show where there is room for
+    one only; `alone` is a panel that gets everything.
+    """
+    body = max(3, height - HEADER_HEIGHT - FOOTER_HEIGHT)
+    if alone == "servers":
+        return Layout(body, 0, 0, ())
+    if alone == "targets":
+        return Layout(0, body, 0, ())
+    if alone is not None:
+        return Layout(0, 0, body, ((alone, width),))
+    # Servers are few: they get what they need up to a quarter. Targets get what they need of the rest, and the
+    # bottom row what remains, but never less than a few lines of events.
+    top = min(2 + max(1, servers), max(3, body // 4))
+    least_bottom = 0 if body < 12 else max(4, body // 4)
+    rest = body - top
+    middle = max(3, min(2 + max(1, targets), rest - least_bottom))
+    bottom = rest - middle
+    if bottom < 3:
+        middle, bottom = rest, 0
+    return Layout(top, middle, bottom, _panes(width, pane))
+
+
+def _panes(width: int, pane: PanelId) -> tuple[tuple[PanelId, int], ...]:
+    if width >= THREE_WIDE:
+        node = width * 26 // 100
+        arp = width * 32 // 100
+        return (("arp", arp), ("events", width - arp - node), ("node", node))
+    if width >= TWO_WIDE:
+        arp = width * 44 // 100
+        return ((pane if pane == "node" else "arp", arp), ("events", width - arp))
+    return ((pane if pane in BOTTOM else "events", width),)

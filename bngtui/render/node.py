@@ -1,0 +1,113 @@
+"""The node panel: the datapath, what it drops and why, modules, interfaces and the election."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bngtui.render.columns import Column
+from bngtui.render.states import SEVERITY, Mark
+from bngtui.render.text import Role, Span, clean
+from bngtui.render.units import count, short
+from bngtui.render.view import Spec
+
+if TYPE_CHECKING:
+    from engine.api.messages import State
+
+_QUIET = SEVERITY["info"]
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """One fact about the node."""
+
+    id: str
+    what: str
+    value: str
+    role: Role = "text"
+    mark: Mark = _QUIET
+
+
+def rows(state: State) -> list[NodeRow]:
+    """Return the node's facts, alarms first."""
+    facts = [
+        NodeRow(
+            f"alarm {alarm.subject} {alarm.message}",
+            f"{SEVERITY[alarm.severity].glyph} {alarm.severity}",
+            clean(f"{alarm.subject}: {alarm.message}"),
+            SEVERITY[alarm.severity].role,
+            SEVERITY[alarm.severity],
+        )
+        for alarm in sorted(state.alarms, key=lambda alarm: SEVERITY[alarm.severity].rank)
+    ]
+    path = state.datapath
+    where = ", ".join(path.interfaces) or "no interface"
+    facts.append(NodeRow("datapath", "datapath", f"{path.kind} on {where}, {path.workers} at work"))
+    facts += [NodeRow(f"why {why}", "not taken", clean(why), "muted") for why in path.why]
+    facts.append(
+        NodeRow("in", "received", f"{short(path.received_pps)} pkt/s, {short(path.received)} in all")
+    )
+    facts.append(
+        NodeRow("out", "forwarded", f"{short(path.forwarded_pps)} pkt/s, {short(path.forwarded)} in all")
+    )
+    facts.append(NodeRow("passed", "passed on", f"{short(path.passed)} in all"))
+    if path.ring_lost:
+        facts.append(
+            NodeRow("lost", "ring lost", f"{count(path.ring_lost)} in all", "warning", SEVERITY["warning"])
+        )
+    facts += [
+        NodeRow(f"drop {reason}", f"drop {reason}", f"{count(number)} in all", "warning", SEVERITY["warning"])
+        for reason, number in sorted(path.dropped.items(), key=lambda item: -item[1])
+    ]
+    limit = f" of {short(path.sessions_max)}" if path.sessions_max else ""
+    facts.append(NodeRow("sessions", "sessions", f"{count(path.sessions)}{limit}"))
+    for election in state.vrrp:
+        vrid = "no VRID" if election.vrid is None else f"VRID {election.vrid}"
+        priority = "" if election.priority is None else f", priority {election.priority}"
+        note = f": {clean(election.note)}" if election.note else ""
+        facts.append(
+            NodeRow(f"vrrp {election.vrid}", "election", f"{election.state}, {vrid}{priority}{note}")
+        )
+    for link in state.interfaces:
+        mark = _QUIET if link.link == "up" else SEVERITY["error"]
+        text = f"{clean(link.name)} {link.link}, {link.mac or 'no MAC'}, MTU {link.mtu or '?'}"
+        facts.append(
+            NodeRow(
+                f"if {link.number}",
+                f"interface {link.number}",
+                text,
+                "text" if mark is _QUIET else "down",
+                mark,
+            )
+        )
+    for net in state.networks:
+        text = f"{net.addr}/{net.mask}, real {net.real or '-'}, virt {net.virt or '-'}"
+        facts.append(NodeRow(f"net {net.number}", f"network {net.number}", text))
+    for module in state.modules:
+        note = f", {clean(module.note)}" if module.note else ""
+        facts.append(
+            NodeRow(
+                f"module {module.name}",
+                f"module {clean(module.name)}",
+                f"{module.state}, {short(module.frames)} frames{note}",
+                "text" if module.state == "active" else "muted",
+            )
+        )
+    facts.append(NodeRow("config", "configuration", clean(state.config_file)))
+    facts.append(NodeRow("version", "engine", clean(state.engine_version)))
+    return facts
+
+
+SPEC: Spec[NodeRow] = Spec(
+    id="node",
+    title="Node",
+    columns=(
+        Column("what", "What", lambda row, _w, _s: Span(row.what, "muted"), width=10, widest=18, hug=True),
+        Column("value", "Value", lambda row, _w, _s: Span(row.value, row.role), width=10, grow=1),
+    ),
+    identity=lambda row: row.id,
+    mark=lambda row: row.mark,
+    search=lambda row: f"{row.what} {row.value}",
+    empty="Nothing is known of the node yet.",
+    heading=False,
+)

@@ -1,0 +1,109 @@
+"""Every state as glyph, word and role: the one list for tables, details, help and the plain reading.
+
+A state is never colour alone: on a serial console, for a colour-blind reader and in a copied line the word remains.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bngtui.render.text import Role, Span
+
+if TYPE_CHECKING:
+    from engine.api.messages import ArpState, CheckState, EventSeverity, ServerState, TargetState
+
+
+class Mark(NamedTuple):
+    """A state on the screen. `rank` orders by urgency, most urgent first; `fault`: the faults filter keeps it."""
+
+    glyph: str
+    word: str
+    role: Role
+    rank: int
+    fault: bool
+    help: str
+
+    @property
+    def span(self) -> Span:
+        """Glyph and word."""
+        return Span(f"{self.glyph} {self.word}", self.role)
+
+
+DOWN = Mark("✖", "down", "down", 0, True, "its checks fail: no traffic")
+NO_SERVICE = Mark("✖", "down", "down", 0, True, "no target takes new flows")
+DEGRADED = Mark("▲", "degraded", "warning", 1, True, "serves, with fewer targets than configured")
+BLOCKED = Mark("▲", "blocked", "warning", 1, True, "healthy, and still without new flows: see the reason")
+UNKNOWN = Mark("?", "unknown", "unknown", 2, True, "no check has answered yet")
+DRAINING = Mark("◐", "draining", "draining", 3, True, "keeps its sessions, gets no new ones")
+DISABLED = Mark("○", "disabled", "disabled", 4, True, "taken out by an operator or the configuration")
+STANDBY = Mark("◇", "standby", "muted", 5, False, "a backup: serves when every primary is down")
+UP = Mark("●", "up", "up", 6, False, "gets new flows")
+
+TARGET_MARKS: tuple[Mark, ...] = (UP, STANDBY, DRAINING, DISABLED, UNKNOWN, BLOCKED, DOWN)
+SERVER_MARKS: tuple[Mark, ...] = (UP, DEGRADED, NO_SERVICE, DISABLED)
+
+
+def target_mark(target: TargetState) -> Mark:
+    """Return the state of a target; what an operator decided stands before what a check found, but for a failure."""
+    if target.admin == "disabled":
+        return DISABLED
+    if target.health == "down":
+        return DOWN
+    if target.admin == "draining":
+        return DRAINING
+    if target.health == "unknown":
+        return UNKNOWN
+    if target.operational:
+        return UP
+    primary_of = set(target.servers) - set(target.backup_of)
+    return STANDBY if target.backup_of and not primary_of else BLOCKED
+
+
+def healthy(target: TargetState) -> bool:
+    """Whether a target would get new flows from a server that asked it."""
+    return target.admin == "enabled" and target.health == "up"
+
+
+def server_mark(server: ServerState, targets: dict[int, TargetState]) -> Mark:
+    """Return the state of a server, given all targets by number."""
+    if server.admin == "disabled":
+        return DISABLED
+    if not server.operational:
+        return NO_SERVICE
+    primaries = [targets[number] for number in server.targets if number in targets]
+    return UP if all(healthy(target) for target in primaries) else DEGRADED
+
+
+SEVERITY: dict[EventSeverity, Mark] = {
+    "error": Mark("✖", "error", "down", 0, True, "somebody should look"),
+    "warning": Mark("▲", "warning", "warning", 1, True, "worth knowing"),
+    "info": Mark("·", "info", "muted", 2, False, "for the record"),
+}
+
+ARP: dict[str, Mark] = {
+    "conflict": Mark("✖", "conflict", "down", 0, True, "somebody else answers for a virtual address"),
+    "unresolved": Mark("?", "no answer", "unknown", 1, True, "the target has not answered ARP"),
+    "stale": Mark("▲", "stale", "warning", 2, True, "the target has not confirmed its MAC for a while"),
+    "answering": Mark("●", "answering", "up", 3, False, "this node answers for the address"),
+    "resolved": Mark("●", "resolved", "up", 4, False, "the target's MAC is known"),
+}
+
+
+def arp_mark(entry: ArpState) -> Mark:
+    """Return the state of an ARP entry."""
+    return ARP[entry.state]
+
+
+def check_role(check: CheckState) -> Role:
+    """Return the role of a check's state."""
+    return {"up": "up", "down": "down", "unknown": "unknown"}[check.state]  # type: ignore[return-value]
+
+
+def worst_check(target: TargetState) -> CheckState | None:
+    """Return the check to show where there is room for one: a failing one, else the one longest without an answer."""
+    order = {"down": 0, "unknown": 1, "up": 2}
+    return min(
+        target.checks,
+        key=lambda check: (order[check.state], -(check.last_ok_s if check.last_ok_s is not None else 1e9)),
+        default=None,
+    )

@@ -1,0 +1,82 @@
+"""The help page, written from the actions registry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from bngtui.actions import available
+from bngtui.render.help import paint_help
+from bngtui.screens.page import Page, bindings
+from bngtui.widgets.footer import Footer
+from bngtui.widgets.pager import Pager
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from bngtui.render.text import Line
+
+
+class HelpScreen(Page):
+    """Keys and signs."""
+
+    BINDINGS = bindings({"details"})
+    DEFAULT_CSS: ClassVar[str] = """
+    HelpScreen { background: $background; layout: vertical; }
+    HelpScreen Pager { height: 1fr; }
+    HelpScreen Footer { height: 1; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """Lay the regions from top to bottom."""
+        yield Pager("Help", self._lines)
+        yield Footer()
+
+    @property
+    def pager(self) -> Pager:
+        """The page itself."""
+        return self.query_one(Pager)
+
+    def renew(self) -> None:
+        """Show the page."""
+        if not self.is_attached:
+            return
+        self.pager.update_lines()
+        keys = [
+            replace(a, hint="back", worth=0)
+            for a in available("details", read_only=True)
+            if a.name == "clear"
+        ]
+        self.footer.offer(keys)
+
+    def _lines(self, width: int) -> list[Line]:
+        read_only = self.host.store.read_only
+        return paint_help(available(read_only=read_only), width, read_only=read_only)
+
+    def action_move(self, by: int) -> None:
+        """Scroll by lines."""
+        self.pager.scroll_lines(by)
+
+    def action_page(self, by: int) -> None:
+        """Scroll by pages."""
+        self.pager.scroll_lines(by * max(1, self.pager.size.height - 3))
+
+    def action_edge(self, side: int) -> None:
+        """Scroll to an end."""
+        self.pager.edge(side)
+
+    def action_details(self) -> None:
+        """Go back."""
+        self.app.pop_screen()
+
+    def action_clear(self) -> None:
+        """Go back."""
+        self.app.pop_screen()
+
+    def action_quit(self) -> None:
+        """Go back."""
+        self.app.pop_screen()
+
+    def action_help(self) -> None:
+        """Go back: the key that opened also closes."""
+        self.app.pop_screen()
