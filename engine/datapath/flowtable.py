@@ -76,6 +76,7 @@ class Rules:
 
     member: NDArray[np.uint8]  # [SERVER_ROWS * TARGET_ROWS] generation or NOT_MEMBER
     idle_s: NDArray[np.uint16]  # [SERVER_ROWS]
+    shortest_s: int = -1  # no server's idle time, nor CLOSING_S, is under this
 
 
 class FlowTable:
@@ -131,7 +132,9 @@ class FlowTable:
         self.address[index] = (high, low)
         self.port[index] = port
 
-    def flows(self, now_s: int, rules: Rules, limit: int, server: int | None, target: int | None) -> Iterator[Flow]:
+    def flows(
+        self, now_s: int, rules: Rules, limit: int, server: int | None, target: int | None
+    ) -> Iterator[Flow]:
         """Yield live entries for people, at most `limit`."""
         used = np.flatnonzero(self.entries)
         entries = self.entries[used]
@@ -173,6 +176,7 @@ _V_GENERATION_SHIFT = np.uint64(GENERATION_SHIFT)
 _V_SEEN_SHIFT = np.uint64(SEEN_SHIFT)
 _V_SEEN = np.uint64(SEEN_MASK)
 _V_3 = np.uint64(3)
+_V_CLOSING = np.uint64(State.CLOSING)
 _V_15 = np.uint64(15)
 
 
@@ -185,11 +189,14 @@ def live_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
     """`is_live` for a vector; free entries must have been left out or give False (server 0 has no member)."""
     server = (entries >> _V_SERVER_SHIFT & _V_SERVER).astype(np.intp)
     member = rules.member[server * TARGET_ROWS + (entries & _V_TARGET).astype(np.intp)]
-    alive = member == (entries >> _V_GENERATION_SHIFT & _V_15)
-    limit = rules.idle_s[server].astype(np.int64)
-    closing = (entries >> _V_STATE_SHIFT & _V_3) == State.CLOSING
-    limit[closing] = np.minimum(limit[closing], CLOSING_S)
-    alive &= age_s(entries, now_s) <= limit
+    alive: NDArray[np.bool_] = member == (entries >> _V_GENERATION_SHIFT & _V_15)
+    age = age_s(entries, now_s)
+    # Where even the oldest is younger than every limit, none can be too old.
+    if len(age) and int(age.max()) > rules.shortest_s:
+        limit = rules.idle_s[server].astype(np.int64)
+        closing = (entries >> _V_STATE_SHIFT & _V_3) == _V_CLOSING
+        limit[closing] = np.minimum(limit[closing], CLOSING_S)
+        alive &= age <= limit
     return alive
 
 

@@ -84,7 +84,11 @@ Claims: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64
 
 
 def _claims_ahead(
-    table: NDArray[np.uint16], walks: NDArray[np.int64], step: NDArray[np.int64], take: NDArray[np.int64], reach: int
+    table: NDArray[np.uint16],
+    walks: NDArray[np.int64],
+    step: NDArray[np.int64],
+    take: NDArray[np.int64],
+    reach: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Look `reach` steps ahead along each permutation; also returns how far each may move on."""
     slots = (walks[:, :1] + walks[:, 1:] * (step[:, None] + np.arange(reach))) % SIZE

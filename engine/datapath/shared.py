@@ -96,7 +96,16 @@ def load_table(memory: SharedMemory) -> ForwardingTable:
     return ForwardingTable(generation=directory.generation, mtu=directory.mtu, **arrays)
 
 
-_SCALARS = ("generation", "heartbeat_ns", "received", "forwarded", "passed", "ring_lost", "evicted", "unrecorded")
+_SCALARS = (
+    "generation",
+    "heartbeat_ns",
+    "received",
+    "forwarded",
+    "passed",
+    "ring_lost",
+    "evicted",
+    "unrecorded",
+)
 GENERATION, HEARTBEAT, RECEIVED, FORWARDED, PASSED, RING_LOST, EVICTED, UNRECORDED = range(len(_SCALARS))
 """Word of each scalar. `evicted`: flows in use that made room; `unrecorded`: new flows that found none."""
 
@@ -142,7 +151,7 @@ def sum_counters(blocks: Sequence[CounterBlock]) -> Counters:
     """Add up the blocks of all workers."""
 
     def total(name: str) -> NDArray[np.int64]:
-        return np.sum([getattr(b, name) for b in blocks], axis=0, dtype=np.int64)
+        return np.asarray(np.sum([getattr(b, name) for b in blocks], axis=0), np.int64)
 
     arrays = {f.name for f in fields(Counters)} - {"received", "forwarded", "passed", "ring_lost"}
     return Counters(

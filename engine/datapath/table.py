@@ -142,7 +142,7 @@ def buckets(method: str, targets: Sequence[TargetInput]) -> NDArray[np.uint16]:
     return numbers[_turns(tuple(t.weight for t in usable))]
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=640)  # 128 KiB each: every server of a full configuration, and some change
 def _maglev(identities: tuple[str, ...], weights: tuple[int, ...]) -> NDArray[np.uint16]:
     return maglev.build(identities, weights)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.datapath.contract import SERVER_ROWS, ForwardingTable
-from engine.datapath.flowtable import Rules
+from engine.datapath.flowtable import CLOSING_S, Rules
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,8 @@ class Installed:
             self.blocked_filter[mac_filter_slot(mac)] = True
         idle = np.zeros(SERVER_ROWS, np.uint16)
         idle[table.server_number] = table.server_idle_s
-        self.rules = Rules(table.member.ravel(), idle)
+        shortest = min([CLOSING_S, *(int(s) for s in table.server_idle_s)])
+        self.rules = Rules(table.member.ravel(), idle, shortest)
         self.virtual = [row[12:].tobytes() for row in table.virtual_addr if row[:12].tobytes() == _MAPPED]
         self.virtual_words = frozenset(int.from_bytes(a, "little") for a in self.virtual)
         self._index_servers(table)

@@ -15,8 +15,12 @@ import numpy as np
 from engine.datapath.afpacket import bpf
 from engine.datapath.afpacket import constants as c
 
-_FRAMES_A_BLOCK = 32  # 32 slots of a multiple of 128 bytes are whole pages, so that slots run on across blocks
-_RCVBUF_BYTES = 32 << 20  # room for whole frames that are larger than a slot (64 KiB super-frames, with overhead)
+_FRAMES_A_BLOCK = (
+    32  # 32 slots of a multiple of 128 bytes are whole pages, so that slots run on across blocks
+)
+_RCVBUF_BYTES = (
+    32 << 20
+)  # room for whole frames that are larger than a slot (64 KiB super-frames, with overhead)
 
 
 def slot_bytes(mtu: int) -> int:
@@ -108,7 +112,9 @@ class TransmitRing(_Ring):
     def __init__(self, ifname: str, slots: int, slot: int) -> None:
         sock = packet_socket(ifname, protocol=0)
         sock.setsockopt(c.SOL_PACKET, c.PACKET_VERSION, c.TPACKET_V2)
-        sock.setsockopt(c.SOL_PACKET, c.PACKET_LOSS, 1)  # skip a frame that the kernel refuses instead of halting
+        sock.setsockopt(
+            c.SOL_PACKET, c.PACKET_LOSS, 1
+        )  # skip a frame that the kernel refuses instead of halting
         super().__init__(sock, c.PACKET_TX_RING, slots, slot)
 
     def room(self, most: int) -> int:

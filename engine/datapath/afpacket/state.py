@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.datapath import shared
-from engine.datapath.contract import SERVER_ROWS, Pick
+from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Pick
 from engine.datapath.flowtable import (
     SERVER_MASK,
     SERVER_SHIFT,
     TARGET_MASK,
-    TARGET_ROWS,
     live_mask,
 )
 
@@ -108,7 +107,7 @@ class State:
         flat[shared.SERVER_SESSIONS + (entry >> SERVER_SHIFT & SERVER_MASK)] += sign
 
     def generation(self, server: int, target: int) -> int:
-        """Generation that a new entry of the pair carries."""
+        """Return the generation that a new entry of the pair carries."""
         return int(self.installed.rules.member[server * TARGET_ROWS + target]) & (1 << 4) - 1
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.datapath import shared
 from engine.datapath.afpacket.constants import (
@@ -30,13 +29,17 @@ from engine.datapath.flowtable import (
     STATE_SHIFT,
     TARGET_MASK,
     WAYS,
-    State as FlowState,
     age_s,
     live_mask,
+)
+from engine.datapath.flowtable import (
+    State as FlowState,
 )
 from engine.datapath.keys import U64, flow_hash_v4_vector
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from engine.datapath.afpacket.state import State
 
 WORDS = 16  # of 8 bytes: slot header, virtio header, Ethernet, IPv4, ports, TCP flags
@@ -51,14 +54,15 @@ _ETHERTYPE_VERSION = _U(0xFF_FFFF)
 _FRAGMENT_BITS = _U(0xFF3F)  # all of the fragment field but "reserved" and "don't fragment", bytes swapped
 _MAC_OFFSET = _U(RX_FRAME)
 _TCP, _UDP = _U(6), _U(17)
-_FIN_RST, _SYN, _RST = _U(5), _U(2), _U(4)
+_FIN_RST, _SYN, _RST, _FIN_SYN_RST = _U(5), _U(2), _U(4), _U(7)
 
 _MATCH = _U(MATCH_FIELD)
 _PRINT_SHIFT = _U(PRINT_SHIFT)
 _SERVER_SHIFT = _U(SERVER_SHIFT)
 _TARGET_MASK = _U(TARGET_MASK)
-_STATE_SHIFT = _U(STATE_SHIFT)
-_REFRESHED = _U(0xFFFF_FFFF_FFFF_FFFF ^ (SEEN_FIELD | STATE_FIELD))
+_NOT_SEEN = _U(0xFFFF_FFFF_FFFF_FFFF ^ SEEN_FIELD)
+_STATE_FIELD = _U(STATE_FIELD)
+_FRESH, _OPEN, _CLOSING = (_U(state << STATE_SHIFT) for state in FlowState)
 
 NOT_PLAIN = -1000
 """In the verdicts: for the single-frame path."""
@@ -97,7 +101,9 @@ class Vector:
         # 40 bytes hold either transport header; a shorter UDP packet is rare enough for the other path.
         plain &= (ip_length >= 40) & (ip_length + _U(14) <= captured) & (ip_length <= installed.mtu)
         source_mac = w10 >> _32 | (w11 & _FFFF) << _32
-        suspect = installed.blocked_filter[((source_mac >> _U(36) ^ source_mac >> _U(24)) & _U(4095)).astype(np.intp)]
+        suspect = installed.blocked_filter[
+            ((source_mac >> _U(36) ^ source_mac >> _U(24)) & _U(4095)).astype(np.intp)
+        ]
         if suspect.any():
             suspect &= np.isin(source_mac, installed.blocked_words)
         suspect |= source_mac == installed.source
@@ -140,7 +146,9 @@ class Vector:
         place[place == len(keys)] = 0
         return installed.key_rows[place], (keys[place] == key) & bool(installed.row_of)
 
-    def _flows(self, rows: NDArray[np.intp], client: U64, port: U64, flags: U64, now_s: int) -> NDArray[np.int64]:
+    def _flows(
+        self, rows: NDArray[np.intp], client: U64, port: U64, flags: U64, now_s: int
+    ) -> NDArray[np.int64]:
         """Targets (or `verdict`s) of a batch of flows: known ones from the table, new ones chosen and written."""
         state = self.state
         installed, flows = state.installed, state.flows
@@ -158,7 +166,7 @@ class Vector:
         entries = flows.entries[index]
         found = matches.ravel()[np.arange(len(way)) * WAYS + way]
         live = found & live_mask(entries, now_s, installed.rules)
-        targets = (entries & _TARGET_MASK).astype(np.int64)
+        targets: NDArray[np.int64] = (entries & _TARGET_MASK).astype(np.int64)
         self._refresh(index, entries, live, port, flags, now_s)
         if not live.all():
             new = np.flatnonzero(~live)
@@ -168,15 +176,25 @@ class Vector:
         return targets
 
     def _refresh(
-        self, index: NDArray[np.intp], entries: U64, live: NDArray[np.bool_], port: U64, flags: U64, now_s: int
+        self,
+        index: NDArray[np.intp],
+        entries: U64,
+        live: NDArray[np.bool_],
+        port: U64,
+        flags: U64,
+        now_s: int,
     ) -> None:
         """Write last use and state of known flows where they change."""
-        before = entries >> _STATE_SHIFT & _U(3)
-        syn = (flags & _SYN) != 0
-        after = np.where(before == FlowState.FRESH, np.where(syn, _U(0), _U(1)), before)
-        after[syn & (before == FlowState.CLOSING)] = FlowState.OPEN
-        after[((flags & _FIN_RST) != 0) & (port != 0)] = FlowState.CLOSING
-        changed = (entries & _REFRESHED) | _U((now_s & SEEN_MASK) << SEEN_SHIFT) | after << _STATE_SHIFT
+        changed = (entries & _NOT_SEEN) | _U((now_s & SEEN_MASK) << SEEN_SHIFT)
+        state = entries & _STATE_FIELD
+        flagged = (flags & _FIN_SYN_RST) != 0
+        if flagged.any():
+            syn = (flags & _SYN) != 0
+            after = np.where((state == _FRESH) & ~syn | (state == _CLOSING) & syn, _OPEN, state)
+            after[((flags & _FIN_RST) != 0) & (port != 0)] = _CLOSING
+            changed = (changed & ~_STATE_FIELD) | after
+        else:
+            changed[state == _FRESH] |= _OPEN
         write = np.flatnonzero(live & (changed != entries))
         if len(write):
             # A later frame of the same flow writes last; a FIN in front of it is seen again in its retransmission.
@@ -221,7 +239,9 @@ class Vector:
             used = former[former != 0]
             if len(used):
                 state.count_sessions(used, -1)
-                state.counters.flat[shared.EVICTED] += int(live_mask(used, now_s, state.installed.rules).sum())
+                state.counters.flat[shared.EVICTED] += int(
+                    live_mask(used, now_s, state.installed.rules).sum()
+                )
             flows.entries[place] = entry
             state.count_sessions(entry, 1)
             flows.address[place, 0] = 0
@@ -231,13 +251,13 @@ class Vector:
         return chosen[inverse]
 
     def _slots(self, hashes: U64, want: U64, syn: NDArray[np.bool_], now_s: int) -> NDArray[np.int64]:
-        """Indices for new entries, -1 where a bucket is full of flows in use; no index twice."""
+        """Find indices for new entries, -1 where a bucket is full of flows in use; no index twice."""
         flows = self.state.flows
         bucket = (hashes & _U(flows.bucket_mask)).astype(np.intp)
         lines = flows.lines[bucket]
         flat = lines.ravel()
         void = ~live_mask(flat, now_s, self.state.installed.rules)
-        fresh = (flat >> _STATE_SHIFT & _U(3)) == FlowState.FRESH
+        fresh = (flat & _STATE_FIELD) == _FRESH
         age = age_s(flat, now_s)
         same = ((lines ^ want[:, None]) & _MATCH) == 0
         score = np.where(void, 1 << 20, np.where(fresh, (1 << 17) + age, age)).reshape(-1, WAYS)
@@ -288,7 +308,7 @@ class Vector:
         return picked
 
     def _least(self, row: int, count: int) -> NDArray[np.int64]:
-        """The `count` targets that least sessions gives one after the other."""
+        """Name the `count` targets that least sessions gives one after the other."""
         installed = self.state.installed
         start = installed.bucket_start[row]
         candidates = installed.table.buckets[start : start + installed.bucket_len[row]]
@@ -328,4 +348,3 @@ class Vector:
 def hash_slot_vector(hashes: U64, length: int) -> NDArray[np.intp]:
     """`hash_slot` for a vector."""
     return ((hashes >> _U(20) & _FFFFFFFF) % _U(length)).astype(np.intp)
-

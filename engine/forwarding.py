@@ -1,0 +1,206 @@
+"""From decisions to frames: one datapath for each interface that carries a network, fed with compiled tables."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.datapath.afpacket.datapath import AfPacketDatapath, DatapathError, Found
+from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Counters, DropReason, Flow
+from engine.datapath.table import PROTOCOL_NUMBER, Compiler, ServerInput, TargetInput
+from engine.modules.view import pack
+from engine.modules.world import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from engine.config.model import Server
+    from engine.modules.view import View
+    from engine.modules.world import Link, ServerDecision, World
+
+log = logging.getLogger("engine.forwarding")
+
+WHY_AFPACKET = "xdp: not built into this version"
+
+
+class Forwarding:
+    """Owns the datapaths; `compile` makes and hands out the tables."""
+
+    def __init__(self, world: World, view: View, workers: int) -> None:
+        self._world = world
+        self._view = view
+        self._workers = workers
+        self._datapaths: dict[int, AfPacketDatapath] = {}
+        self._compilers: dict[int, Compiler] = {}
+        self._started: dict[int, Link] = {}
+        self._ended: list[Counters] = []  # of datapaths that are no more, so that totals never fall
+        self.generation = 0
+
+    def follow_links(self) -> list[Notice]:
+        """Start a datapath where an interface has appeared; start it afresh where it is another one, or its MTU is."""
+        notices = []
+        wanted = {site.interface for site in self._view.sites}
+        for number in wanted:
+            link = self._world.links.get(number)
+            started = self._started.get(number)
+            if link is None or (started and (started.ifindex, started.mtu) == (link.ifindex, link.mtu)):
+                continue
+            if started is not None:
+                self._end(number)
+            try:
+                self._start(number, link)
+            except DatapathError as error:
+                notices.append(Notice("datapath", "error", f"interface {number}", str(error)))
+                continue
+            notices.append(
+                Notice("datapath", "info", f"interface {number}", f"afpacket forwards on {link.name}")
+            )
+        for number in self._datapaths.keys() - wanted:
+            self._end(number)
+        return notices
+
+    def _start(self, number: int, link: Link) -> None:
+        interface = self._world.config.interface(number)
+        workers = (interface.threads if interface else None) or self._workers
+        datapath = AfPacketDatapath(link.name, link.mtu, workers)
+        datapath.start()
+        self._datapaths[number] = datapath
+        self._started[number] = link
+        self._compilers.setdefault(number, Compiler())
+
+    def _end(self, number: int) -> None:
+        datapath = self._datapaths.pop(number)
+        del self._started[number]
+        datapath.stop()
+        self._ended.append(datapath.counters())
+
+    def stop(self) -> None:
+        """End every datapath."""
+        for number in list(self._datapaths):
+            self._end(number)
+
+    def watch(self, now: float) -> list[Notice]:
+        """Look after the workers; call about once a second."""
+        return [
+            Notice("datapath", e.severity, f"interface {number}", e.message)
+            for number, datapath in self._datapaths.items()
+            for e in datapath.watch(now)
+        ]
+
+    # -- tables -----------------------------------------------------------------------------------------------------
+
+    def compile(self, decisions: Mapping[int, ServerDecision]) -> None:
+        """Compile the decisions and hand the tables to the workers, which swap between two frames."""
+        for number, datapath in self._datapaths.items():
+            link = self._world.links.get(number) or self._started[number]
+            table = self._compilers[number].compile(
+                list(self._servers(number, decisions)),
+                list(self._targets()),
+                virtual=[v.address for v in self._view.virtuals.values() if v.interface == number],
+                own_mac=[link.mac],
+                blocked_mac=sorted({n.mac for n in self._world.neighbours.values() if n.mac}),
+                mtu=link.mtu,
+            )
+            datapath.install(table)
+        self.generation += 1
+
+    def _servers(self, number: int, decisions: Mapping[int, ServerDecision]) -> Iterable[ServerInput]:
+        if not self._world.master:
+            return
+        for decision in decisions.values():
+            server = self._view.servers.get(decision.server)
+            if server is None or not self._view.server_enabled(server):
+                continue
+            virtual = self._view.virtuals.get(pack(server.ipaddr) or b"")
+            if virtual is not None and virtual.interface == number:
+                yield self._server(server, decision)
+
+    def _server(self, server: Server, decision: ServerDecision) -> ServerInput:
+        resolved = {n for n in {*decision.new, *decision.keep} if self._mac(n) is not None}
+        return ServerInput(
+            number=server.number,
+            address=str(server.ipaddr),
+            port=server.port,
+            protocol=server.protocol,
+            method=server.method,
+            by_port=server.sessionid == "src+port",
+            idle_s=server.stimeout,
+            new=tuple(n for n in decision.new if n in resolved),
+            keep=tuple(n for n in decision.keep if n in resolved),
+        )
+
+    def _targets(self) -> Iterable[TargetInput]:
+        for target in self._view.targets.values():
+            mac = self._mac(target.number)
+            if mac is not None:
+                identity = f"{target.ipaddr}:{target.port}"
+                yield TargetInput(target.number, identity, mac, target.weight)
+
+    def _mac(self, number: int) -> bytes | None:
+        target = self._view.targets.get(number)
+        neighbour = self._world.neighbours.get(target.ipaddr or "") if target else None
+        return neighbour.mac if neighbour else None
+
+    def settled(self) -> bool:
+        """Whether every worker uses the newest table."""
+        return all(
+            datapath.installed_generation() >= self._compilers[number].generation
+            for number, datapath in self._datapaths.items()
+        )
+
+    # -- counters and flows -----------------------------------------------------------------------------------------
+
+    def counters(self) -> Counters:
+        """Totals of all interfaces, those of ended datapaths included (their sessions are over)."""
+        live = [d.counters() for d in self._datapaths.values()]
+        return _add([*live, *self._ended], live)
+
+    def describe(self) -> tuple[int, list[str], int]:
+        """Workers that run, interfaces, and how many flows fit."""
+        paths = self._datapaths.values()
+        return (
+            sum(len(d.process_ids()) for d in paths),
+            [d.ifname for d in paths],
+            sum(d.sessions_max() for d in paths),
+        )
+
+    def flows(self, limit: int, server: int | None, target: int | None) -> list[Flow]:
+        """Live flows, at most `limit`."""
+        found: list[Flow] = []
+        for datapath in self._datapaths.values():
+            found += datapath.flows(limit - len(found), server, target)
+        return found
+
+    def find(self, client: str, client_port: int, server: Server, port: int) -> Found | None:
+        """Where a flow of a server goes; None where no datapath has the server."""
+        for datapath in self._datapaths.values():
+            protocol = PROTOCOL_NUMBER[server.protocol]
+            found = datapath.find(client, client_port, str(server.ipaddr), port, protocol)
+            if found is not None:
+                return found
+        return None
+
+
+def _add(all_time: list[Counters], live: list[Counters]) -> Counters:
+    def total(name: str, parts: list[Counters], rows: int) -> NDArray[np.int64]:
+        return np.asarray(
+            np.sum([np.zeros(rows, np.int64), *(getattr(p, name) for p in parts)], axis=0), np.int64
+        )
+
+    return Counters(
+        received=sum(p.received for p in all_time),
+        forwarded=sum(p.forwarded for p in all_time),
+        passed=sum(p.passed for p in all_time),
+        ring_lost=sum(p.ring_lost for p in all_time),
+        dropped=total("dropped", all_time, len(DropReason)),
+        target_packets=total("target_packets", all_time, TARGET_ROWS),
+        target_bytes=total("target_bytes", all_time, TARGET_ROWS),
+        target_sessions=total("target_sessions", live, TARGET_ROWS),
+        server_packets=total("server_packets", all_time, SERVER_ROWS),
+        server_bytes=total("server_bytes", all_time, SERVER_ROWS),
+        server_sessions=total("server_sessions", live, SERVER_ROWS),
+    )

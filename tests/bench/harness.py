@@ -1,0 +1,275 @@
+"""A wire of two namespaces, a generator at one end and a forwarder under test at the other.
+
+The generator runs on the first CPU, the forwarder on the last. What counts as forwarded is what the generator's own
+interface receives back: the forwarder's word is not taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import socket
+import struct
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pyroute2 import IPRoute
+
+from engine.datapath.afpacket.constants import VNET_BYTES
+from engine.datapath.afpacket.datapath import AfPacketDatapath
+from engine.datapath.afpacket.ring import TransmitRing
+from engine.datapath.table import Compiler, ServerInput, TargetInput
+from engine.lab import namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GENERATOR_MAC = bytes.fromhex("020000000001")
+OWN_MAC = bytes.fromhex("020000000002")
+TARGET_MACS = [bytes.fromhex("020000000011"), bytes.fromhex("020000000012")]
+VIP = "172.16.1.10"
+CHUNK = 64
+SLOT = 256 + 128
+
+
+@dataclass
+class Wire:
+    """Names of the two ends: `gen` (interface g0) and `lb` (interface eth0)."""
+
+    gen: str
+    lb: str
+
+
+@contextlib.contextmanager
+def wire() -> Iterator[Wire]:
+    tag = uuid.uuid4().hex[:6]
+    made = Wire(f"bench-{tag}-gen", f"bench-{tag}-lb")
+    try:
+        for name in (made.gen, made.lb):
+            namespaces.create(name)
+        with namespaces.inside(path(made.gen)), IPRoute() as ip:
+            with Path(path(made.lb)).open() as other:
+                ip.link(
+                    "add",
+                    ifname="g0",
+                    kind="veth",
+                    address=GENERATOR_MAC.hex(":"),
+                    peer={"ifname": "eth0", "net_ns_fd": other.fileno(), "address": OWN_MAC.hex(":")},
+                )
+            ip.link("set", index=ip.link_lookup(ifname="g0")[0], state="up")
+        with namespaces.inside(path(made.lb)), IPRoute() as ip:
+            ip.link("set", index=ip.link_lookup(ifname="eth0")[0], state="up")
+        yield made
+    finally:
+        for name in (made.gen, made.lb):
+            namespaces.remove(name)
+
+
+def path(name: str) -> str:
+    return f"/run/netns/{name}"
+
+
+def received(name: str) -> int:
+    """Packets that the generator's interface has received back."""
+    with namespaces.inside(path(name)), IPRoute() as ip:
+        return ip.get_links(ip.link_lookup(ifname="g0")[0])[0].get("stats64")["rx_packets"]
+
+
+def cpus() -> tuple[int, int]:
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[-1]
+
+
+@contextlib.contextmanager
+def on_cpu(cpu: int) -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def packet(client: int, port: int = 40000) -> bytes:
+    ip = struct.pack(
+        ">BBHHHBBH4s4s", 0x45, 0, 46, 0, 0x4000, 64, 6, 0, client.to_bytes(4, "big"), socket.inet_aton(VIP)
+    )
+    tcp = struct.pack(">HHIIBBHHH", port, 80, 0, 0, 0x50, 0x10, 1000, 0, 0)
+    return OWN_MAC + GENERATOR_MAC + b"\x08\0" + ip + tcp + bytes(6)
+
+
+def generate(gen: str, seconds: float, rate: float | None, flows: int, start: float, report) -> None:
+    """Send 60-byte frames of `flows` clients at `rate` a second (None: as fast as possible), then report how many."""
+    namespaces.enter(path(gen), 0x4000_0000)
+    os.sched_setaffinity(0, {cpus()[0]})
+    ring = TransmitRing("g0", 4096, SLOT)
+    data = np.frombuffer(bytes(VNET_BYTES) + packet(0x0A00_0000), np.uint8)
+    ring.u8[:, 32 : 32 + len(data)] = data
+    ring.u8[:, 34] = len(data) - VNET_BYTES  # all header: copied, not linked
+    ring.u32[:, 1] = len(data)
+    client = 42 + 26
+    sent = 0
+    time.sleep(max(0.0, start - time.monotonic()))
+    begin = time.monotonic()
+    while (now := time.monotonic()) < begin + seconds:
+        if rate is not None and sent > (now - begin) * rate:
+            continue
+        head = ring.head
+        if ring.room(CHUNK) < CHUNK:
+            ring.flush()
+            continue
+        ids = (sent + np.arange(CHUNK)) % flows
+        slots = ring.u8[head : head + CHUNK]
+        slots[:, client + 1], slots[:, client + 2], slots[:, client + 3] = (
+            ids >> 16 & 255,
+            ids >> 8 & 255,
+            ids & 255,
+        )
+        ring.status[head : head + CHUNK] = 1
+        ring.advance(CHUNK)
+        with contextlib.suppress(BlockingIOError):
+            ring.flush()
+        sent += CHUNK
+    report.send(sent)
+
+
+@dataclass
+class Load:
+    """What came of one load: frames sent, frames received back, over how long."""
+
+    sent: int
+    back: int
+    seconds: float
+
+    @property
+    def mpps(self) -> float:
+        return self.back / self.seconds / 1e6
+
+
+def load(made: Wire, seconds: float, rate: float | None = None, flows: int = 65536) -> Load:
+    """Put the forwarder that runs on the wire under load."""
+    ours, theirs = multiprocessing.Pipe()
+    before = received(made.gen)
+    start = time.monotonic() + 0.4
+    process = multiprocessing.get_context("fork").Process(
+        target=generate, args=(made.gen, seconds, rate, flows, start, theirs)
+    )
+    process.start()
+    process.join()
+    sent = ours.recv()
+    time.sleep(0.3)
+    return Load(sent, received(made.gen) - before, seconds)
+
+
+def table(method: str = "rr"):
+    numbers = (1, 2)
+    server = ServerInput(1, VIP, 80, "tcp", method, False, 600, numbers, numbers)
+    targets = [TargetInput(n, f"target{n}:80", TARGET_MACS[n - 1]) for n in numbers]
+    return Compiler().compile(
+        [server], targets, virtual=[VIP], own_mac=[OWN_MAC], blocked_mac=TARGET_MACS, mtu=1500
+    )
+
+
+@contextlib.contextmanager
+def afpacket(made: Wire, method: str = "rr", **environment: str) -> Iterator[AfPacketDatapath]:
+    """The product's worker on the wire."""
+    with namespaces.inside(path(made.lb)), on_cpu(cpus()[1]):
+        os.environ.update(environment)
+        datapath = AfPacketDatapath("eth0", 1500)
+        datapath.install(table(method))
+        datapath.start()
+        for name in environment:
+            del os.environ[name]
+    try:
+        yield datapath
+    finally:
+        datapath.stop()
+
+
+def plain_loop(lb: str, ready) -> None:
+    """The other thing: what one writes first. recv, look up, set two addresses, send; one frame at a time."""
+    namespaces.enter(path(lb), 0x4000_0000)
+    os.sched_setaffinity(0, {cpus()[1]})
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+    sock.setsockopt(263, 23, 1)  # PACKET_IGNORE_OUTGOING
+    sock.bind(("eth0", 0x0800))
+    buffer = bytearray(2048)
+    view = memoryview(buffer)
+    servers = {(socket.inet_aton(VIP), b"\0\x50", 6)}
+    flows: dict[bytes, bytes] = {}
+    packets = dict.fromkeys(TARGET_MACS, 0)
+    ready.send(True)
+    while True:
+        size = sock.recv_into(buffer)
+        if (bytes(view[30:34]), bytes(view[36:38]), buffer[23]) not in servers:
+            continue
+        client = bytes(view[26:30])
+        mac = flows.get(client)
+        if mac is None:
+            mac = flows[client] = TARGET_MACS[len(flows) % 2]
+        buffer[0:6] = mac
+        buffer[6:12] = OWN_MAC
+        packets[mac] += 1
+        sock.send(view[:size])
+
+
+@contextlib.contextmanager
+def plain(made: Wire) -> Iterator[None]:
+    """A plain recv/send loop in Python on the wire."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(
+        target=plain_loop, args=(made.lb, theirs), daemon=True
+    )
+    process.start()
+    ours.recv()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+SO_TIMESTAMPNS = 35
+
+
+def latencies(made: Wire, count: int, interval_s: float = 0.001) -> list[float]:
+    """Milliseconds from the sending of a frame to its return to the same interface, one every `interval_s`."""
+    found: list[float] = []
+    with namespaces.inside(path(made.gen)), on_cpu(cpus()[0]):
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+        sock.setsockopt(263, 23, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        sock.bind(("g0", 0x0800))
+        sock.settimeout(1)
+    with sock, on_cpu(cpus()[0]):
+        data = packet(0x0A00_0001)
+        next_at = time.monotonic()
+        for _ in range(count):
+            next_at += interval_s
+            time.sleep(max(0.0, next_at - time.monotonic()))
+            sent_ns = time.clock_gettime_ns(time.CLOCK_REALTIME)
+            sock.send(data)
+            _, ancillary, _, _ = sock.recvmsg(2048, 64)
+            seconds, nanos = struct.unpack("qq", ancillary[0][2][:16])
+            found.append((seconds * 1_000_000_000 + nanos - sent_ns) / 1e6)
+    return found
+
+
+def resident_mib(pids: list[int]) -> float:
+    """Resident memory of processes, shared pages counted once each."""
+    total = 0
+    for pid in pids:
+        with Path(f"/proc/{pid}/status").open() as status:
+            fields = dict(line.split(":", 1) for line in status if ":" in line)
+        total += int(fields["VmRSS"].split()[0])
+    return total / 1024
+
+
+def median_of(repeat: int, measure: Callable[[], float]) -> float:
+    values = sorted(measure() for _ in range(repeat))
+    return values[len(values) // 2]

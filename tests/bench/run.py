@@ -1,0 +1,107 @@
+"""`make bench`: the AF_PACKET datapath beside a plain recv/send loop in Python, on the same core in the same run.
+
+Needs root. Prints medians and ratios; absolute figures belong to the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import harness
+import numpy as np
+
+from engine.datapath import maglev
+
+
+def rates(made: harness.Wire, rounds: int, seconds: float) -> float:
+    print(f"\nRate: 60-byte frames of 65,536 clients, {rounds} rounds of {seconds:g} s each, in turn")
+    results: dict[str, list[float]] = {"plain": [], "afpacket": []}
+    for _ in range(rounds):
+        with harness.plain(made):
+            results["plain"].append(harness.load(made, seconds).mpps)
+        with harness.afpacket(made):
+            results["afpacket"].append(harness.load(made, seconds).mpps)
+    medians = {name: statistics.median(values) for name, values in results.items()}
+    for name, label in (("plain", "plain recv/send loop"), ("afpacket", "AF_PACKET worker")):
+        spread = " ".join(f"{v:.3f}" for v in results[name])
+        print(f"  {label:22} {medians[name]:.3f} Mpps   ({spread})")
+    print(f"  ratio                  {medians['afpacket'] / medians['plain']:.2f}")
+    return medians["afpacket"]
+
+
+def methods(made: harness.Wire, seconds: float) -> None:
+    print("\nRate by method, every frame of a new flow at first, then known ones")
+    for method in ("rr", "random", "hash", "session"):
+        with harness.afpacket(made, method):
+            print(f"  {method:8} {harness.load(made, seconds).mpps:.3f} Mpps")
+
+
+def loss(made: harness.Wire, mpps: float, seconds: float) -> None:
+    print(f"\nLoss at half of that rate, {seconds:g} s")
+    with harness.afpacket(made):
+        result = harness.load(made, seconds, rate=mpps * 1e6 / 2)
+        print(f"  sent {result.sent:,}, back {result.back:,}, lost {result.sent - result.back:,}")
+
+
+def latency(made: harness.Wire, count: int) -> None:
+    print(f"\nAdded latency at 1,000 frames a second, {count:,} frames, from sending to return")
+    with harness.afpacket(made):
+        times = np.array(harness.latencies(made, count))
+    p50, p90, p99 = np.percentile(times, [50, 90, 99])
+    print(
+        f"  AF_PACKET worker       p50 {p50:.3f} ms   p90 {p90:.3f} ms   p99 {p99:.3f} ms   max {times.max():.2f} ms"
+    )
+    with harness.plain(made):
+        times = np.array(harness.latencies(made, count))
+    p50, p90, p99 = np.percentile(times, [50, 90, 99])
+    print(
+        f"  plain recv/send loop   p50 {p50:.3f} ms   p90 {p90:.3f} ms   p99 {p99:.3f} ms   max {times.max():.2f} ms"
+    )
+
+
+def million_flows(made: harness.Wire) -> None:
+    print("\nMemory with a million flows in the table")
+    with harness.afpacket(made) as datapath:
+        deadline = time.monotonic() + 60
+        while datapath.counters().target_sessions.sum() < 990_000 and time.monotonic() < deadline:
+            harness.load(made, 5, rate=250_000, flows=1_000_000)
+        sessions = int(datapath.counters().target_sessions.sum())
+        print(f"  {sessions:,} flows; worker {harness.resident_mib(datapath.process_ids()):.0f} MiB resident")
+
+
+def maglev_tables() -> None:
+    print("\nMaglev: building a table of 65,537 slots")
+    for count in (2, 11, 101):
+        names = [f"10.0.0.{n}:80" for n in range(count)]
+        start = time.perf_counter()
+        maglev.build(names, [1] * count)
+        print(f"  {count:4} targets  {(time.perf_counter() - start) * 1e3:.1f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short rounds: a look, not a measurement")
+    quick = parser.parse_args().quick
+    if os.geteuid():
+        sys.exit("make bench needs root: it makes network namespaces and packet sockets")
+    print(f"Linux {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} CPUs")
+    with harness.wire() as made:
+        best = rates(made, 1 if quick else 5, 2 if quick else 4)
+        methods(made, 2)
+        loss(made, best, 3 if quick else 30)
+        latency(made, 1000 if quick else 10_000)
+        million_flows(made)
+    maglev_tables()
+
+
+if __name__ == "__main__":
+    main()
