@@ -1,0 +1,1 @@
+"""The commands of bngctl: one registry, from which parser, help and completion follow."""

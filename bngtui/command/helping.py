@@ -1,0 +1,80 @@
+"""`help`: drawn from the registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bngtui.command.spec import DONE, Argument, Call, Command
+from bngtui.render.grid import Style, facts, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bngtui.command.session import Session
+
+USAGE_LINE = "bngctl [--run-dir DIR | --socket PATH] [--json] COMMAND"
+
+_OPTIONS = (
+    ("--run-dir DIR", "where the engine's sockets are (/run/bng)"),
+    ("--socket PATH", "one socket, operator's or monitor's"),
+    ("--json", "JSON instead of tables; before or after the command"),
+    ("--version", "the version of this console"),
+)
+
+_CLOSING = (
+    "Words may be cut short while one command remains: sh serv. Without a command: on a terminal a prompt, "
+    "otherwise one command a line from standard input (// begins a comment), all of them, and the exit code is that "
+    "of the last one that failed."
+)
+_EXIT = "Exit: 0 done, 1 refused or failed, 2 usage, 3 engine not reachable (check: 4 valid with warnings)."
+
+
+def overview(commands: Sequence[Command], style: Style) -> list[str]:
+    """Return every command with its summary, the options and the exit codes."""
+    return [
+        f"usage: {USAGE_LINE}",
+        "",
+        *facts([(command.usage.split(" [--")[0], command.summary) for command in commands], style),
+        "",
+        *facts(_OPTIONS, style),
+        "",
+        *wrapped(_CLOSING, style.width or 80, ""),
+        _EXIT,
+    ]
+
+
+def about(command: Command, style: Style) -> list[str]:
+    """Return all there is to say of one command."""
+    lines = [f"usage: bngctl {command.usage}", "", *wrapped(command.summary, style.width, "")]
+    if command.details:
+        lines += wrapped(command.details, style.width or 80, "")
+    if command.options:
+        pairs = [(f"{option.name} {option.value}", option.help) for option in command.options]
+        lines += ["", *facts(pairs, style)]
+    return lines
+
+
+def help_command(commands: Callable[[], Sequence[Command]]) -> Command:
+    """Make the command `help` of the registry that it is itself in."""
+
+    async def run(session: Session, call: Call) -> int:
+        from bngtui.command.registry import match  # noqa: PLC0415 - the registry has this command in it
+
+        words = call.args.get("COMMAND", "").split()
+        if not words:
+            session.say(overview(commands(), session.style))
+            return DONE
+        group = [command for command in commands() if command.words[0].startswith(words[0])]
+        if len(words) == 1 and len({command.words[0] for command in group}) == 1 and len(group) > 1:
+            pairs = [(command.usage.split(" [--")[0], command.summary) for command in group]
+            session.say(facts(pairs, session.style))
+        else:
+            session.say(about(match(words)[0], session.style))
+        return DONE
+
+    return Command(
+        ("help",),
+        "say what the commands do",
+        run,
+        (Argument("COMMAND", "command", optional=True, many=True),),
+    )

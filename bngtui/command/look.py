@@ -1,0 +1,135 @@
+"""`wait-ready`, `explain`, `watch`: asking the engine about now and what comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bngtui.command import lists
+from bngtui.command.spec import (
+    DONE,
+    FAILED,
+    UNREACHABLE,
+    Argument,
+    Call,
+    Command,
+    Option,
+    UsageError,
+    seconds,
+)
+from bngtui.render import tables
+from engine.api.client import Client, EngineUnreachable
+from engine.api.messages import EventFrame
+
+if TYPE_CHECKING:
+    from bngtui.command.session import Session
+    from engine.api.messages import Explanation, State
+
+READY_TIMEOUT_S = 60.0
+"""Default of `wait-ready`: several rounds of the slowest checks that people write."""
+
+_POLL_S = 0.1
+
+
+async def wait_ready(session: Session, call: Call) -> int:
+    """Return when the engine answers and its first round of checks is over, or the time is."""
+    started = time.monotonic()
+    deadline = started + call.options["--timeout"]
+    reached = False
+    reason = ""
+    while True:
+        # At least one honest attempt, even with --timeout 0.
+        left = max(deadline - time.monotonic(), 1.0)
+        for path in session.paths(changes=False):
+            try:
+                async with await Client.connect(path, timeout_s=left) as client:
+                    state: State = await client.request("state", timeout_s=left)
+            except EngineUnreachable as error:
+                reason = reason if reached else str(error)
+                continue
+            reached = True
+            reason = f"{path}: the first round of checks is not over"
+            if state.first_round_done:
+                return _ready(session, state, time.monotonic() - started)
+            break
+        left = deadline - time.monotonic()
+        if left <= 0:
+            session.note(f"not ready after {call.options['--timeout']:g} s: {reason}")
+            return FAILED if reached else UNREACHABLE
+        await asyncio.sleep(min(_POLL_S, left))
+
+
+def _ready(session: Session, state: State, waited_s: float) -> int:
+    up = sum(target.operational for target in state.targets)
+    if session.as_json:
+        session.say_json({"ready": True, "waited_s": round(waited_s, 3), "boot_id": state.boot_id})
+    else:
+        session.say([f"ready: {state.hostname}, {up} of {len(state.targets)} targets operational"])
+    return DONE
+
+
+async def explain(session: Session, call: Call) -> int:
+    """Print which target a flow gets, and why."""
+    host, client_port = lists.endpoint(call.args["CLIENT"], "client")
+    server, server_port = lists.endpoint(call.args["SERVER"], "server")
+    client = lists.address(host, "client")
+    if not server.isdigit():
+        try:
+            server = lists.address(server, "server")
+        except UsageError:
+            state: State = await session.ask("state")
+            if all(one.name != server for one in state.servers):
+                raise
+            server = str(lists.numbers(server, state.servers, "server")[0])
+    answer: Explanation = await session.ask(
+        "explain", client=client, client_port=client_port, server=server, server_port=server_port
+    )
+    if session.as_json:
+        session.say_json(answer)
+    else:
+        session.say(tables.explanation(answer, session.style))
+    return DONE
+
+
+async def watch(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
+    """Print events as they happen until interrupted; ends as unreachable when the engine goes away."""
+    client = await session.client()
+    await client.request("subscribe", state=False, events=True)
+    async for frame in client.frames():
+        if not isinstance(frame, EventFrame):
+            continue
+        if frame.gap:
+            session.note(f"{frame.gap} events were missed here")
+        if session.as_json:
+            session.out.write(msgspec.json.encode(frame.event).decode() + "\n")
+        else:
+            session.say([tables.event_line(frame.event, session.style)])
+        session.out.flush()
+    return DONE
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        ("wait-ready",),
+        "return when the engine answers and its first round of checks is over",
+        wait_ready,
+        options=(Option("--timeout", "S", seconds, READY_TIMEOUT_S, "give up after S seconds (60)"),),
+        details="Exit: 1 when the engine answers and is not ready in time, 3 when it never answered.",
+    ),
+    Command(
+        ("explain",),
+        "which target this flow gets, and why",
+        explain,
+        (Argument("CLIENT[:PORT]"), Argument("SERVER[:PORT]", "server")),
+        details="SERVER is a virtual address, or the number or name of a server.",
+    ),
+    Command(
+        ("watch",),
+        "events as they happen, one line each",
+        watch,
+        details="Ends with Ctrl-C, or with exit code 3 when the engine goes away.",
+    ),
+)

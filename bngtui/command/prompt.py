@@ -1,0 +1,91 @@
+"""The interactive mode: prompt, history, completion. The only file that imports prompt_toolkit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import Completer, Completion
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+
+from bngtui.command.complete import candidates
+from bngtui.command.spec import DONE
+from engine.api.client import EngineUnreachable, RequestError, ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from prompt_toolkit.completion import CompleteEvent
+    from prompt_toolkit.document import Document
+
+    from engine.api.messages import State
+
+PROMPT = "bng# "
+_FRESH_S = 2.0  # names and numbers are asked for again after this
+_PATIENCE_S = 0.5  # for which a Tab waits for the engine
+
+
+def history_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where lines are remembered (XDG Base Directory Specification: user-specific state)."""
+    base = environ.get("XDG_STATE_HOME", "")
+    folder = Path(base) if base.startswith("/") else Path.home() / ".local/state"
+    return folder / "bng" / "bngctl_history"
+
+
+def interact(run: Callable[[str], int | None], paths: Sequence[Path]) -> int:
+    """Read and run lines until the end of input, `exit` or `quit`. `run` returns None to leave.
+
+    `paths` are the sockets to ask for what completion offers. Returns the exit code, which is always 0: what failed
+    was seen by who typed it.
+    """
+    lines: PromptSession[str] = PromptSession(
+        history=_history(), completer=_Completer(paths), complete_while_typing=False, complete_in_thread=True
+    )
+    while True:
+        try:
+            text = lines.prompt(PROMPT)
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return DONE
+        if run(text) is None:
+            return DONE
+
+
+def _history() -> History:
+    path = history_file()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))
+
+
+class _Completer(Completer):
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._state: State | None = None
+        self._asked = 0.0
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002 - its interface
+        text = document.text_before_cursor
+        before = text.split()
+        partial = "" if not text or text[-1].isspace() else before.pop()
+        for word in candidates(before, partial, self._now):
+            shown = word.rpartition(",")[2]
+            yield Completion(word, start_position=-len(partial), display=shown)
+
+    def _now(self) -> State | None:
+        if time.monotonic() - self._asked > _FRESH_S:
+            self._state = None
+            for path in self._paths:
+                with contextlib.suppress(EngineUnreachable, RequestError):
+                    self._state = ask(path, "state", timeout_s=_PATIENCE_S)
+                    break
+            self._asked = time.monotonic()
+        return self._state

@@ -1,0 +1,99 @@
+"""What a command is: its words, its arguments, its options, and the function that does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bngtui.command.session import Session
+
+DONE, FAILED, USAGE, UNREACHABLE, WARNINGS = 0, 1, 2, 3, 4
+"""Exit codes of the contract; WARNINGS is `check`'s, as of `bng-engine check`."""
+
+Completes = Literal["", "target", "server", "file", "command"]
+
+
+class UsageError(Exception):
+    """The line is no command; the message says what is wrong with it. Exit code 2."""
+
+
+class CommandError(Exception):
+    """Understood, and not done; the message is the reason. Exit code 1."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A positional argument. `many`: takes all that is left, joined by commas. `completes`: what Tab offers."""
+
+    name: str
+    completes: Completes = ""
+    optional: bool = False
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Option:
+    """``--name VALUE``. `read` makes the value of its text and raises ValueError with the reason."""
+
+    name: str
+    value: str
+    read: Callable[[str], Any]
+    default: Any
+    help: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """A command with what was given to it. Missing optional arguments are not in `args`."""
+
+    command: Command
+    args: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command. `run` returns the exit code; `aliases` stand for its last word, as in BalanceNG's own language."""
+
+    words: tuple[str, ...]
+    summary: str
+    run: Callable[[Session, Call], Awaitable[int]]
+    args: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+    aliases: tuple[str, ...] = ()
+    details: str = ""
+
+    @property
+    def name(self) -> str:
+        """The words, as typed."""
+        return " ".join(self.words)
+
+    @property
+    def usage(self) -> str:
+        """The words with arguments and options."""
+        parts = [self.name]
+        parts += [f"[{arg.name}]" if arg.optional else arg.name for arg in self.args]
+        parts += [f"[{option.name} {option.value}]" for option in self.options]
+        return " ".join(parts)
+
+
+def seconds(text: str) -> float:
+    """Read a time of zero seconds or more. Raises ValueError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    # Not `value < 0`: a NaN is refused as well.
+    if not 0 <= value <= 1e6:
+        raise ValueError(f"{text!r} is no number of seconds")
+    return value
+
+
+def positive(text: str) -> int:
+    """Read a whole number of one or more. Raises ValueError."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) < 1 << 31):
+        raise ValueError(f"{text!r} is no number of one or more")
+    return int(text)
