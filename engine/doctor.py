@@ -1,5 +1,7 @@
 """What on this host would stop or slow the engine, each with the command that mends it. Facts in, advice out."""
 
+# ruff: noqa: D401 - the docstring of a check says what has to hold
+
 from __future__ import annotations
 
 import ipaddress

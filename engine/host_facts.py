@@ -110,7 +110,7 @@ def _link(row: Any, features: dict[str, tuple[bool | None, bool | None]]) -> Lin
 
 
 def _offloads(names: list[str]) -> dict[str, tuple[bool | None, bool | None]]:
-    """Generic and large receive offload of each interface that tells."""
+    """Ask each interface for its generic and its large receive offload; one that does not tell is left out."""
     from pyroute2.ethtool import Ethtool  # noqa: PLC0415 - as above
 
     found: dict[str, tuple[bool | None, bool | None]] = {}

@@ -66,6 +66,11 @@ def outside(view: View) -> Iterator[Problem]:
     """Servers, targets and the gateway are in a network; without one the engine cannot reach them by MAC."""
     if any(key[0] == "network" for key in view.broken):
         return  # its addresses would all seem to be outside
+    if not view.config.networks:
+        for key, title, _ in _addresses(view):
+            message = f"{title} has an address, but no network is defined"
+            yield error("no-network", key, message, "define the network it is in, with its interface")
+            return  # one is enough: it is the same for every other
     for key, title, address in _addresses(view):
         if view.net_of(address) is None:
             message = f"{title} has the address {address}, which is outside every network"

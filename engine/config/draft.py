@@ -171,7 +171,7 @@ class Draft:
         if key:
             self.broken.add(key)
         known = BLOCKS[block]  # type: ignore[index]
-        close = None if self.findings.full else nearest(word.text, known)
+        close = None if self.findings.terse else nearest(word.text, known)
         home = home_of(word.text)
         if close:
             hint = f"did you mean {close}"
@@ -218,7 +218,7 @@ class Draft:
                 self.modules.append(name)
                 self.positions.put(("modules", name), span)
             else:
-                close = None if self.findings.full else nearest(name, MODULES)
+                close = None if self.findings.terse else nearest(name, MODULES)
                 hint = f"did you mean {close}" if close else f"the modules are {', '.join(MODULES)}"
                 self.findings.error("unknown-word", span, f'unknown module "{shown(name)}"', hint)
 
@@ -235,7 +235,7 @@ class Draft:
                 "no-effect", name.span, f"set {key} has no effect here", "remove it, or leave it"
             )
         else:
-            close = None if self.findings.full else nearest(key, known)
+            close = None if self.findings.terse else nearest(key, known)
             hint = f"did you mean {close}" if close else f"known are {', '.join(known)}"
             self.findings.warning(
                 "no-effect", name.span, f"the setting {key} is not known and has no effect", hint

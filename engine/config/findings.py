@@ -46,7 +46,12 @@ class Findings:
 
     @property
     def full(self) -> bool:
-        """Whether what comes now is only counted: time to stop looking for more."""
+        """Whether more errors would only be counted: time to stop reading."""
+        return self._seen["error"] >= MAX_FINDINGS
+
+    @property
+    def terse(self) -> bool:
+        """Whether what comes now is hardly shown, so that looking for a good hint is a waste."""
         return max(self._seen.values()) >= MAX_FINDINGS
 
     def _add(self, severity: Severity, code: str, span: Span, message: str, hint: str) -> None:

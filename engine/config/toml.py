@@ -61,7 +61,7 @@ def _decode(text: str, findings: Findings, extents: list[Extent]) -> tuple[dict[
         try:
             return tomllib.loads("\n".join(lines), parse_float=str), attempt == 0
         except tomllib.TOMLDecodeError as error:
-            span = _report(error, lines, findings)
+            span = _report(error, lines, findings, extents)
         except (ValueError, RecursionError) as error:  # a number of thousands of digits
             findings.error("toml-syntax", _long_number(lines), f"this is not TOML: {shown(str(error), 80)}")
             break
@@ -81,7 +81,9 @@ def _long_number(lines: list[str]) -> Span:
     return START
 
 
-def _report(error: tomllib.TOMLDecodeError, lines: list[str], findings: Findings) -> Span:
+def _report(
+    error: tomllib.TOMLDecodeError, lines: list[str], findings: Findings, extents: list[Extent]
+) -> Span:
     message = str(error)
     where = _WHERE.search(message)
     if where and where[1]:
@@ -93,7 +95,10 @@ def _report(error: tomllib.TOMLDecodeError, lines: list[str], findings: Findings
     twice = bare.startswith(("Cannot overwrite", "Cannot declare", "Duplicate"))
     code = "duplicate-definition" if twice else "toml-syntax"
     hint = "keep one of them" if twice else "write WORD = VALUE, with texts in quotes"
-    findings.error(code, span, f"this is not TOML: {shown(bare[:1].lower() + bare[1:], 120)}", hint)
+    begun = next((e.first for e in extents if e.first < span.line <= e.last), None)
+    since = f", begun in line {begun}" if begun else ""
+    what = shown(bare[:1].lower() + bare[1:], 120)
+    findings.error(code, span, f"this is not TOML: {what}{since}", hint)
     return span
 
 
@@ -256,7 +261,7 @@ class _Reader:
 
     def unknown(self, path: Path, known: list[str], where: str) -> None:
         word = str(path[-1])
-        close = None if self.findings.full else nearest(word, known)
+        close = None if self.findings.terse else nearest(word, known)
         hint = f"did you mean {close}" if close else f"known here: {', '.join(known)}"
         self.wrong(
             self.places.nearest(path), "unknown-word", f'unknown word "{shown(word)}"{where}', hint, word=True
