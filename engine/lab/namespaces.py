@@ -327,7 +327,7 @@ def main(argv: list[str]) -> None:
             become_namespace_root()
         else:
             raise SystemExit(2)
-    except LabError as error:
+    except (LabError, OSError) as error:
         raise SystemExit(f"bng-lab: {error}") from error
 
 
