@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.config.finding import Finding
+
 PROTOCOL = 1
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 """Larger than any state of 512 servers and 1,024 targets, small enough to refuse before allocating."""
@@ -30,6 +32,8 @@ ErrorCode = Literal[
     "bad-args",  # the arguments do not fit the op
     "not-found",  # a target or server of that number does not exist
     "refused",  # understood, and declined; the message says why
+    "invalid",  # a configuration with errors; `findings` has them
+    "conflict",  # the running configuration moved on from the revision the candidate was based on
     "too-large",  # the frame is over MAX_FRAME_BYTES
     "malformed",  # the frame is no msgpack map of a Request
     "internal",
@@ -211,6 +215,7 @@ class State(msgspec.Struct, kw_only=True):
     vrrp: list[VrrpState]
     alarms: list[Alarm]
     last_event_id: int
+    config: ConfigStatus | None = None
 
 
 class Session(msgspec.Struct, kw_only=True):
@@ -239,6 +244,78 @@ class Explanation(msgspec.Struct, kw_only=True):
     target: int | None
     decided_by: Literal["session", "method", "none"]
     steps: list[str]
+
+
+class Change(msgspec.Struct, kw_only=True):
+    """One difference between two configurations, in words."""
+
+    kind: Literal["added", "removed", "changed"]
+    subject: str  # "server 1", "target 3", "network 1", "modules"
+    message: str  # "tcpopen interval 3 → 5 s"
+    effect: str = ""  # "its check restarts, 0 flows move"; empty: nothing that traffic notices
+    flows: int = 0  # flows that end or move
+    cuts: bool = False  # may cut operators or clients off: a server, network or interface goes or moves
+
+
+class ConfigDiff(msgspec.Struct, kw_only=True):
+    """Answer of ops `diff` and `revision-diff`: what a change would do, and the texts side by side as a diff."""
+
+    base: int  # the revision compared with
+    changes: list[Change]
+    unified: str  # unified diff of the texts, empty where they are equal
+    findings: list[Finding] = msgspec.field(default_factory=list)
+
+
+class Revision(msgspec.Struct, kw_only=True):
+    """One accepted configuration."""
+
+    number: int
+    time: str  # RFC 3339, UTC
+    uid: int
+    user: str
+    note: str
+    language: Literal["balanceng", "toml"]
+    running: bool = False
+    confirmed: bool = True
+    lines: int = 0
+    text: str | None = None  # byte for byte; only in the answer of op `revision`
+
+
+class Pending(msgspec.Struct, kw_only=True):
+    """A change that waits to be confirmed, and reverts by itself."""
+
+    revision: int
+    reverts_to: int
+    seconds_left: float
+    actor: str
+
+
+class ConfigStatus(msgspec.Struct, kw_only=True):
+    """Which configuration runs."""
+
+    revision: int
+    language: Literal["balanceng", "toml"]
+    pending: Pending | None = None
+    differs: list[str] = msgspec.field(default_factory=list)  # "target 2 disabled (file: enabled)"
+
+
+class RunningConfig(msgspec.Struct, kw_only=True):
+    """Answer of op `running`: the text as it was accepted, comments and all."""
+
+    file: str
+    revision: int
+    language: Literal["balanceng", "toml"]
+    text: str
+    pending: Pending | None = None
+
+
+class Applied(msgspec.Struct, kw_only=True):
+    """Answer of ops `apply`, `confirm`, `rollback`, `command` and `save`."""
+
+    revision: int
+    changes: list[Change] = msgspec.field(default_factory=list)
+    warnings: list[Finding] = msgspec.field(default_factory=list)
+    pending: Pending | None = None
 
 
 class Version(msgspec.Struct, kw_only=True):
@@ -274,11 +351,12 @@ class Hello(msgspec.Struct, kw_only=True, tag="hello", tag_field="type"):
     hostname: str
 
 
-class ErrorInfo(msgspec.Struct, kw_only=True):
+class ErrorInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Why a request was not done."""
 
     code: ErrorCode
     message: str
+    findings: list[Finding] = msgspec.field(default_factory=list)  # with code "invalid"
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -366,6 +444,51 @@ class CheckArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     file: str = "candidate"
 
 
+class DiffArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A candidate text, to be compared with what runs. `file` tells the language by its ending, else the content."""
+
+    text: str
+    file: str = "candidate"
+
+
+class ApplyArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Run a candidate. `base`: the revision it was made from; null: apply whatever runs."""
+
+    text: str
+    file: str = "candidate"
+    base: int | None = None
+    confirm_within_s: int | None = None
+    note: str = ""
+
+
+class RollbackArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Run an earlier revision; null: the one before the running one."""
+
+    revision: int | None = None
+    confirm_within_s: int | None = None
+
+
+class RevisionArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Name one revision."""
+
+    revision: int
+
+
+class RevisionDiffArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Name two revisions: what going from `old` to `new` changes."""
+
+    old: int
+    new: int
+
+
+class CommandArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Commands of BalanceNG's language (`target 1 { ... }`, `register`, `enable`, `no target 3`) on what runs."""
+
+    text: str
+    base: int | None = None
+    confirm_within_s: int | None = None
+
+
 class Op(msgspec.Struct, frozen=True):
     """One operation: its argument type, its answer (None: see the text) and whether it changes something."""
 
@@ -383,6 +506,16 @@ OPS: dict[str, Op] = {
     "explain": Op(ExplainArgs, Explanation),
     "version": Op(NoArgs, Version),
     "conf": Op(NoArgs, str),  # the running configuration as BalanceNG text
-    "check": Op(CheckArgs, list[dict[str, Any]]),
+    "check": Op(CheckArgs, list[Finding]),
     "admin": Op(AdminArgs, AdminResult, changes=True),
+    "running": Op(NoArgs, RunningConfig),
+    "diff": Op(DiffArgs, ConfigDiff),
+    "history": Op(NoArgs, list[Revision]),  # newest first, without texts
+    "revision": Op(RevisionArgs, Revision),
+    "revision-diff": Op(RevisionDiffArgs, ConfigDiff),
+    "apply": Op(ApplyArgs, Applied, changes=True),
+    "command": Op(CommandArgs, Applied, changes=True),
+    "confirm": Op(NoArgs, Applied, changes=True),
+    "rollback": Op(RollbackArgs, Applied, changes=True),
+    "save": Op(NoArgs, Applied, changes=True),  # operational state into the file
 }

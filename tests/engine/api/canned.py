@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api import messages as m
 from engine.api.server import OpError
+from engine.config.finding import Finding
 
 if TYPE_CHECKING:
     import asyncio
@@ -333,4 +334,7 @@ class CannedBackend:
         return m.AdminResult(changed=changed, unchanged=[n for n in args.numbers if n not in changed])
 
     async def _check(self, args: m.CheckArgs) -> list[dict[str, Any]]:
-        return [{"file": args.file, "line": len(re.findall("\n", args.text))}]
+        line = len(re.findall("\n", args.text))
+        return [
+            Finding(file=args.file, line=line, column=1, severity="error", code="test", message="a finding")
+        ]
