@@ -29,7 +29,7 @@ async def test_answers_come_as_their_types(server, path, backend):
         assert result == AdminResult(changed=[1, 2], unchanged=[])
         assert "server 1 {" in await client.request("conf")
         findings = await client.request("check", text="a\nb\n")
-            assert [(f.file, f.line) for f in findings] == [("candidate", 2)]
+        assert [(f.file, f.line) for f in findings] == [("candidate", 2)]
 
 
 async def test_a_refusal_is_an_error_with_its_code(server, tmp_path):
