@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.config.change import Change
 from engine.config.finding import Finding
 
 PROTOCOL = 1
@@ -244,17 +245,6 @@ class Explanation(msgspec.Struct, kw_only=True):
     target: int | None
     decided_by: Literal["session", "method", "none"]
     steps: list[str]
-
-
-class Change(msgspec.Struct, kw_only=True):
-    """One difference between two configurations, in words."""
-
-    kind: Literal["added", "removed", "changed"]
-    subject: str  # "server 1", "target 3", "network 1", "modules"
-    message: str  # "tcpopen interval 3 → 5 s"
-    effect: str = ""  # "its check restarts, 0 flows move"; empty: nothing that traffic notices
-    flows: int = 0  # flows that end or move
-    cuts: bool = False  # may cut operators or clients off: a server, network or interface goes or moves
 
 
 class ConfigDiff(msgspec.Struct, kw_only=True):
