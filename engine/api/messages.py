@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.config.change import Change
+from engine.config.change import Change  # noqa: TC001 - msgspec reads the annotations at run time
 from engine.config.finding import Finding
 
 PROTOCOL = 1
