@@ -239,7 +239,7 @@ def addresses(case: Case) -> Iterator[Advice]:
     names = {i.number: i.name for i in case.config.interfaces if i.enabled}
     for network in case.config.networks:
         name = names.get(network.interface or 0)
-        if not (network.enabled and network.real and network.mask and name):
+        if not (network.enabled and network.real and network.mask and name in case.host.links):
             continue
         holders = [own.link for own in case.host.addresses if own.address == network.real]
         prefix = ipaddress.IPv4Network(f"0.0.0.0/{network.mask}").prefixlen

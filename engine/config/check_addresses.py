@@ -64,7 +64,7 @@ def overlap(view: View) -> Iterator[Problem]:
 
 def outside(view: View) -> Iterator[Problem]:
     """Servers, targets and the gateway are in a network; without one the engine cannot reach them by MAC."""
-    if any(key[0] == "network" for key in view.broken):
+    if any(key[:1] == ("network",) for key in view.broken):
         return  # its addresses would all seem to be outside
     if not view.config.networks:
         for key, title, _ in _addresses(view):

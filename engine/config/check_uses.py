@@ -99,6 +99,8 @@ def target_lists(view: View) -> Iterator[Problem]:
 
 def unused_target(view: View) -> Iterator[Problem]:
     """A registered target belongs to a server; the slip is mostly a number left out of `targets`."""
+    if any(key[:1] == ("server",) for key in view.broken):
+        return  # its list of targets may be what could not be read
     for target in view.config.targets:
         if target.registered and not view.uses.get(target.number):
             message = f"target {target.number} is used by no server"
@@ -210,14 +212,14 @@ def modules(view: View) -> Iterator[Problem]:
         "hc": "no target is ever found to be up",
         "slb": "nothing is balanced",
     }
-    for name, effect in lost.items():
+    for name, effect in lost.items() if ("modules",) not in view.broken else ():
         if name not in view.config.modules:
             yield warning("module-missing", ("modules",), f"modules has no {name}: {effect}", f"add {name}")
 
 
 def nothing_to_do(view: View) -> Iterator[Problem]:
     """A configuration without an enabled server is likely cut short."""
-    if not any(server.enabled for server in view.config.servers):
+    if not view.broken and not any(server.enabled for server in view.config.servers):
         yield warning(
             "no-server", (), "no server is enabled, so nothing is balanced", "define and enable a server"
         )

@@ -168,12 +168,13 @@ class Draft:
 
     def unknown(self, word: Given, block: str, key: Key = ()) -> None:
         """Report a word that the block does not have, with the nearest one that it has."""
-        if key:
-            self.broken.add(key)
+        self.broken.add(key)
         known = BLOCKS[block]  # type: ignore[index]
         close = None if self.findings.terse else nearest(word.text, known)
         home = home_of(word.text)
-        if close:
+        if word.text.startswith("["):
+            hint = "if this is TOML, let the name of the file end in .toml"
+        elif close:
             hint = f"did you mean {close}"
         elif word.text.startswith(_COMMENT_MARKS):
             hint = "begin a comment with //"
@@ -212,7 +213,13 @@ class Draft:
             name = part.strip().lower()
             span = value.place(offset + len(part) - len(part.lstrip()), max(1, len(part.strip())))
             offset += len(part) + 1
-            if name in self.modules:
+            if name not in MODULES or name in self.modules:
+                self.broken.add(("modules",))
+            if not name:
+                self.findings.error(
+                    "bad-list", span, "the list has an empty place", "write it like vrrp,arp,ping"
+                )
+            elif name in self.modules:
                 self.findings.error("bad-list", span, f"the module {name} is named twice", "name it once")
             elif name in MODULES:
                 self.modules.append(name)

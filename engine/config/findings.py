@@ -76,7 +76,7 @@ class Findings:
         kept = (self._kept["error"] + self._kept["warning"])[:MAX_FINDINGS]
         kept.sort(key=lambda f: (f.line, f.column, f.severity, f.code, f.message))
         hidden = sum(self._seen.values()) - len(kept)
-        if hidden:
+        if hidden or self.full:
             last = max(kept, key=lambda f: (f.line, f.column))
             severity: Severity = "error" if self.errors else "warning"
             kept.append(
@@ -86,7 +86,7 @@ class Findings:
                     column=last.column,
                     severity=severity,
                     code="too-many-findings",
-                    message=f"{hidden} more findings are not shown",
+                    message=f"only {len(kept)} findings are shown; there are more, or may be",
                     hint="mend these first",
                 )
             )
@@ -130,6 +130,6 @@ class Positions:
     def __contains__(self, key: Key) -> bool:
         return self.get(key) is not None
 
-    def keys(self) -> list[Key]:
+    def known(self) -> list[Key]:
         """Return every key that has a place."""
         return [key for item in self._items.values() for key in item]

@@ -179,6 +179,12 @@ class _Reader:
             return
         if word == "dsr" and isinstance(value, bool):
             value = "enable" if value else "disable"
+        if isinstance(value, list) and word not in _CHECKS and (block, word) not in values.LISTS:
+            self.wrong(
+                self.places.nearest(here), "bad-value", f"{word} takes one value", f"write {word} without [ ]"
+            )
+            self.draft.broken.add(key)
+            return
         given = (
             self.check(here, word, value)
             if word in _CHECKS and isinstance(value, dict)

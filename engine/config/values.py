@@ -227,6 +227,10 @@ def _fields(text: str, form: str, least: int, limits: list[int]) -> list[int]:
     if not least <= len(parts) <= len(limits):
         raise BadValue("bad-value", f"{shown(text)} has {len(parts)} values", f"write it like {form}")
     found, offset = [], 0
+    if any(len(part.split()) > 1 for part in parts):
+        raise BadValue(
+            "bad-value", f"{shown(text)} has a blank in it", f"put commas between the numbers, like {form}"
+        )
     for part, limit in zip(parts, limits, strict=False):
         try:
             found.append(number(part.strip(), 1, limit))

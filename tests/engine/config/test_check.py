@@ -178,6 +178,7 @@ def test_one_slip_is_one_finding():
         ("error", "bad-address")
     ]
     assert [f[:2] for f in found(config(server=("ipaddr", "ipadr")))] == [("error", "unknown-word")]
+    assert [f[:2] for f in found(config(server=("targets 1", "targets l")))] == [("error", "bad-number")]
     assert [f[:2] for f in found(config(network=("mask 24", "mask 2A")))] == [("error", "bad-mask")]
 
 

@@ -121,6 +121,7 @@ def test_settings_are_texts_whatever_their_type():
         ("port = 80", "port = 65536", "out-of-range", 12, 8),
         ("port = 80", "port = 0xffffffffffffffffffffffff", "out-of-range", 12, 8),
         ("port = 80", "port = 80.5", "bad-number", 12, 8),
+        ("port = 80", "port = [80]", "bad-value", 12, 8),
         ("port = 80", "port = true", "bad-number", 12, 8),
         ("port = 80", "port = 1979-05-27", "bad-number", 12, 8),
         ("port = 80", "port = { a = 1 }", "bad-value", 12, 8),
