@@ -104,6 +104,7 @@ class Store:
             link=self.link,
             age_s=None if self._read_at is None or self.live is None else now - self._read_at,
             seen=clock(self.live.time) if self.live else None,
+            trouble=self.trouble if self.link == "down" else "",
             frozen=self.frozen,
             read_only=self.read_only,
         )

@@ -34,7 +34,14 @@ _COLOURS = (
 _VARIABLES = ("muted", "faint", "draining", "disabled", "unknown", "graph", "cursor")
 """Further colours that every theme names under [variables]; `cursor` may be the word "reverse"."""
 
-_ASCII = str.maketrans("●✖◐○◇▲▸▌█┃│─╭╮╰╯·…❄▁▂▃▄▅▆▇↑↓", "+x~-o!>|#|||++++..*_.:-=+*^v")
+_ASCII = str.maketrans(
+    {
+        **dict(zip("●✖◐○◇▲▸■", "+x~-o!>#", strict=True)),  # states and marks
+        **dict(zip("▌█┃│─╭╮╰╯", "|#|:-....", strict=True)),  # lines
+        **dict(zip("▁▂▃▄▅▆▇", "_.:-=+*", strict=True)),  # graphs; a full block is # as above
+        **dict(zip("·…↑↓", "..^v", strict=True)),
+    }
+)
 """For fonts of text consoles: every sign keeps its place and its width."""
 
 

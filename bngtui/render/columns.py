@@ -31,6 +31,7 @@ class Column(Generic[Row]):
     width: int
     priority: int = 0
     widest: int = 0
+    comfort: int = 0  # wanted before a column of less worth is shown
     right: bool = False
     hug: bool = False
     grow: int = 0  # share of the room that is left
@@ -52,7 +53,9 @@ def fit_columns(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int)
     chosen = set(range(len(columns)))
     # Priority by priority, so that no column of less worth squeezes in after a wider one of more worth has gone.
     for level in sorted({column.priority for column in columns if column.priority}, reverse=True):
-        if _total(wanted, chosen) <= width:
+        easy = [max(w, c.comfort) if c.priority < level else w for w, c in zip(wanted, columns, strict=True)]
+        if _total(easy, chosen) <= width:
+            wanted = easy
             break
         chosen -= {index for index in chosen if columns[index].priority == level}
     widths = {index: wanted[index] for index in sorted(chosen)}

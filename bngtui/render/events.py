@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from engine.api.messages import Event
 
 
+def _time(event: Event, _width: int, _shown: frozenset[str]) -> Span:
+    mark = SEVERITY[event.severity]
+    return Span(f"{mark.glyph} {clock(event.time)}", mark.role)
+
+
 def _message(event: Event, _width: int, shown: frozenset[str]) -> Span:
     text = clean(event.message)
     if event.actor and "actor" not in shown:
@@ -25,8 +30,8 @@ COLUMNS: tuple[Column[Event], ...] = (
     Column(
         "time",
         "UTC",
-        lambda e, _w, _s: Span(clock(e.time), "muted"),
-        width=8,
+        _time,
+        width=10,
         sort=lambda e: e.id,
         descending=True,
     ),
@@ -35,11 +40,11 @@ COLUMNS: tuple[Column[Event], ...] = (
         "Severity",
         lambda e, _w, _s: SEVERITY[e.severity].span,
         width=9,
-        priority=2,
+        priority=8,
         sort=lambda e: (SEVERITY[e.severity].rank, -e.id),
     ),
     Column(
-        "kind", "Kind", lambda e, _w, _s: Span(e.kind, "muted"), width=8, priority=3, sort=lambda e: e.kind
+        "kind", "Kind", lambda e, _w, _s: Span(e.kind, "muted"), width=8, priority=6, sort=lambda e: e.kind
     ),
     Column(
         "subject",
@@ -51,7 +56,7 @@ COLUMNS: tuple[Column[Event], ...] = (
         priority=1,
         sort=lambda e: e.subject,
     ),
-    Column("message", "Message", _message, width=20, grow=1),
+    Column("message", "Message", _message, width=30, comfort=44, grow=1),
     Column("actor", "By", lambda e, _w, _s: Span(clean(e.actor or ""), "muted"), width=18, priority=9),
 )
 

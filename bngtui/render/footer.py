@@ -20,7 +20,8 @@ def paint_hints(actions: Sequence[Action], width: int) -> Line:
         spans: list[Span] = [Span(" ")]
         for action in hinted:
             spans += [Span(key_text(action.keys[0]), "accent"), Span(f" {action.hint}  ", "muted")]
-        if width_of(spans) - 2 <= width or not hinted:
+        spans[-1] = Span(spans[-1].text.rstrip() or " ", spans[-1].role)
+        if width_of(spans) <= width or not hinted:
             return Line(fit_spans(spans, width), "bar")
         least = max(action.worth for action in hinted)
         last = max(index for index, action in enumerate(hinted) if action.worth == least)

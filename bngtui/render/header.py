@@ -23,6 +23,7 @@ class Freshness:
     link: Literal["connecting", "up", "down"]
     age_s: float | None
     seen: str | None = None  # clock time of the last reading, HH:MM:SS
+    trouble: str = ""  # why the engine is not reachable
     frozen: bool = False
     read_only: bool = False
 
@@ -42,7 +43,7 @@ def freshness_span(fresh: Freshness) -> Span:
         return Span(f"✖ engine not reachable, last seen {fresh.seen or '?'}, {age(fresh.age_s)} ago", "down")
     if fresh.stale:
         return Span(f"▲ data {age(fresh.age_s)} old", "warning")
-    return Span("❄ frozen", "accent") if fresh.frozen else Span("● live", "up")
+    return Span("■ frozen", "accent") if fresh.frozen else Span("● live", "up")
 
 
 def paint_header(state: State | None, fresh: Freshness, width: int) -> list[Line]:
@@ -62,7 +63,9 @@ def _who(state: State | None, fresh: Freshness, width: int) -> Line:
     role = Span(state.role.upper(), {"master": "accent", "backup": "text"}.get(state.role, "warning"))  # type: ignore[arg-type]
     host = clean(state.hostname)
     must = [Span(f" {host}", "strong"), gap, role]
-    where = f"{state.datapath.kind}"
+    where = " ".join(
+        [state.datapath.kind, *([f"on {links}"] if (links := ", ".join(state.datapath.interfaces)) else [])]
+    )
     may = [Span(where), Span(f"up {uptime(state.uptime_s)}")]
     # What says that the picture is old is never cut: the datapath and the uptime go before it.
     fresh_span = freshness_span(fresh)
@@ -91,19 +94,19 @@ def _flow(state: State | None, fresh: Freshness, width: int) -> Line:
     path = state.datapath
     spans = [
         Span(" in ", "muted"),
-        Span(f"{short(path.received_pps)}/s"),
+        Span(short(path.received_pps)),
         Span("  out ", "muted"),
-        Span(f"{short(path.forwarded_pps)}/s"),
+        Span(short(path.forwarded_pps)),
         Span("  dropped ", "muted"),
-        Span(f"{short(path.dropped_pps)}/s", "warning" if path.dropped_pps >= 0.05 else "text"),
-        Span("  sessions ", "muted"),
+        Span(short(path.dropped_pps), "warning" if path.dropped_pps >= 0.05 else "text"),
+        Span(" pkt/s  sessions ", "muted"),
         Span(count(path.sessions)),
     ]
     if path.sessions_max and path.sessions > path.sessions_max * 0.9:
         spans.append(Span(f" of {short(path.sessions_max)}", "warning"))
     if fresh.stale and fresh.age_s is not None:
         spans = [Span(span.text, "muted") for span in spans]
-    note = _note(state)
+    note = Span(clean(fresh.trouble), "warning") if fresh.trouble else _note(state)
     if note is not None:
         room = width - width_of(spans) - 4
         if room > 12:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bngtui.actions import key_text
 from bngtui.render.states import ARP, SERVER_MARKS, SEVERITY, TARGET_MARKS, Mark
-from bngtui.render.text import Line, Span, fit, line
+from bngtui.render.text import Line, Span, fit, fit_spans, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,12 +38,9 @@ def paint_help(actions: Sequence[Action], width: int, *, read_only: bool) -> lis
     blank = line("")
     left = [*keys, *[blank] * (rows - len(keys))]
     right = [*signs, *[blank] * (rows - len(signs))]
-    return [Line((*_fixed(a, half), *b.spans)) for a, b in zip(left, right, strict=True)]
-
-
-def _fixed(row: Line, width: int) -> tuple[Span, ...]:
-    text = row.text
-    return (*row.spans, Span(" " * max(0, width - len(text))))
+    return [
+        Line((*fit_spans(a.spans, half - 2), Span("  "), *b.spans)) for a, b in zip(left, right, strict=True)
+    ]
 
 
 def _keys(actions: Sequence[Action]) -> list[Line]:
@@ -80,7 +77,7 @@ def _signs() -> list[Line]:
         line(Span("  <5 s         ", "muted"), Span("age of a check's last good answer")),
         line(
             Span("  ▂▄▆█         ", "graph"),
-            Span("pkt/s, one reading a cell; top of the scale is 1, 2 or 5 and noughts"),
+            Span("pkt/s, one reading a cell; top: 1, 2, 5, 10 …"),
         ),
     ]
     return lines

@@ -72,6 +72,6 @@ def _panes(width: int, pane: PanelId) -> tuple[tuple[PanelId, int], ...]:
         arp = width * 32 // 100
         return (("arp", arp), ("events", width - arp - node), ("node", node))
     if width >= TWO_WIDE:
-        arp = width * 44 // 100
+        arp = width * 48 // 100
         return ((pane if pane == "node" else "arp", arp), ("events", width - arp))
     return ((pane if pane in BOTTOM else "events", width),)

@@ -50,9 +50,8 @@ def _why(row: ServerRow, _width: int, _shown: frozenset[str]) -> Span:
         return Span(clean(row.server.reason), row.mark.role)
     lacking = [number for number in row.server.targets if not row.healthy([number])]
     if lacking and row.mark.fault and row.server.admin == "enabled":
-        noun = "target" if len(lacking) == 1 else "targets"
         shown = ", ".join(map(str, lacking[:6])) + (" …" if len(lacking) > 6 else "")
-        return Span(f"without {noun} {shown}", row.mark.role)
+        return Span(f"without {shown}", row.mark.role)
     return Span("")
 
 
@@ -107,7 +106,7 @@ COLUMNS: tuple[Column[ServerRow], ...] = (
     ),
     Column(
         "history",
-        "Last minutes",
+        "Trend",
         lambda row, width, _s: Span(sparkline(row.history, width), "graph"),
         width=12,
         widest=30,
@@ -163,7 +162,7 @@ COLUMNS: tuple[Column[ServerRow], ...] = (
         sort=lambda row: row.server.bytes,
         descending=True,
     ),
-    Column("why", "Remark", _why, width=10, grow=3, priority=5),
+    Column("why", "Remark", _why, width=10, comfort=18, grow=3, priority=5),
 )
 
 SPEC: Spec[ServerRow] = Spec(
@@ -188,7 +187,7 @@ def summary(rows: Sequence[ServerRow]) -> list[Span]:
     spans = [Span(str(len(rows)), "muted")]
     spans += [
         Span(f"  {mark.glyph} {counts[mark]} {mark.word}", mark.role)
-        for mark in SERVER_MARKS
+        for mark in reversed(SERVER_MARKS)
         if mark in counts
     ]
     return spans

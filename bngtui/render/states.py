@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bngtui.render.text import Role, Span
+from bngtui.render.units import FRESH_S
 
 if TYPE_CHECKING:
     from engine.api.messages import ArpState, CheckState, EventSeverity, ServerState, TargetState
@@ -32,7 +33,7 @@ class Mark(NamedTuple):
 DOWN = Mark("✖", "down", "down", 0, True, "its checks fail: no traffic")
 NO_SERVICE = Mark("✖", "down", "down", 0, True, "no target takes new flows")
 DEGRADED = Mark("▲", "degraded", "warning", 1, True, "serves, with fewer targets than configured")
-BLOCKED = Mark("▲", "blocked", "warning", 1, True, "healthy, and still without new flows: see the reason")
+BLOCKED = Mark("▲", "blocked", "warning", 1, True, "healthy, but no new flows: see why")
 UNKNOWN = Mark("?", "unknown", "unknown", 2, True, "no check has answered yet")
 DRAINING = Mark("◐", "draining", "draining", 3, True, "keeps its sessions, gets no new ones")
 DISABLED = Mark("○", "disabled", "disabled", 4, True, "taken out by an operator or the configuration")
@@ -40,7 +41,7 @@ STANDBY = Mark("◇", "standby", "muted", 5, False, "a backup: serves when every
 UP = Mark("●", "up", "up", 6, False, "gets new flows")
 
 TARGET_MARKS: tuple[Mark, ...] = (UP, STANDBY, DRAINING, DISABLED, UNKNOWN, BLOCKED, DOWN)
-SERVER_MARKS: tuple[Mark, ...] = (UP, DEGRADED, NO_SERVICE, DISABLED)
+SERVER_MARKS: tuple[Mark, ...] = (UP, DISABLED, DEGRADED, NO_SERVICE)
 
 
 def target_mark(target: TargetState) -> Mark:
@@ -83,7 +84,7 @@ SEVERITY: dict[EventSeverity, Mark] = {
 ARP: dict[str, Mark] = {
     "conflict": Mark("✖", "conflict", "down", 0, True, "somebody else answers for a virtual address"),
     "unresolved": Mark("?", "no answer", "unknown", 1, True, "the target has not answered ARP"),
-    "stale": Mark("▲", "stale", "warning", 2, True, "the target has not confirmed its MAC for a while"),
+    "stale": Mark("▲", "stale", "warning", 2, True, "the MAC was not confirmed for long"),
     "answering": Mark("●", "answering", "up", 3, False, "this node answers for the address"),
     "resolved": Mark("●", "resolved", "up", 4, False, "the target's MAC is known"),
 }
@@ -99,11 +100,16 @@ def check_role(check: CheckState) -> Role:
     return {"up": "up", "down": "down", "unknown": "unknown"}[check.state]  # type: ignore[return-value]
 
 
+_TELLING = {"tcpopen": 0, "vip": 1}
+"""Of checks that are all well the one that says most stands for them, always the same one."""
+
+
 def worst_check(target: TargetState) -> CheckState | None:
-    """Return the check to show where there is room for one: a failing one, else the one longest without an answer."""
+    """Return the check to show where there is room for one: a failing one, then one that waits for its answer."""
     order = {"down": 0, "unknown": 1, "up": 2}
-    return min(
-        target.checks,
-        key=lambda check: (order[check.state], -(check.last_ok_s if check.last_ok_s is not None else 1e9)),
-        default=None,
-    )
+
+    def urgency(check: CheckState) -> tuple[int, float, int]:
+        age_s = 1e9 if check.last_ok_s is None else check.last_ok_s
+        return order[check.state], -age_s if age_s >= FRESH_S else 0.0, _TELLING.get(check.kind, 2)
+
+    return min(target.checks, key=urgency, default=None)

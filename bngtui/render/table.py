@@ -39,10 +39,12 @@ def paint_table(
         return []
     body = body_height(view, height)
     view.scroll_to_selection(body)
-    lines = [_title(view, width, body, active=active, summary=summary, tabs=tabs)]
+    lines = [
+        _title(view, width, body, active=active, summary=_faded(summary) if stale else summary, tabs=tabs)
+    ]
     inner = max(1, width - GUTTER - EDGE)
     fitted = fit_columns(view.spec.columns, view.rows, inner)
-    if view.spec.heading and height > 2:
+    if view.spec.heading and height > 2 and view.total:
         lines.append(_heading(view, fitted, width))
     if not view.rows:
         text = _nothing(view) if empty is None else empty
@@ -126,6 +128,10 @@ def _scroll_bar(view: View[Row], body: int) -> list[Span]:
         Span("┃" if start <= y < start + size else "│", "muted" if start <= y < start + size else "faint")
         for y in range(body)
     ]
+
+
+def _faded(spans: Sequence[Span]) -> list[Span]:
+    return [Span(span.text, "muted") for span in spans]
 
 
 def _nothing(view: View[Row]) -> str:

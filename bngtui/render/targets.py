@@ -112,7 +112,7 @@ COLUMNS: tuple[Column[TargetRow], ...] = (
     ),
     Column(
         "history",
-        "Last minutes",
+        "Trend",
         lambda row, width, _s: Span(sparkline(row.history, width), "graph"),
         width=12,
         widest=30,
@@ -186,7 +186,7 @@ COLUMNS: tuple[Column[TargetRow], ...] = (
         sort=lambda row: row.target.last_change_s,
     ),
     Column("check", "Last check", _check, width=20, widest=26, priority=7, grow=1),
-    Column("why", "Check, or why not", _why, width=14, grow=3, priority=2),
+    Column("why", "Remark", _why, width=12, comfort=28, grow=3, priority=2),
 )
 
 
@@ -211,7 +211,7 @@ SPEC: Spec[TargetRow] = Spec(
 
 
 def summary(rows: Sequence[TargetRow]) -> list[Span]:
-    """Return how many targets are in which state, for the panel's title: ``40  ● 38 up  ✖ 2 down``."""
+    """Return how many targets are in which state, for the panel's title: ``40  ✖ 2 down  ● 38 up``."""
     counts: dict[Mark, int] = {}
     for row in rows:
         mark = target_mark(row.target)
@@ -219,7 +219,7 @@ def summary(rows: Sequence[TargetRow]) -> list[Span]:
     spans = [Span(str(len(rows)), "muted")]
     spans += [
         Span(f"  {mark.glyph} {counts[mark]} {mark.word}", mark.role)
-        for mark in TARGET_MARKS
+        for mark in reversed(TARGET_MARKS)
         if mark in counts
     ]
     return spans

@@ -5,6 +5,10 @@ from __future__ import annotations
 _STEPS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
+FRESH_S = 5.0
+"""A check answered this lately is simply fresh: it is asked every few seconds."""
+
+
 def short(value: float) -> str:
     """Return at most five characters with three digits that count: ``0``, ``999``, ``1.23k``, ``45.6M``."""
     if value < 0:
@@ -57,7 +61,7 @@ def check_age(value_s: float) -> str:
     Below five seconds it is one word: a check that is asked every few seconds counts up and down all the time,
     and a number that always moves and never matters hides the one that does.
     """
-    return "<5 s" if value_s < 5 else age(value_s)
+    return "<5 s" if value_s < FRESH_S else age(value_s)
 
 
 def uptime(value_s: float) -> str:

@@ -46,7 +46,7 @@ class ConfirmScreen(ModalScreen[bool]):
 
     AUTO_FOCUS = ""
     DEFAULT_CSS: ClassVar[str] = """
-    ConfirmScreen { align: center middle; background: transparent; }
+    ConfirmScreen { align: center middle; background: $background 0%; }
     """
 
     def __init__(self, effect: Effect, *, clock: Callable[[], float] = time.monotonic) -> None:

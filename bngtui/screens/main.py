@@ -87,7 +87,9 @@ class MainScreen(Page):
             "events": store.events,
             "node": store.node_rows(),
         }
-        self._arrange(len(rows["servers"]), len(rows["targets"]))
+        # Without an engine the targets' panel says so, and needs room for it.
+        wanted = len(rows["targets"]) if empty is None else self.size.height
+        self._arrange(len(rows["servers"]), wanted)
         for name, panel in self._panels.items():
             panel.take(rows[name], stale=stale, empty=empty if name == "targets" else (empty and " "))
         self.query_one(Header).update_lines()
