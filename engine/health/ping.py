@@ -19,8 +19,9 @@ from engine.health.answer import ProbeAnswer
 
 __all__ = ["Pinger", "ProbeAnswer", "close_all", "probe"]
 
+SOL_RAW = 255
 ICMP_FILTER = 1
-"""icmp(7): a bit mask of the types a raw socket does not get."""
+"""raw(7), linux/icmp.h: a bit mask of the types a raw socket does not get."""
 
 READ_AT_ONCE = 256
 """Answers taken in one go before the loop serves others."""
@@ -108,7 +109,7 @@ class Pinger:
             return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | flags, socket.IPPROTO_ICMP)
         self._raw = True
         wanted = (1 << packets.ECHO_REPLY) | (1 << packets.UNREACHABLE)
-        sock.setsockopt(socket.SOL_RAW, ICMP_FILTER, struct.pack("=I", ~wanted & 0xFFFFFFFF))
+        sock.setsockopt(SOL_RAW, ICMP_FILTER, struct.pack("=I", ~wanted & 0xFFFFFFFF))
         return sock
 
     def _free_number(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -71,7 +72,5 @@ class Agenda(Generic[K]):
 
 def spread(key: str) -> float:
     """Return a fraction in [0, 1) that is the same for a key in every run, to keep many of them apart in time."""
-    value = 2166136261  # FNV-1a, 32 bits: hash() of a str changes from run to run
-    for byte in key.encode():
-        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
-    return value / 2**32
+    # Not hash(): that of a str changes from run to run.
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") / 2**32

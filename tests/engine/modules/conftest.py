@@ -1,0 +1,215 @@
+"""Playbooks: frames and time in, frames and notices out. The seed's network, without a socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP
+from scapy.layers.l2 import ARP, Ether
+
+from engine.config.model import Config, Interface, Network, Server, Target, TcpOpenCheck
+from engine.modules import chain
+from engine.modules.world import Frame, Link, Notice, Outcome, ProbeKey, ProbeStart, World
+
+LB = "02:00:00:00:00:52"
+T1 = "02:00:00:00:01:00"
+T2 = "02:00:00:00:01:01"
+ROUTER = "02:00:00:00:02:54"
+STRANGER = "02:00:00:00:0b:ad"
+VIP = "172.16.1.10"
+VIRT = "172.16.1.253"
+REAL = "172.16.1.252"
+HOSTS = {"172.16.1.100": T1, "172.16.1.101": T2}
+EVERYONE = "ff:ff:ff:ff:ff:ff"
+
+
+def mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def seed(**changes) -> Config:
+    """The file of the BalanceNG page, with the named lists replaced."""
+    config = Config(
+        interfaces=[Interface(number=1, name="eth0", registered=True, enabled=True)],
+        networks=[
+            Network(
+                number=1,
+                addr="172.16.1.0",
+                mask="255.255.255.0",
+                real=REAL,
+                virt=VIRT,
+                interface=1,
+                registered=True,
+                enabled=True,
+            )
+        ],
+        servers=[server()],
+        targets=[target(1), target(2)],
+    )
+    for name, value in changes.items():
+        setattr(config, name, value)
+    return config
+
+
+def server(number: int = 1, **fields) -> Server:
+    base = {"ipaddr": VIP, "port": 80, "protocol": "tcp", "targets": [1, 2]}
+    return Server(number=number, registered=True, enabled=True, **{**base, **fields})
+
+
+def target(number: int, **fields) -> Target:
+    base = {
+        "ipaddr": f"172.16.1.{99 + number}",
+        "port": 80,
+        "protocol": "tcp",
+        "tcpopen": TcpOpenCheck(80, 3, 10),
+        "dsr": True,
+        "registered": True,
+        "enabled": True,
+    }
+    return Target(number=number, **{**base, **fields})
+
+
+def arp(op, sha, spa, tpa, *, dst=EVERYONE, tha="00:00:00:00:00:00") -> bytes:
+    return bytes(Ether(src=sha, dst=dst) / ARP(op=op, hwsrc=sha, psrc=spa, hwdst=tha, pdst=tpa))
+
+
+@dataclass
+class Play:
+    """An engine without sockets. `hosts` answer ARP, tcpopen and VIP checks like real targets, unless told not to."""
+
+    world: World
+    now: float = 1000.0
+    sent: list[tuple[float, Frame]] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    probes: list[tuple[float, ProbeStart]] = field(default_factory=list)
+    recompiles: int = 0
+    hosts: dict[str, str] = field(default_factory=lambda: dict(HOSTS))
+    no_service: set[str] = field(default_factory=set)  # tcpopen and SYN refused
+    silent: set[str] = field(default_factory=set)  # tcpopen not answered
+    no_alias: set[tuple[str, str]] = field(default_factory=set)  # (host, virtual address)
+
+    def __post_init__(self):
+        self.chain = chain.build(self.world)
+
+    def take(self, outcome: Outcome) -> Outcome:
+        self.sent += [(self.now, frame) for frame in outcome.send]
+        self.notices += outcome.notices
+        self.probes += [(self.now, probe) for probe in outcome.probes]
+        self.recompiles += outcome.recompile
+        return outcome
+
+    def give(self, data: bytes, *, interface: int = 1, vlan: int | None = None) -> Outcome:
+        return self.take(self.chain.handle(Frame(interface, data, vlan), self.now))
+
+    def tick(self, seconds: float = 0.0) -> Outcome:
+        """Let time pass in steps of 0.1 s, one tick each; none passes for 0. Nobody answers."""
+        total = self.take(self.chain.tick(self.now)) if not seconds else Outcome()
+        for _ in range(round(seconds * 10)):
+            self.now = round(self.now + 0.1, 3)
+            total.merge(self.take(self.chain.tick(self.now)))
+        return total
+
+    def live(self, seconds: float) -> None:
+        """As tick, with the hosts answering what they are asked 10 ms later."""
+        for step in range(round(seconds * 10) + 1):
+            if step:
+                self.now = round(self.now + 0.1, 3)
+            outcome = self.take(self.chain.tick(self.now))
+            asked = list(outcome.send)
+            self.now = round(self.now + 0.01, 3)
+            for probe in outcome.probes:
+                self.probed(probe.key)
+            while asked:
+                for answer in self.answers(asked.pop(0)):
+                    asked += self.give(answer).send
+            self.now = round(self.now - 0.01, 3)
+
+    def probed(self, key: ProbeKey) -> None:
+        known = key.address in self.hosts
+        if known and key.address not in self.no_service | self.silent:
+            self.take(self.chain.hc.result(key, True, 10.0, None, False, self.now))
+        elif known and key.address in self.no_service:
+            why = f"connection refused on {key.address}:{key.port}"
+            self.take(self.chain.hc.result(key, False, None, why, True, self.now))
+        # A silent one: the engine reports when the attempt's time is over; hc's own guard is tested apart.
+
+    def answers(self, frame: Frame) -> list[bytes]:
+        packet = Ether(frame.data)
+        answers = []
+        for address, at in self.hosts.items():
+            if packet.dst not in (at, EVERYONE):
+                continue
+            if ARP in packet and packet[ARP].op == 1 and packet[ARP].pdst == address:
+                answers.append(arp(2, at, address, packet[ARP].psrc, dst=packet.src, tha=packet.src))
+            if IP in packet and (address, packet[IP].dst) not in self.no_alias:
+                answers += self.ip_answers(packet, address, at)
+        return answers
+
+    def ip_answers(self, packet, address, at) -> list[bytes]:
+        back = Ether(src=at, dst=packet.src) / IP(src=packet[IP].dst, dst=packet[IP].src)
+        if ICMP in packet and packet[ICMP].type == 8:
+            echo = ICMP(type=0, id=packet[ICMP].id, seq=packet[ICMP].seq) / bytes(packet[ICMP].payload)
+            return [bytes(back / echo)]
+        if TCP in packet and packet[TCP].flags == "S":
+            tcp = packet[TCP]
+            flags = "RA" if address in self.no_service else "SA"
+            seq = 0 if flags == "RA" else 7777
+            reply = TCP(sport=tcp.dport, dport=tcp.sport, seq=seq, ack=(tcp.seq + 1) % 2**32, flags=flags)
+            return [bytes(back / reply)]
+        return []
+
+    def frames(self, layer=None, since: float = 0.0) -> list[Ether]:
+        packets = [Ether(f.data) for at, f in self.sent if at >= since]
+        return [p for p in packets if layer is None or layer in p]
+
+    def said(self, text: str) -> list[Notice]:
+        return [n for n in self.notices if text in n.message]
+
+    def up(self) -> None:
+        """Let everything come up, and forget what was sent and said."""
+        self.live(4)
+        assert all(c.state == "up" for c in self.world.checks.values()), self.world.checks
+        self.forget()
+
+    def forget(self) -> None:
+        self.sent.clear()
+        self.notices.clear()
+        self.probes.clear()
+        self.recompiles = 0
+
+
+def make(config: Config | None = None, **fields) -> Play:
+    links = {1: Link(number=1, name="eth0", ifindex=2, mac=mac(LB), mtu=1500, up=True)}
+    return Play(World(config=config or seed(), links=links), **fields)
+
+
+def backup(config: Config | None = None) -> Play:
+    """Return an engine that another node has won the election from."""
+    play = make(config)
+    play.chain.vrrp.tick = lambda _now: Outcome()
+    return play
+
+
+class Kit:
+    """What a test module needs of this file; tests are no package, so it comes as a fixture."""
+
+    LB, T1, T2, ROUTER, STRANGER = LB, T1, T2, ROUTER, STRANGER
+    VIP, VIRT, REAL, EVERYONE = VIP, VIRT, REAL, EVERYONE
+    mac = staticmethod(mac)
+    seed = staticmethod(seed)
+    server = staticmethod(server)
+    target = staticmethod(target)
+    arp = staticmethod(arp)
+    make = staticmethod(make)
+    backup = staticmethod(backup)
+
+
+@pytest.fixture(scope="session")
+def kit():
+    return Kit
+
+
+@pytest.fixture
+def play():
+    return make()
