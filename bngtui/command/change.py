@@ -15,6 +15,13 @@ What = Literal["target", "server"]
 Action = Literal["enable", "disable", "drain"]
 
 _STATE: dict[Action, str] = {"enable": "enabled", "disable": "disabled", "drain": "draining"}
+_SUMMARY: dict[tuple[Action, What], str] = {
+    ("enable", "target"): "give targets new flows again",
+    ("disable", "target"): "take targets out at once",
+    ("drain", "target"): "let targets finish what they have",
+    ("enable", "server"): "balance virtual servers again",
+    ("disable", "server"): "stop balancing virtual servers",
+}
 _EFFECT: dict[Action, str] = {
     "enable": "It gets new flows again as soon as its checks pass.",
     "disable": "Its flows go elsewhere with their next packet.",
@@ -43,17 +50,11 @@ def _command(action: Action, what: What) -> Command:
 
     return Command(
         (action, what),
-        f"{action} {what}s",
+        _SUMMARY[action, what],
         run,
         (Argument("LIST", what, many=True),),
         details=f"LIST is like 1,2 or 1-4; names do as well. {_EFFECT[action] if what == 'target' else ''}".strip(),
     )
 
 
-COMMANDS: tuple[Command, ...] = (
-    _command("enable", "target"),
-    _command("disable", "target"),
-    _command("drain", "target"),
-    _command("enable", "server"),
-    _command("disable", "server"),
-)
+COMMANDS: tuple[Command, ...] = tuple(_command(action, what) for action, what in _SUMMARY)

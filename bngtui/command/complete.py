@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.api.messages import State
 
 _LEAVING = ("exit", "quit")
+_WORDS = {word for command in COMMANDS for word in command.words if command.args or command.words[-1] != word}
 
 
 def candidates(before: Sequence[str], partial: str, state: Callable[[], State | None]) -> list[str]:
@@ -39,6 +40,11 @@ def candidates(before: Sequence[str], partial: str, state: Callable[[], State | 
     if kind in {"target", "server"}:
         return _members(kind, partial, state())
     return []
+
+
+def is_whole(word: str) -> bool:
+    """Whether a word of a command is complete, so that a blank may follow it; a list or a path may go on."""
+    return word in _WORDS
 
 
 def _kind(command: Command, given: Sequence[str]) -> Completes:

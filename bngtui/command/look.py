@@ -73,8 +73,8 @@ def _ready(session: Session, state: State, waited_s: float) -> int:
 
 async def explain(session: Session, call: Call) -> int:
     """Print which target a flow gets, and why."""
-    host, client_port = lists.endpoint(call.args["CLIENT"], "client")
-    server, server_port = lists.endpoint(call.args["SERVER"], "server")
+    host, client_port = lists.endpoint(call.args["CLIENT[:PORT]"], "client")
+    server, server_port = lists.endpoint(call.args["SERVER[:PORT]"], "server")
     client = lists.address(host, "client")
     if not server.isdigit():
         try:

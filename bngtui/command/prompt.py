@@ -12,7 +12,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import Completer, Completion
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from bngtui.command.complete import candidates
+from bngtui.command.complete import candidates, is_whole
 from bngtui.command.spec import DONE
 from engine.api.client import EngineUnreachable, RequestError, ask
 
@@ -78,7 +78,7 @@ class _Completer(Completer):
         partial = "" if not text or text[-1].isspace() else before.pop()
         for word in candidates(before, partial, self._now):
             shown = word.rpartition(",")[2]
-            yield Completion(word, start_position=-len(partial), display=shown)
+            yield Completion(word + " " * is_whole(word), start_position=-len(partial), display=shown)
 
     def _now(self) -> State | None:
         if time.monotonic() - self._asked > _FRESH_S:

@@ -35,14 +35,14 @@ def match(tokens: Sequence[str]) -> tuple[Command, list[str]]:
         choices = sorted({command.words[at] for command in candidates})
         said = " ".join(tokens[:at])
         if at == len(tokens):
-            raise UsageError(f"{said or 'a command'}: one of {', '.join(choices)} is missing")
+            raise UsageError(f"{said}: what? One of {', '.join(choices)}")
         candidates = _narrow(candidates, at, tokens[at])
         words = sorted({command.words[at] for command in candidates})
         if not words:
             near = difflib.get_close_matches(tokens[at], choices, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; one of {', '.join(choices)}"
+            hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(choices)}"
             what = f"{said} {tokens[at]}".strip()
-            raise UsageError(f"unknown command {what!r}{hint}")
+            raise UsageError(f"unknown command {what!r}; {hint}")
         if len(words) > 1:
             raise UsageError(f"{tokens[at]!r} is ambiguous: {', '.join(words)}")
         at += 1

@@ -6,11 +6,10 @@ column marked `wrap` goes on below itself instead. Nothing is ever wider than wh
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 GAP = "  "
 NOTE_INDENT = "      "
+_READABLE = 10  # a cut column keeps this much as long as another can give way
 _MIN_WRAP = 20  # a MAC and a little; a wrapped column narrower than this is no better than a cut one
 
 # SGR colours of the 16 that every terminal has; the roles not named here stay plain.
@@ -92,11 +92,12 @@ def table(cols: Sequence[Col], rows: Sequence[Row], style: Style) -> list[str]:
 
 def facts(pairs: Sequence[tuple[str, str | Cell]], style: Style) -> list[str]:
     """Return ``name  value`` lines, the values aligned and wrapped."""
+    pairs = [(clean(name), value) for name, value in pairs]
     indent = max((cell_len(name) for name, _ in pairs), default=0) + len(GAP)
     lines: list[str] = []
     for name, value in pairs:
         cell = value if isinstance(value, Cell) else Cell(value)
-        first, *rest = wrapped(cell.text, style.width, " " * indent) or [""]
+        first, *rest = wrapped(cell.text, style.width, " " * indent)
         body = first[indent:]
         lines.append((_pad(style.paint(name, "muted"), name, indent) + style.paint(body, cell.role)).rstrip())
         lines += rest
@@ -107,8 +108,21 @@ def wrapped(text: str, width: int | None, indent: str) -> list[str]:
     """Return the text in lines of at most `width` cells, each begun by `indent`."""
     if width is None:
         return [indent + clean(text)]
-    room = max(width, len(indent) + _MIN_WRAP)
-    return textwrap.wrap(clean(text), room, initial_indent=indent, subsequent_indent=indent)
+    return [indent + part for part in _wrap(clean(text), max(4, width - len(indent)))]
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Break at blanks, and inside a word only where it is wider than a line. `textwrap` counts no cells."""
+    lines = [""]
+    for word in text.split():
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(joined) <= width:
+            lines[-1] = joined
+            continue
+        lines += chop_cells(word, width)
+        if not lines[0]:
+            lines.pop(0)
+    return lines
 
 
 def clean(text: str) -> str:
@@ -128,11 +142,15 @@ def _fit(cols: Sequence[Col], widths: list[int], width: int | None) -> list[int]
         # What wraps asks only for as much as makes it readable; the rest is shared out at the end.
         if cols[at].wrap:
             natural, widths[at] = widths[at], min(widths[at], _MIN_WRAP)
-    while excess() > 0 and any(cols[at].drop for at in shown):
+    while excess() > 0:
+        # A name cut to something still readable is worth more than no column of names.
+        slack = sum(max(0, widths[at] - _READABLE) for at in shown if cols[at].flex)
+        if slack >= excess() or not any(cols[at].drop for at in shown):
+            break
         shown.remove(max(shown, key=lambda at: cols[at].drop))
     while (over := excess()) > 0 and (flexible := [at for at in shown if cols[at].flex and widths[at] > 4]):
         widest = max(flexible, key=lambda at: widths[at])
-        widths[widest] -= min(over, max(1, widths[widest] // 4), widths[widest] - 4)
+        widths[widest] -= min(over, max(1, widths[widest] // 8), widths[widest] - 4)
     for at in shown:
         if cols[at].wrap:
             widths[at] = min(natural, widths[at] + max(0, -excess()))
@@ -148,7 +166,7 @@ def _row(
     for at in shown:
         cell, text = cells[at], clean(cells[at].text)
         if cols[at].wrap and cell_len(text) > widths[at]:
-            first, *rest = textwrap.wrap(text, widths[at]) or [""]
+            first, *rest = _wrap(text, widths[at])
             below = [" " * left + line for line in rest]
             text = first
         text = _cut(text, widths[at])

@@ -62,7 +62,7 @@ def servers(state: State, style: Style, numbers: Sequence[int] | None = None) ->
                 Cell(units.short(server.packets)),
                 Cell(units.short(server.bytes)),
             ),
-            _reason(server),
+            _reason(server, server_mark(server, targets)),
         )
         for server in state.servers
         if numbers is None or server.number in numbers
@@ -107,7 +107,7 @@ def targets(state: State, style: Style, numbers: Sequence[int] | None = None) ->
                 Cell(units.short(target.bytes)),
                 Cell(units.age(target.last_change_s)),
             ),
-            _reason(target),
+            _reason(target, target_mark(target)),
         )
         for target in picked
     ]
@@ -398,8 +398,9 @@ def ranges(numbers: Sequence[int]) -> str:
     return ",".join(parts) or NONE
 
 
-def _reason(thing: ServerState | TargetState) -> tuple[Cell, ...]:
-    return (Cell(thing.reason, "muted"),) if thing.reason else ()
+def _reason(thing: ServerState | TargetState, mark: Mark) -> tuple[Cell, ...]:
+    # "draining" below "draining" says nothing.
+    return (Cell(thing.reason, "muted"),) if thing.reason and thing.reason != mark.word else ()
 
 
 def _state(mark: Mark, style: Style) -> Cell:

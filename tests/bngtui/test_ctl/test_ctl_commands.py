@@ -1,0 +1,237 @@
+import signal
+import subprocess
+import threading
+import time
+
+import msgspec
+import pytest
+
+from bngtui.command.registry import COMMANDS
+from engine.cli import main as engine_main
+
+
+def test_enable_disable_drain_change_the_engine_and_say_so(engine, bngctl):
+    done = bngctl("disable", "target", "1-2")
+    assert (done.returncode, done.stdout) == (0, "target 1: disabled\ntarget 2: disabled\n")
+    assert [target.admin for target in engine.backend.now.targets] == ["disabled", "disabled"]
+    assert bngctl("drain", "targets", "web1").stdout == "target 1: draining\n"
+    assert bngctl("drain", "target", "1,", "2").stdout == "target 1: already draining\ntarget 2: draining\n"
+    assert bngctl.json("enable", "target", "1") == {"changed": [1], "unchanged": []}
+    assert bngctl("disable", "server", "1").stdout == "server 1: disabled\n"
+    assert bngctl("enable", "server", "1").returncode == 0
+    assert all("pid " in actor for _, _, actor in engine.backend.calls)
+
+
+def test_on_the_monitors_socket_a_change_is_refused(engine, bngctl):
+    done = bngctl("--socket", str(engine.run_dir / "monitor.sock"), "disable", "target", "1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "this is monitor.sock" in done.stderr
+    assert engine.backend.now.targets[0].admin == "enabled"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("enable", "target", "1,9"), 1, "there is no target 9"),
+        (("enable", "target", "nobody"), 1, "there is no target named 'nobody'"),
+        (("enable", "target", "4-2"), 2, "'4-2' runs backwards; write 2-4"),
+        (("enable", "target", "1,,2"), 2, "a number is missing"),
+        (("enable", "target", "1-999999999999"), 2, "is no number of a target"),
+        (("enable", "target", "0"), 2, "0 is no number of a target"),
+        (("enable", "target"), 2, "LIST is missing; usage: enable target LIST"),
+        (("drain", "server", "1"), 2, "unknown command 'drain server'"),
+        (("show",), 2, "show: what? One of arp,"),
+        (("shwo", "targets"), 2, "did you mean show?"),
+        (("show", "vrrp", "now"), 2, "'now' is too much; usage: show vrrp"),
+        (("show", "events", "--limit", "0"), 2, "'0' is no number of one or more"),
+        (("show", "events", "--limit"), 2, "--limit: N is missing"),
+        (("show", "events", "--last"), 2, "unknown option --last"),
+        (("--bogus",), 2, "unknown option --bogus"),
+        (("explain", "10.1.1.1:99999", "1"), 2, "'99999' is no port"),
+        (("explain", "client", "1"), 2, "client 'client' is no IP address"),
+        (("reload", "bng.conf", "--confirm-within", "5"), 1, "not built yet"),
+        (("rollback", "3"), 1, "not built yet"),
+        (("save",), 1, "not built yet"),
+        (("reload",), 2, "FILE is missing"),
+    ],
+)
+def test_what_cannot_be_done_says_why(engine, bngctl, args, code, says):
+    done = bngctl(*args)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert [target.admin for target in engine.backend.now.targets] == ["enabled", "enabled"]
+
+
+def test_explain_says_where_a_flow_goes(engine, bngctl):
+    done = bngctl("explain", "10.1.1.1:4000", "172.16.1.10:80")
+    assert done.returncode == 0
+    assert done.stdout.startswith("10.1.1.1, server 1: target 1 (the server's method picks it)\n  1.  ")
+    ((_, args, _),) = engine.backend.calls
+    assert (args.client, args.client_port, args.server, args.server_port) == (
+        "10.1.1.1",
+        4000,
+        "172.16.1.10",
+        80,
+    )
+    assert bngctl.json("explain", "10.1.1.1", "1")["target"] == 1
+    engine.backend.now.servers[0].name = "web"
+    assert bngctl.json("explain", "10.1.1.1", "web")["server"] == 1
+
+
+def test_wait_ready_waits_for_the_first_round(engine, bngctl):
+    engine.backend.now.first_round_done = False
+    done = bngctl("wait-ready", "--timeout", "0.3")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the first round of checks is not over" in done.stderr
+    later = threading.Timer(0.5, lambda: setattr(engine.backend.now, "first_round_done", True))
+    later.start()
+    done = bngctl("wait-ready", "--timeout", "10")
+    later.join()
+    assert (done.returncode, done.stdout) == (0, "ready: lb1, 1 of 2 targets operational\n")
+
+
+def test_wait_ready_waits_for_an_engine_that_starts_later(command, bngctl, canned, tmp_path, request):
+    assert bngctl("wait-ready", "--timeout", "0.2").returncode == 3
+    words, environment = command
+    with subprocess.Popen(
+        [*words, "wait-ready", "--json"], env=environment, stdout=subprocess.PIPE
+    ) as waiting:
+        time.sleep(0.4)
+        request.getfixturevalue("engine")
+        out, _ = waiting.communicate(timeout=10)
+    assert waiting.returncode == 0
+    assert msgspec.json.decode(out)["ready"] is True
+
+
+@pytest.fixture
+def watching(engine, command):
+    words, environment = command
+    started = []
+
+    def watch(*args):
+        process = subprocess.Popen(
+            [*words, "watch", *args],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        deadline = time.monotonic() + 10
+        while not any(console.wants_events for console in set(engine.server._consoles)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return process
+
+    yield watch
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_watch_prints_each_event_at_once_and_ends_quietly_on_ctrl_c(engine, watching, canned):
+    process = watching()
+    for number in (7, 8):
+        engine.do(engine.server.publish_event, canned.event(number, severity="warning"))
+        line = process.stdout.readline()
+        assert line == f"2026-03-01T12:00:0{number}Z warning health   target 1: up, message {number}\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=5)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_watch_ends_with_3_when_the_engine_goes_away(engine, watching, canned):
+    process = watching("--json")
+    engine.do(engine.server.publish_event, canned.event(7))
+    assert msgspec.json.decode(process.stdout.readline()) == msgspec.to_builtins(canned.event(7))
+    engine.stop()
+    out, err = process.communicate(timeout=5)
+    assert (process.returncode, out) == (3, "")
+    assert "the engine closed the connection" in err
+
+
+def test_watch_does_not_mind_a_reader_that_has_enough(engine, watching, canned):
+    process = watching()
+    process.stdout.close()
+    engine.do(engine.server.publish_event, canned.event(7))
+    assert process.wait(5) == 0
+    assert process.stderr.read() == ""
+
+
+def test_piped_commands_run_one_a_line_and_the_last_failure_counts(engine, bngctl):
+    script = """// take one out
+    show version      // who is it
+    disable target 9
+    drain "target" 1
+
+    sh vr --json
+    """
+    done = bngctl(stdin=script)
+    assert done.returncode == 1
+    assert done.stderr == "bngctl: line 3: there is no target 9\n"
+    assert "engine  0.1.0" in done.stdout
+    assert "target 1: draining\n[\n" in done.stdout
+    assert engine.backend.now.targets[0].admin == "draining"
+
+
+def test_a_piped_line_may_leave(engine, bngctl):
+    done = bngctl(stdin="show version\nquit\nnonsense\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = bngctl(stdin="enable target 'x\nshow version\n")
+    assert (done.returncode, done.stderr) == (2, "bngctl: line 1: a quote is not closed\n")
+    assert bngctl(stdin="").returncode == 0
+
+
+def test_check_is_the_engines_own(bngctl, tmp_path, capsys):
+    good = tmp_path / "good.conf"
+    bad = tmp_path / "bad.conf"
+    good.write_text("modules arp\n")
+    bad.write_text("server 1 {\n    ipadr 172.16.1.10\n")
+    for path in (good, bad, tmp_path / "missing.conf"):
+        for options in ((), ("--json",)):
+            code = engine_main(["check", str(path), *options])
+            printed = capsys.readouterr().out
+            done = bngctl("check", str(path), *options)
+            assert done.returncode == code
+            if options:
+                assert msgspec.json.decode(done.stdout) == msgspec.json.decode(printed)
+            else:
+                assert done.stdout == printed
+    assert "bad.conf:2:5: error:" in bngctl("check", str(bad)).stdout
+
+
+def test_help_names_every_command(bngctl):
+    for done in (bngctl("help"), bngctl("--help"), bngctl("-h")):
+        assert done.returncode == 0
+        assert all(f"\n{command.usage.split(' [--')[0]} " in done.stdout for command in COMMANDS)
+    assert "--timeout S" in bngctl("help", "wait-ready").stdout
+    assert bngctl("wait-ready", "--help").stdout == bngctl("help", "wait").stdout
+    assert bngctl(stdin="sh ?\n").stdout == bngctl("help", "show").stdout
+    assert bngctl("help", "nonsense").returncode == 2
+
+
+def test_it_starts_fast_and_without_what_it_does_not_need(engine, bngctl, command):
+    words, environment = command
+    code = (
+        "import sys; from bngtui.ctl import main; main(sys.argv[1:]);"
+        "print([m for m in ('textual', 'prompt_toolkit', 'numpy', 'scapy', 'rich.console') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [words[0], "-c", code, *words[3:], "show", "version"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.endswith("[]\n")
+
+    def once():
+        started = time.perf_counter()
+        assert bngctl("show", "version").returncode == 0
+        return time.perf_counter() - started
+
+    # The best of several: a busy machine is not what is measured.
+    fastest = min(once() for _ in range(5))
+    assert fastest < 0.3, f"{fastest:.2f} s"

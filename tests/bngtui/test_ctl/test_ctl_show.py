@@ -1,0 +1,120 @@
+import msgspec
+import pytest
+
+TRAFFIC = {"sessions", "packets", "bytes", "pps", "bps"}
+COMMON = {"number", "name", "ipaddr", "port", "protocol", "admin", "operational"} | TRAFFIC
+TARGET = COMMON | {"mac", "dsr", "health", "reason", "servers", "checks", "last_change_s"}
+SERVER = COMMON | {"method", "targets", "backup"}
+CHECK = {"kind", "port", "state", "last_ok_s", "rtt_ms", "error"}
+DATAPATH = {"kind", "workers", "interfaces", "received", "forwarded", "passed", "dropped", "why"}
+EVENT = {"id", "time", "kind", "severity", "subject", "message", "actor"}
+
+
+def test_targets_have_the_contracts_fields(engine, bngctl):
+    one, two = bngctl.json("show", "targets")
+    assert set(one) >= TARGET
+    assert set(one["checks"][0]) >= CHECK
+    assert (one["number"], one["health"], one["operational"], one["reason"]) == (1, "up", True, None)
+    assert two["reason"].startswith("does not accept 172.16.1.10")
+    assert two["operational"] is False
+
+
+def test_an_unresolved_mac_is_null(engine, bngctl):
+    engine.backend.now.targets[0].mac = None
+    assert bngctl.json("show", "targets", "1")[0]["mac"] is None
+
+
+def test_servers_datapath_events_have_the_contracts_fields(engine, bngctl):
+    (server,) = bngctl.json("show", "servers")
+    assert set(server) >= SERVER
+    assert server["targets"] == [1, 2]
+    datapath = bngctl.json("show", "datapath")
+    assert set(datapath) >= DATAPATH
+    assert datapath["dropped"] == {"no-server": 900, "loop": 100}
+    events = bngctl.json("show", "events")
+    assert [event["id"] for event in events] == [1, 2, 3]
+    assert all(set(event) >= EVENT for event in events)
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "field"),
+    [
+        ("sessions", list, "client"),
+        ("interfaces", list, "link"),
+        ("networks", list, "virt"),
+        ("arp", list, "owner"),
+        ("modules", list, "frames"),
+        ("vrrp", list, "vrid"),
+        ("version", dict, "kernel"),
+        ("conf", dict, "text"),
+    ],
+)
+def test_each_is_a_list_of_objects_or_an_object(engine, bngctl, what, kind, field):
+    found = bngctl.json("show", what)
+    assert type(found) is kind
+    assert field in (found[0] if kind is list else found)
+
+
+def test_json_may_stand_anywhere(engine, bngctl):
+    for args in (("--json", "show", "vrrp"), ("show", "--json", "vrrp"), ("show", "vrrp", "--json")):
+        assert isinstance(msgspec.json.decode(bngctl(*args).stdout), list)
+
+
+def test_words_may_be_cut_short_and_stand_in_the_singular(engine, bngctl):
+    wanted = bngctl("show", "servers").stdout
+    assert wanted.startswith("#  NAME")
+    for args in (("sh", "serv"), ("show", "server"), ("sho", "server")):
+        assert bngctl(*args).stdout == wanted
+    assert bngctl("sh", "conf").stdout == bngctl("show", "configuration").stdout
+    done = bngctl("sh", "s")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'s' is ambiguous: servers, sessions" in done.stderr
+
+
+def test_sessions_are_filtered(engine, bngctl):
+    assert [one["target"] for one in bngctl.json("show", "sessions", "--target", "2")] == [2]
+    assert [one["target"] for one in bngctl.json("show", "sessions", "--client=10.1.1.1")] == [1]
+    done = bngctl("show", "sessions", "--client", "nobody")
+    assert (done.returncode, done.stderr) == (2, "bngctl: client 'nobody' is no IP address\n")
+
+
+def test_a_list_picks_and_shows_every_check(engine, bngctl):
+    done = bngctl("show", "targets", "web2")
+    assert "web1" not in done.stdout
+    assert "no answer" in done.stdout
+    done = bngctl("show", "target", "1,7")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "bngctl: there is no target 7\n")
+
+
+def test_a_table_in_a_pipe_is_plain_and_columns_sets_its_width(engine, bngctl):
+    wide = bngctl("show", "targets").stdout
+    assert "\x1b" not in wide
+    assert "172.16.1.101:80  tcp    02:00:00:00:00:01  up " in wide
+    narrow = bngctl("show", "targets", env={"COLUMNS": "60"}).stdout
+    assert max(map(len, narrow.splitlines())) <= 60
+
+
+def test_monitor_sock_serves_who_may_not_open_operator_sock_and_the_reverse(engine, bngctl):
+    (engine.run_dir / "operator.sock").unlink()
+    assert bngctl("show", "version").returncode == 0
+    done = bngctl("enable", "target", "1")
+    assert done.returncode == 3
+    assert "operator.sock: no such socket" in done.stderr
+
+
+def test_the_operators_socket_serves_where_monitor_sock_is_missing(engine, bngctl):
+    (engine.run_dir / "monitor.sock").unlink()
+    assert bngctl("show", "version").returncode == 0
+
+
+def test_no_engine_is_exit_code_3(bngctl, tmp_path):
+    for args in (("show", "targets"), ("watch",), ("enable", "target", "1"), ("explain", "10.0.0.1", "1")):
+        done = bngctl(*args)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "is the engine running?" in done.stderr
+
+
+def test_what_the_engine_says_of_itself_failing_is_exit_code_1(engine, bngctl):
+    done = bngctl("show", "sessions", "--client", "0.0.0.0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the engine's log says how" in done.stderr

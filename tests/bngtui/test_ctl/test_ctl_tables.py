@@ -1,0 +1,153 @@
+"""Tables as people see them, compared with the texts in golden/. After a wanted change: BNG_GOLDEN=write pytest ..."""
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from bngtui.render import tables
+from bngtui.render.grid import Cell, Col, Row, Style, facts, table
+from engine.api import messages as m
+
+GOLDEN = Path(__file__).with_name("golden")
+BOTH = [
+    (name, width)
+    for name in (
+        "servers",
+        "targets",
+        "interfaces",
+        "networks",
+        "arp",
+        "modules",
+        "vrrp",
+        "datapath",
+        "events",
+        "sessions",
+        "version",
+        "explanation",
+        "target",
+    )
+    for width in (80, 140)
+]
+
+
+def draw(canned, name, style):
+    backend = canned.CannedBackend()
+    state = backend.now
+    state.servers.append(
+        canned.server(
+            2,
+            name="a long name of a server",
+            protocol="udp",
+            method="hash",
+            targets=[1, 2, 3, 7, 8, 9],
+            backup=[4],
+            admin="disabled",
+            operational=False,
+            reason="disabled by root(0) pid 812",
+        )
+    )
+    state.targets += [
+        canned.target(3, admin="draining", operational=False, reason="draining"),
+        canned.target(
+            4,
+            mac=None,
+            health="unknown",
+            operational=False,
+            ipaddr="172.16.1.254",
+            port=0,
+            reason="its MAC address is not known yet",
+        ),
+    ]
+    match name:
+        case "events":
+            return tables.events(backend.kept, style)
+        case "sessions":
+            return tables.sessions(asyncio.run(backend._sessions(m.SessionsArgs())), style)
+        case "version":
+            return tables.version(asyncio.run(backend._version(m.NoArgs())), style)
+        case "explanation":
+            asked = m.ExplainArgs(client="10.1.1.1", client_port=4000, server="1")
+            return tables.explanation(asyncio.run(backend._explain(asked)), style)
+        case "target":
+            return tables.targets(state, style, [1, 2])
+    return getattr(tables, name)(state, style)
+
+
+@pytest.mark.parametrize(("name", "width"), BOTH)
+def test_a_table_is_as_in_golden(canned, name, width):
+    lines = draw(canned, name, Style(width=width, glyphs=True))
+    assert max(map(cell_len, lines)) <= width
+    path = GOLDEN / f"{name}-{width}.txt"
+    text = "\n".join(lines) + "\n"
+    if os.environ.get("BNG_GOLDEN") == "write":
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize(("name", "width"), BOTH)
+def test_colour_changes_no_character(canned, name, width):
+    coloured = "\n".join(draw(canned, name, Style(width=width, glyphs=True, colour=True)))
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == (GOLDEN / f"{name}-{width}.txt").read_text()[:-1]
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in BOTH}))
+def test_without_a_width_nothing_is_cut_or_wrapped(canned, name):
+    lines = draw(canned, name, Style())
+    assert not any("…" in line for line in lines)
+    if name == "targets":
+        assert "      does not accept 172.16.1.10; add it to the loopback interface" in lines
+
+
+def test_nothing_configured_is_said(canned):
+    empty = canned.state(servers=[], targets=[], arp=[])
+    assert tables.servers(empty, Style()) == ["no servers"]
+    assert tables.targets(empty, Style()) == ["no targets"]
+    assert tables.arp(empty, Style()) == ["no addresses"]
+
+
+def test_more_sessions_than_shown_are_counted():
+    one = m.Session(server=1, target=1, client="10.1.1.1", port=None, idle_s=3, state="open")
+    assert tables.sessions(m.Sessions(total=9, sessions=[one]), Style())[-1].startswith("1 of 9 sessions")
+
+
+def test_a_name_cannot_steer_the_terminal(canned):
+    evil = canned.state(targets=[canned.target(1, name="\x1b]0;gone\x07", reason="a\x1b[2Jb\nc")])
+    assert "\x1b" not in "".join(tables.targets(evil, Style(width=80)))
+    event = canned.event(1, message="two\nlines\x1b[2J")
+    assert tables.event_line(event, Style()).endswith(
+        "target 1: up, message 1".replace("up, message 1", "two lines [2J")
+    )
+
+
+@given(
+    width=st.integers(30, 120),
+    rows=st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30), st.text(max_size=90)), max_size=4),
+)
+def test_no_line_is_ever_wider_than_the_terminal(width, rows):
+    cols = (Col("A", flex=True), Col("B", right=True, drop=1), Col("C", wrap=True))
+    cells = [Row(tuple(map(Cell, row)), (Cell(row[2], "muted"),)) for row in rows]
+    for style in (Style(width=width), Style(width=width, colour=True)):
+        for line in (*table(cols, cells, style), *facts([(row[0][:5], row[2]) for row in rows], style)):
+            assert cell_len(re.sub(r"\x1b\[[0-9;]*m", "", line)) <= width
+            assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ([], "-"),
+        ([1], "1"),
+        ([1, 2], "1,2"),
+        ([1, 2, 3], "1-3"),
+        ([1, 3, 4, 5, 9, 10], "1,3-5,9,10"),
+        ([3, 1, 2], "3,1,2"),
+    ],
+)
+def test_numbers_as_balanceng_writes_them(numbers, text):
+    assert tables.ranges(numbers) == text
