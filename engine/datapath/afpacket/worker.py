@@ -6,6 +6,7 @@ and are taken up between two batches. When the control socket closes, the worker
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
@@ -40,6 +41,9 @@ FEW = 14
 
 IDLE_POLL_MS = 25
 """How long an idle worker sleeps: the pace of the sweep over the flow table."""
+
+NICE = -10
+"""Before consoles, checks and whatever else runs on the box: a worker held up for a ring's length loses frames."""
 
 EXIT_INTERFACE_GONE = 3
 
@@ -355,6 +359,8 @@ def main() -> None:
     """Run a worker; the last argument is `WorkerArgs` as JSON."""
     args = msgspec.json.decode(sys.argv[-1], type=WorkerArgs)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the control process decides
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
     worker = Worker(args)
     worker.control.send(b"ready")
     gc.collect()
