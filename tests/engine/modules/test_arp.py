@@ -1,10 +1,11 @@
 """What the network hears from us by ARP, and what we learn from it."""
 
+import itertools
+
 import pytest
 from scapy.layers.l2 import ARP, Ether
 
 from engine.config.model import Server
-import itertools
 
 
 def replies(outcome):

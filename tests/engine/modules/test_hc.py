@@ -1,5 +1,6 @@
 """When probes run, and what their answers do: the seed's targets, checked like in life."""
 
+import itertools
 import random
 
 import pytest
@@ -11,7 +12,6 @@ from scapy.layers.l2 import Ether
 from engine.config.model import PingCheck, TcpOpenCheck
 from engine.health import vip
 from engine.modules.world import ProbeKey
-import itertools
 
 VIP_1 = ProbeKey(1, "vip", "172.16.1.10", 80, 3, 10)
 TCP_1 = ProbeKey(1, "tcpopen", "172.16.1.100", 80, 3, 10)

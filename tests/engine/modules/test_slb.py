@@ -297,6 +297,24 @@ def test_a_changed_configuration_is_compiled_even_if_nobody_comes_or_goes(kit, p
     assert play.tick().recompile
 
 
+def test_a_mesh_of_many_pairs_is_not_decided_on_at_every_tick_but_the_operator_never_waits(kit):
+    targets = [kit.target(n, ipaddr=f"172.16.1.{n + 99}") for n in range(1, 101)]
+    servers = [kit.server(n, ipaddr=f"172.16.2.{n}", targets=list(range(1, 101))) for n in range(1, 201)]
+    play = kit.make(kit.seed(targets=targets, servers=servers))
+    play.tick()
+    first = play.chain.slb.targets(play.now)
+    play.world.changes += 1
+    play.tick(0.2)
+    assert play.chain.slb.targets(play.now) is first
+    play.world.target_admin[1] = "disabled"
+    play.tick()
+    second = play.chain.slb.targets(play.now)
+    assert second[1].reason == "disabled"
+    play.world.changes += 1
+    play.tick(0.6)
+    assert play.chain.slb.targets(play.now) is not second
+
+
 STATES = st.sampled_from(["up", "down", "unknown"])
 ADMIN = st.sampled_from(["enabled", "disabled", "draining"])
 
