@@ -10,45 +10,28 @@ import asyncio
 import contextlib
 import logging
 import os
-import platform
 import signal
 import socket
 import sys
 import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
-from engine import __version__, operational
-from engine.api.messages import (
-    PROTOCOL,
-    AdminArgs,
-    AdminResult,
-    Alarm,
-    CheckArgs,
-    Event,
-    ExplainArgs,
-    Session,
-    Sessions,
-    SessionsArgs,
-    State,
-    Version,
-)
-from engine.api.server import OpError, Server, SocketUnavailableError
-from engine.config import dump_balanceng, load
-from engine.events import EventLog, timestamp
-from engine.explain import Explainer
+from engine.admin import AdminState
+from engine.api.messages import Alarm
+from engine.api.server import Server, SocketUnavailableError
+from engine.backend import Backend
+from engine.config import load
+from engine.events import EventLog
 from engine.forwarding import Forwarding
 from engine.host import Host, HostError
 from engine.modules import chain as chains
 from engine.modules.world import Notice, Outcome, World
 from engine.probing import Prober
 from engine.rates import Rates
-from engine.snapshot import Gatherer
 from engine.wire import Wire
 
 if TYPE_CHECKING:
-    import msgspec
-
+    from engine.api.messages import AdminArgs, AdminResult
     from engine.config.model import Config
     from engine.health.answer import ProbeAnswer
     from engine.modules.world import ProbeKey
@@ -59,8 +42,6 @@ TICK_S = 0.1
 
 PUBLISH_S = 1.0
 """Pace of snapshots; a change of health or admin state is published at once."""
-
-_SESSIONS_MOST = 10_000  # in one answer: keeps it within a frame
 
 log = logging.getLogger("engine")
 
@@ -89,32 +70,26 @@ def run(options: RunOptions) -> int:
 
 
 class Engine:
-    """One running engine. It is also the backend of the consoles' server."""
-
-    engine_version = __version__
+    """One running engine."""
 
     def __init__(self, options: RunOptions, config: Config) -> None:
         self.options = options
-        self.boot_id = uuid.uuid4().hex
-        self.hostname = socket.gethostname()
-        self._started_at = time.monotonic()
         self.world = World(config)
         self.chain = chains.build(self.world)
         self.rates = Rates()
         self.forwarding = Forwarding(self.world, self.chain.view, options.workers or 1)
-        self.gatherer = Gatherer(self.world, self.chain, self.forwarding, self.rates)
-        self.explainer = Explainer(self.chain, self.forwarding)
+        self.admin = AdminState(self.world, options.state_dir / "operational.json")
         self.host = Host(options.run_dir / "added.json")
-        self.server = Server(self, options.run_dir)
+        self.backend = Backend(self)
+        self.server = Server(self.backend, options.run_dir)
         self.event_log = EventLog(self.server.publish_event)
         self.prober = Prober(self._answered)
-        self._admin_file = options.state_dir / "operational.json"
         self._wires: dict[int, Wire] = {}
         self._wire_index: dict[int, int] = {}
         self._stop = asyncio.Event()
         self._changed = True
         self._recompile = True
-        self._alarms: dict[str, Alarm] = {}
+        self.alarms: dict[str, Alarm] = {}
 
     # -- the story --------------------------------------------------------------------------------------------------
 
@@ -134,9 +109,7 @@ class Engine:
     async def _start(self) -> None:
         for folder in (self.options.run_dir, self.options.state_dir):
             folder.mkdir(parents=True, exist_ok=True)
-        kept = operational.load(self._admin_file)
-        self.world.target_admin = {n: a for n, a in kept.targets.items() if self.world.config.target(n)}
-        self.world.server_admin = {n: a for n, a in kept.servers.items() if self.world.config.server(n)}
+        self.admin.load()
         await self.server.start()
         await self.host.open()
         await self._follow_host()
@@ -199,10 +172,10 @@ class Engine:
             link, former = self.world.links.get(number), before.get(number)
             state = "is missing" if link is None else "is up" if link.up else "is down"
             if link is not None and link.up:
-                self._alarms.pop(subject, None)
+                self.alarms.pop(subject, None)
             else:
                 text = f"{interface.name} {state}: nothing is forwarded on it"
-                self._alarms[subject] = Alarm(severity="error", subject=subject, message=text)
+                self.alarms[subject] = Alarm(severity="error", subject=subject, message=text)
             if (former is None) != (link is None) or (former and link and former.up != link.up) or not before:
                 up = link is not None and link.up
                 text = f"{interface.name} {state}"
@@ -269,7 +242,7 @@ class Engine:
             self.forwarding.compile(self.chain.slb.eligibility(time.monotonic()))
         if self._changed:
             self._changed = False
-            self.server.publish_state(self.state())
+            self.server.publish_state(self.backend.state())
 
     async def _every_second(self, now: float) -> None:
         counters = self.forwarding.counters()
@@ -288,131 +261,16 @@ class Engine:
             )
         )
 
-    # -- consoles ---------------------------------------------------------------------------------------------------
-
-    def state(self) -> State:
-        """Return a snapshot of now."""
-        now = time.monotonic()
-        counters = self.forwarding.counters()
-        gather = self.gatherer
-        return State(
-            time=timestamp(),
-            hostname=self.hostname,
-            engine_version=__version__,
-            boot_id=self.boot_id,
-            uptime_s=round(now - self._started_at, 1),
-            role="master" if self.world.master else "init",
-            config_file=str(self.options.config),
-            first_round_done=self.chain.hc.first_round_done and self.forwarding.settled(),
-            servers=gather.servers(counters, now),
-            targets=gather.targets(counters, now),
-            datapath=gather.datapath(counters),
-            interfaces=gather.interfaces(self.host.addresses),
-            networks=gather.networks(),
-            arp=gather.arp(now),
-            modules=self.chain.describe(),
-            vrrp=self.chain.vrrp.states(),
-            alarms=[*self._alarms.values(), *self.world.alarms.values()],
-            last_event_id=self.event_log.last_id,
-        )
-
-    def events(self, since: int, limit: int) -> list[Event]:
-        """Return kept events with an id over `since`, the newest `limit` of them, oldest first."""
-        return self.event_log.since(since, limit)
-
-    async def call(self, op: str, args: msgspec.Struct, actor: str) -> Any:
-        """Do one op of a console. Raises OpError."""
-        if isinstance(args, AdminArgs):
-            return self._admin(args, actor)
-        if isinstance(args, SessionsArgs):
-            return self._sessions(args)
-        if isinstance(args, ExplainArgs):
-            return self.explainer.explain(args)
-        if isinstance(args, CheckArgs):
-            names = [name for _, name in socket.if_nameindex()]
-            return load(args.text, args.file, host_interfaces=names).findings
-        if op == "conf":
-            return dump_balanceng(self.world.config)
-        if op == "version":
-            return Version(
-                engine_version=__version__,
-                protocol=PROTOCOL,
-                python=platform.python_version(),
-                kernel=platform.release(),
-                hostname=self.hostname,
-                boot_id=self.boot_id,
-                pid=os.getpid(),
-                uptime_s=round(time.monotonic() - self._started_at, 1),
-            )
-        raise OpError("unknown-op", f"{op} is not built into this version")
-
-    def _sessions(self, args: SessionsArgs) -> Sessions:
-        limit = max(0, min(args.limit, _SESSIONS_MOST))
-        # A client's entry may stand anywhere: look at all, then keep what was asked for.
-        most = self.forwarding.describe()[2] if args.client else limit
-        flows = self.forwarding.flows(most, args.server, args.target)
-        if args.client:
-            flows = [f for f in flows if f.client == args.client][:limit]
-        counters = self.forwarding.counters()
-        return Sessions(
-            total=int(counters.target_sessions.sum()),
-            sessions=[
-                Session(
-                    server=f.server,
-                    target=f.target,
-                    client=f.client,
-                    port=f.port,
-                    idle_s=f.idle_s,
-                    state="closing" if f.closing else "open",
-                )
-                for f in flows
-            ],
-        )
-
-    def _admin(self, args: AdminArgs, actor: str) -> AdminResult:
-        config = self.world.config
-        known = (
-            {t.number for t in config.targets}
-            if args.what == "target"
-            else {s.number for s in config.servers}
-        )
-        unknown = [n for n in args.numbers if n not in known]
-        if unknown:
-            raise OpError(
-                "not-found", f"there is no {args.what} {', '.join(map(str, unknown))}; nothing was changed"
-            )
-        if args.what == "server" and args.action == "drain":
-            raise OpError("bad-args", "a server is enabled or disabled; drain its targets")
-        changed = [n for n in dict.fromkeys(args.numbers) if self._set_admin(args, n)]
-        if changed:
-            self._keep_operational()
+    def change_admin(self, args: AdminArgs, actor: str) -> AdminResult:
+        """Enable, disable or drain at once: the next packet sees it. Raises OpError."""
+        result = self.admin.change(args)
+        if result.changed:
+            trouble = self.admin.keep()
+            if trouble is not None:
+                self.event_log.add(Notice("admin", "warning", "operational state", trouble))
             self._act(self.chain.tick(time.monotonic()), actor)
             self._settle()
-        return AdminResult(changed=changed, unchanged=[n for n in args.numbers if n not in changed])
-
-    def _set_admin(self, args: AdminArgs, number: int) -> bool:
-        config = self.world.config
-        if args.what == "target":
-            target = config.target(number)
-            wanted = {"enable": "enabled", "disable": "disabled", "drain": "draining"}[args.action]
-            if target is None or self.gatherer.admin(target) == wanted:
-                return False
-            self.world.target_admin[number] = wanted  # type: ignore[assignment] # one of Admin's three words
-            return True
-        server = config.server(number)
-        enable = args.action == "enable"
-        if server is None or self.chain.view.server_enabled(server) == enable:
-            return False
-        self.world.server_admin[number] = "enabled" if enable else "disabled"
-        return True
-
-    def _keep_operational(self) -> None:
-        kept = operational.Operational(targets=self.world.target_admin, servers=self.world.server_admin)
-        try:
-            operational.save(self._admin_file, kept)
-        except OSError as error:
-            text = f"not kept for the next start: {self._admin_file}: {error.strerror}"
-            self.event_log.add(Notice("admin", "warning", "operational state", text))
+        return result
 
 
 def _notify(message: str) -> None:

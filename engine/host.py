@@ -125,6 +125,15 @@ class Host:
             self._added.addresses.append((link.name, network.real, prefix))
             self._write_record()
 
+    async def retire_real(self, wanted: Iterable[str]) -> None:
+        """Remove addresses that were added here and that no network names any more."""
+        keep = set(wanted)
+        for entry in [e for e in self._added.addresses if e[1] not in keep]:
+            await self._remove_address(*entry)
+            self.addresses.get(entry[0], set()).discard(entry[1])
+            self._added.addresses.remove(entry)
+            self._write_record()
+
     async def blackhole(self, virtual: Iterable[str]) -> None:
         """Keep one blackhole route for each virtual address, and none for others."""
         wanted = set(virtual)
@@ -148,19 +157,22 @@ class Host:
         for address in self._routes:
             await self._remove_route(address)
         self._routes = set()
-        for name, address, prefix in self._added.addresses:
-            index = await self.netlink.link_lookup(ifname=name)
-            if not index:
-                continue
-            try:
-                await self.netlink.addr("del", index=index[0], address=address, prefixlen=prefix)
-            except NetlinkError as error:
-                if error.code not in {_EADDRNOTAVAIL, _ENODEV}:
-                    log.warning("%s/%d stays on %s: %s", address, prefix, name, error)
+        for entry in self._added.addresses:
+            await self._remove_address(*entry)
         self._added = _Added()
         self.record.unlink(missing_ok=True)
         self.netlink.close()
         self._netlink = None
+
+    async def _remove_address(self, name: str, address: str, prefix: int) -> None:
+        index = await self.netlink.link_lookup(ifname=name)
+        if not index:
+            return
+        try:
+            await self.netlink.addr("del", index=index[0], address=address, prefixlen=prefix)
+        except NetlinkError as error:
+            if error.code not in {_EADDRNOTAVAIL, _ENODEV}:
+                log.warning("%s/%d stays on %s: %s", address, prefix, name, error)
 
     async def _route(self, verb: str, address: str) -> None:
         await self.netlink.route(verb, dst=f"{address}/32", type="blackhole", proto=ROUTE_PROTOCOL)

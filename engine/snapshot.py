@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.api.messages import (
-    Admin,
-    ArpState,
     CheckState,
     DatapathState,
     InterfaceState,
@@ -18,6 +16,7 @@ from engine.datapath.contract import DropReason
 from engine.forwarding import WHY_AFPACKET
 
 if TYPE_CHECKING:
+    from engine.admin import AdminState
     from engine.config.model import Config, Server, Target
     from engine.datapath.contract import Counters
     from engine.forwarding import Forwarding
@@ -34,11 +33,14 @@ def mac_text(mac: bytes | None) -> str | None:
 class Gatherer:
     """Builds the lists of a `State`; `now` is monotonic seconds, `counters` the totals at that time."""
 
-    def __init__(self, world: World, chain: Chain, forwarding: Forwarding, rates: Rates) -> None:
+    def __init__(
+        self, world: World, chain: Chain, forwarding: Forwarding, rates: Rates, admin: AdminState
+    ) -> None:
         self._world = world
         self._chain = chain
         self._forwarding = forwarding
         self._rates = rates
+        self._admin = admin
 
     @property
     def _config(self) -> Config:
@@ -53,7 +55,8 @@ class Gatherer:
 
     def _server(self, server: Server, counters: Counters, decision: ServerDecision | None) -> ServerState:
         number = server.number
-        enabled = self._chain.view.server_enabled(server)
+        admin = self._admin.of_server(server)
+        enabled = admin == "enabled"
         return ServerState(
             number=number,
             name=server.name,
@@ -61,7 +64,7 @@ class Gatherer:
             port=server.port,
             protocol=server.protocol,
             method=server.method,
-            admin="enabled" if enabled else "disabled",
+            admin=admin,
             operational=bool(enabled and self._world.master and decision and decision.new),
             targets=server.targets,
             backup=server.backup,
@@ -121,7 +124,7 @@ class Gatherer:
             protocol=target.protocol,
             mac=mac_text(neighbour.mac if neighbour else None),
             dsr=target.dsr,
-            admin=self.admin(target),
+            admin=self._admin.of_target(target),
             health=status.health if status else "unknown",
             operational=bool(status and status.operational),
             reason=status.reason if status else "not looked at yet",
@@ -136,10 +139,6 @@ class Gatherer:
             weight=target.weight,
             backup_of=backing,
         )
-
-    def admin(self, target: Target) -> Admin:
-        """Return the operator's last word about a target, else the file's."""
-        return self._world.target_admin.get(target.number, "enabled" if target.enabled else "disabled")
 
     def datapath(self, counters: Counters) -> DatapathState:
         """Workers and counters."""
@@ -185,10 +184,6 @@ class Gatherer:
             for n in self._config.networks
             if n.registered
         ]
-
-    def arp(self, now: float) -> list[ArpState]:
-        """Virtual addresses, targets, conflicts."""
-        return self._chain.arp.states(now)
 
 
 def _interface(number: int, name: str, link: Link | None, addresses: set[str]) -> InterfaceState:

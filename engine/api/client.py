@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from engine.config.finding import Finding
+
 MAX_EVENTS_WAITING = 1000
 """Events kept for a console that does not take them; older ones are dropped and counted in the next one's `gap`."""
 
@@ -49,12 +51,16 @@ class EngineUnreachable(Exception):  # noqa: N818 - it names what is the case, a
 
 
 class RequestError(Exception):
-    """The engine answered and declined; `code` is one of messages.ErrorCode, `message` a plain sentence."""
+    """The engine answered and declined; `code` is one of messages.ErrorCode, `message` a plain sentence.
 
-    def __init__(self, code: ErrorCode, message: str) -> None:
+    `findings` go with code "invalid".
+    """
+
+    def __init__(self, code: ErrorCode, message: str, findings: list[Finding] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.findings = findings or []
 
 
 class Client:
@@ -188,7 +194,7 @@ class Client:
     def _result(self, op: str, response: Response) -> Any:
         if not response.ok:
             error = response.error or ErrorInfo(code="internal", message="the engine gave no reason")
-            raise RequestError(error.code, error.message)
+            raise RequestError(error.code, error.message, error.findings)
         wanted = OPS[op].result if op in OPS else None
         if wanted is None:
             return response.result

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from engine.config.finding import Finding
+
 SOCKETS: dict[Role, str] = {"operator": "operator.sock", "monitor": "monitor.sock"}
 
 MAX_CLIENTS = 64
@@ -53,18 +55,23 @@ FRAME_S = 10.0
 _LINGER_S = (
     1.0  # after a refusal that ends the connection: time for the console to finish writing and read why
 )
+_LOGGED = 200  # characters of an accepted request
 _CHECKS_KEPT = 8  # of a target, in a state that would not fit otherwise
 
 log = logging.getLogger("engine.api")
 
 
 class OpError(Exception):
-    """A backend's refusal, sent to the console as it stands: `code` of messages.ErrorCode, a plain sentence."""
+    """A backend's refusal, sent to the console as it stands: `code` of messages.ErrorCode, a plain sentence.
 
-    def __init__(self, code: ErrorCode, message: str) -> None:
+    `findings` go with code "invalid": what is wrong in a configuration, and where.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, findings: list[Finding] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.findings = findings or []
 
 
 class SocketUnavailableError(Exception):
@@ -274,7 +281,11 @@ class Server:
         if op.changes and console.role == "monitor":
             log.info("%s: %s refused on %s", console.actor, envelope.op, SOCKETS["monitor"])
             return encode_frame(
-                _error(envelope.id, "read-only", f"{envelope.op} changes something, and this is monitor.sock")
+                _error(
+                    envelope.id,
+                    "read-only",
+                    "this is monitor.sock, where nothing can be changed; use operator.sock",
+                )
             )
         try:
             args = self._args[envelope.op].decode(envelope.args)
@@ -284,7 +295,7 @@ class Server:
             result = await self._do(console, envelope.op, args)
             answer = encode_frame(Response(id=envelope.id, ok=True, result=result))
         except OpError as error:
-            return encode_frame(_error(envelope.id, error.code, error.message))
+            return encode_frame(_error(envelope.id, error.code, error.message, error.findings))
         except FrameTooLargeError as error:
             return encode_frame(_error(envelope.id, "too-large", f"the answer to {envelope.op} is {error}"))
         except Exception:
@@ -293,7 +304,7 @@ class Server:
                 _error(envelope.id, "internal", f"{envelope.op} failed; the engine's log says how")
             )
         if op.changes:
-            log.info("%s: %s %s", console.actor, envelope.op, msgspec.json.encode(args).decode())
+            log.info("%s: %s %s", console.actor, envelope.op, _shown(args))
         return answer
 
     async def _do(self, console: _Console, op: str, args: Any) -> Any:
@@ -398,8 +409,14 @@ def _peer(writer: asyncio.StreamWriter) -> str:
     return f"{name}({uid}) pid {pid}"
 
 
-def _error(number: int, code: ErrorCode, message: str) -> Response:
-    return Response(id=number, ok=False, error=ErrorInfo(code=code, message=message))
+def _error(number: int, code: ErrorCode, message: str, findings: list[Finding] | None = None) -> Response:
+    return Response(id=number, ok=False, error=ErrorInfo(code=code, message=message, findings=findings or []))
+
+
+def _shown(args: Any) -> str:
+    """Arguments for the log; a configuration text is not repeated there, its revision keeps it."""
+    text = msgspec.json.encode(args).decode()
+    return text if len(text) <= _LOGGED else f"{text[:_LOGGED]}… ({len(text)} characters)"
 
 
 def _readable_id(data: bytes) -> int:

@@ -1,0 +1,140 @@
+"""What consoles ask, answered: state, events, sessions, explanations, and the changes that operators make."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine import __version__
+from engine.api.messages import (
+    PROTOCOL,
+    AdminArgs,
+    CheckArgs,
+    Event,
+    ExplainArgs,
+    Session,
+    Sessions,
+    SessionsArgs,
+    State,
+    Version,
+)
+from engine.api.server import OpError
+from engine.config import dump_balanceng, load
+from engine.events import timestamp
+from engine.explain import Explainer
+from engine.snapshot import Gatherer
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from engine.engine import Engine
+
+SESSIONS_MOST = 10_000
+"""Sessions in one answer: keeps it within a frame."""
+
+
+class Backend:
+    """The engine as its consoles' server sees it (engine.api.server.Backend)."""
+
+    engine_version = __version__
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._gather = Gatherer(engine.world, engine.chain, engine.forwarding, engine.rates, engine.admin)
+        self._explainer = Explainer(engine.chain, engine.forwarding)
+        self._started_at = time.monotonic()
+        self.boot_id = uuid.uuid4().hex
+        self.hostname = socket.gethostname()
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start."""
+        return round(time.monotonic() - self._started_at, 1)
+
+    def state(self) -> State:
+        """Return a snapshot of now."""
+        engine, gather, now = self._engine, self._gather, time.monotonic()
+        counters = engine.forwarding.counters()
+        return State(
+            time=timestamp(),
+            hostname=self.hostname,
+            engine_version=__version__,
+            boot_id=self.boot_id,
+            uptime_s=self.uptime_s,
+            role=self._role(),
+            config_file=str(engine.options.config),
+            first_round_done=engine.chain.hc.first_round_done and engine.forwarding.settled(),
+            servers=gather.servers(counters, now),
+            targets=gather.targets(counters, now),
+            datapath=gather.datapath(counters),
+            interfaces=gather.interfaces(engine.host.addresses),
+            networks=gather.networks(),
+            arp=engine.chain.arp.states(now),
+            modules=engine.chain.describe(),
+            vrrp=engine.chain.vrrp.states(),
+            alarms=[*engine.alarms.values(), *engine.world.alarms.values()],
+            last_event_id=engine.event_log.last_id,
+        )
+
+    def _role(self) -> Literal["master", "backup", "init"]:
+        return "master" if self._engine.world.master else "init"
+
+    def events(self, since: int, limit: int) -> list[Event]:
+        """Return kept events with an id over `since`, the newest `limit` of them, oldest first."""
+        return self._engine.event_log.since(since, limit)
+
+    async def call(self, op: str, args: msgspec.Struct, actor: str) -> Any:
+        """Do one op of a console. Raises OpError."""
+        if isinstance(args, AdminArgs):
+            return self._engine.change_admin(args, actor)
+        if isinstance(args, SessionsArgs):
+            return self._sessions(args)
+        if isinstance(args, ExplainArgs):
+            return self._explainer.explain(args)
+        if isinstance(args, CheckArgs):
+            names = [name for _, name in socket.if_nameindex()]
+            return load(args.text, args.file, host_interfaces=names).findings
+        if op == "conf":
+            return dump_balanceng(self._engine.world.config)
+        if op == "version":
+            return self._version()
+        raise OpError("unknown-op", f"{op} is not built into this version")
+
+    def _version(self) -> Version:
+        return Version(
+            engine_version=__version__,
+            protocol=PROTOCOL,
+            python=platform.python_version(),
+            kernel=platform.release(),
+            hostname=self.hostname,
+            boot_id=self.boot_id,
+            pid=os.getpid(),
+            uptime_s=self.uptime_s,
+        )
+
+    def _sessions(self, args: SessionsArgs) -> Sessions:
+        forwarding = self._engine.forwarding
+        limit = max(0, min(args.limit, SESSIONS_MOST))
+        # A client's entry may stand anywhere: look at all, then keep what was asked for.
+        most = forwarding.describe()[2] if args.client else limit
+        flows = forwarding.flows(most, args.server, args.target)
+        if args.client:
+            flows = [f for f in flows if f.client == args.client][:limit]
+        return Sessions(
+            total=int(forwarding.counters().target_sessions.sum()),
+            sessions=[
+                Session(
+                    server=f.server,
+                    target=f.target,
+                    client=f.client,
+                    port=f.port,
+                    idle_s=f.idle_s,
+                    state="closing" if f.closing else "open",
+                )
+                for f in flows
+            ],
+        )
