@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 GAP = "  "
 NOTE_INDENT = "      "
 _READABLE = 10  # a cut column keeps this much as long as another can give way
-_MIN_WRAP = 20  # a MAC and a little; a wrapped column narrower than this is no better than a cut one
 
 # SGR colours of the 16 that every terminal has; the roles not named here stay plain.
 _COLOURS: dict[str, str] = {
@@ -50,13 +49,17 @@ class Style:
 
 @dataclass(frozen=True)
 class Col:
-    """A column. `drop`: 0 stays, the largest goes first; `flex`: may be cut; `wrap`: goes on below (last one only)."""
+    """A column.
+
+    `drop`: 0 stays, the largest goes first; `flex`: may be cut; `wrap`: goes on below itself (the
+    last one only), and other columns give way until it has this many cells; 0: it does not.
+    """
 
     title: str
     right: bool = False
     drop: int = 0
     flex: bool = False
-    wrap: bool = False
+    wrap: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def _fit(cols: Sequence[Col], widths: list[int], width: int | None) -> list[int]
     for at in shown:
         # What wraps asks only for as much as makes it readable; the rest is shared out at the end.
         if cols[at].wrap:
-            natural, widths[at] = widths[at], min(widths[at], _MIN_WRAP)
+            natural, widths[at] = widths[at], min(widths[at], cols[at].wrap)
     while excess() > 0:
         # A name cut to something still readable is worth more than no column of names.
         slack = sum(max(0, widths[at] - _READABLE) for at in shown if cols[at].flex)

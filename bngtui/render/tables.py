@@ -125,7 +125,7 @@ def _checks(picked: Iterable[TargetState], style: Style) -> list[str]:
         Col("STATE"),
         Col("LAST OK", right=True),
         Col("RTT", right=True, drop=1),
-        Col("ERROR", wrap=True),
+        Col("ERROR", wrap=20),
     )
 
     def of(target: TargetState, check: CheckState) -> str:
@@ -186,7 +186,7 @@ def interfaces(state: State, style: Style) -> list[str]:
         Col("LINK"),
         Col("MAC", drop=2),
         Col("MTU", right=True, drop=1),
-        Col("ADDRESSES", wrap=True),
+        Col("ADDRESSES", wrap=20),
     )
     rows = [
         Row(
@@ -264,7 +264,7 @@ def events(kept: Sequence[Event], style: Style) -> list[str]:
         Col("KIND", drop=1),
         Col("SEVERITY"),
         Col("SUBJECT", flex=True),
-        Col("MESSAGE", wrap=True),
+        Col("MESSAGE", wrap=36),
     )
     rows = [
         Row(
@@ -291,7 +291,7 @@ def event_line(event: Event, style: Style) -> str:
 
 def modules(state: State, style: Style) -> list[str]:
     """Modules in the order they see a frame."""
-    cols = (Col("MODULE"), Col("STATE"), Col("FRAMES", right=True), Col("NOTE", wrap=True))
+    cols = (Col("MODULE"), Col("STATE"), Col("FRAMES", right=True), Col("NOTE", wrap=20))
     roles: dict[str, Role] = {"active": "up", "idle": "muted", "standby": "warning"}
     rows = [
         Row(
@@ -314,7 +314,7 @@ def vrrp(state: State, style: Style) -> list[str]:
         Col("STATE"),
         Col("PRIORITY", right=True),
         Col("NETWORK", right=True),
-        Col("NOTE", wrap=True),
+        Col("NOTE", wrap=20),
     )
     rows = [
         Row(
@@ -370,14 +370,17 @@ def explanation(answer: Explanation, style: Style) -> list[str]:
     """Where a flow goes, and the steps of the decision."""
     server = "no server" if answer.server is None else f"server {answer.server}"
     target = "no target" if answer.target is None else f"target {answer.target}"
-    by = {
-        "session": "it has a session",
-        "method": "the server's method picks it",
-        "none": "nothing takes it",
-    }[answer.decided_by]
-    head = style.paint(
-        f"{answer.client}, {server}: {target} ({by})", "down" if answer.target is None else "strong"
-    )
+    match answer.decided_by:
+        case "session":
+            by = "it has a session"
+        case "method" if answer.target is None:
+            target, by = "any of its targets", "the server's method picks one when the flow comes"
+        case "method":
+            by = "the server's method picks it"
+        case "none":
+            by = "nothing takes it"
+    role: Role = "down" if answer.decided_by == "none" else "strong"
+    head = style.paint(f"{answer.client}, {server}: {target} ({by})", role)
     return [head, *facts([(f"{at:>3}.", step) for at, step in enumerate(answer.steps, 1)], style)]
 
 

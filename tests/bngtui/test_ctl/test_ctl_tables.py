@@ -116,6 +116,20 @@ def test_more_sessions_than_shown_are_counted():
     assert tables.sessions(m.Sessions(total=9, sessions=[one]), Style())[-1].startswith("1 of 9 sessions")
 
 
+@pytest.mark.parametrize(
+    ("target", "by", "says"),
+    [
+        (2, "session", "target 2 (it has a session)"),
+        (2, "method", "target 2 (the server's method picks it)"),
+        (None, "method", "any of its targets (the server's method picks one when the flow comes)"),
+        (None, "none", "no target (nothing takes it)"),
+    ],
+)
+def test_an_explanation_begins_with_the_answer(target, by, says):
+    answer = m.Explanation(client="10.1.1.1", server=1, target=target, decided_by=by, steps=["a step"])
+    assert tables.explanation(answer, Style()) == [f"10.1.1.1, server 1: {says}", "  1.  a step"]
+
+
 def test_a_name_cannot_steer_the_terminal(canned):
     evil = canned.state(targets=[canned.target(1, name="\x1b]0;gone\x07", reason="a\x1b[2Jb\nc")])
     assert "\x1b" not in "".join(tables.targets(evil, Style(width=80)))
@@ -130,7 +144,7 @@ def test_a_name_cannot_steer_the_terminal(canned):
     rows=st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30), st.text(max_size=90)), max_size=4),
 )
 def test_no_line_is_ever_wider_than_the_terminal(width, rows):
-    cols = (Col("A", flex=True), Col("B", right=True, drop=1), Col("C", wrap=True))
+    cols = (Col("A", flex=True), Col("B", right=True, drop=1), Col("C", wrap=20))
     cells = [Row(tuple(map(Cell, row)), (Cell(row[2], "muted"),)) for row in rows]
     for style in (Style(width=width), Style(width=width, colour=True)):
         for line in (*table(cols, cells, style), *facts([(row[0][:5], row[2]) for row in rows], style)):
