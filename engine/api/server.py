@@ -9,16 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import pwd
-import socket
-import stat
-import struct
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from engine.api.codec import UNREADABLE, FrameTooLargeError, encode_frame, read_frame
+from engine.api.listening import SocketUnavailableError, bind, peer
 from engine.api.messages import (
     MAX_FRAME_BYTES,
     OPS,
@@ -43,6 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.config.finding import Finding
+
+__all__ = ("SOCKETS", "Backend", "OpError", "Server", "SocketUnavailableError")
 
 SOCKETS: dict[Role, str] = {"operator": "operator.sock", "monitor": "monitor.sock"}
 
@@ -72,15 +70,6 @@ class OpError(Exception):
         self.code = code
         self.message = message
         self.findings = findings or []
-
-
-class SocketUnavailableError(Exception):
-    """A socket cannot be made at `path`; `reason` says why and what to do."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
 
 
 class Backend(Protocol):
@@ -179,7 +168,7 @@ class Server:
         try:
             for role, name in SOCKETS.items():
                 path = self._run_dir / name
-                listening = _bind(path)
+                listening = bind(path)
                 inode = path.stat().st_ino
                 server = await asyncio.start_unix_server(self._acceptor(role), sock=listening)
                 self._listeners.append((server, path, inode))
@@ -225,7 +214,9 @@ class Server:
                 )
                 writer.close()
                 return
-            console = _Console(role, _peer(writer), Outbox(writer, stall_s=self._stall_s))
+            console = _Console(
+                role, peer(writer.get_extra_info("socket")), Outbox(writer, stall_s=self._stall_s)
+            )
             self._consoles.add(console)
             task = asyncio.create_task(self._converse(console, reader), name=f"engine-api {console.actor}")
             self._tasks.add(task)
@@ -356,57 +347,6 @@ class Server:
             return encode_frame(StateFrame(state=_trimmed(state)))
         except FrameTooLargeError:
             return None
-
-
-def _bind(path: Path) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        _remove_stale(path)
-        # The mode is there from the first moment: no one slips in between bind and chmod.
-        mask = os.umask(0o117)
-        try:
-            listening.bind(str(path))
-        finally:
-            os.umask(mask)
-    except OSError as error:
-        listening.close()
-        raise SocketUnavailableError(path, (error.strerror or str(error)).lower()) from error
-    except SocketUnavailableError:
-        listening.close()
-        raise
-    return listening
-
-
-def _remove_stale(path: Path) -> None:
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise SocketUnavailableError(path, "something that is no socket is in the way; remove it")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # A full queue of a living engine would block; that it is full says that somebody listens.
-        probe.setblocking(False)
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            path.unlink(missing_ok=True)
-            return
-        except BlockingIOError:
-            pass
-    raise SocketUnavailableError(path, "another engine listens here; stop it, or choose another --run-dir")
-
-
-def _peer(writer: asyncio.StreamWriter) -> str:
-    """Name who is at the other end, as unix(7) SO_PEERCRED gives it: "root(0) pid 812"."""
-    credentials = struct.Struct("iII")  # struct ucred: pid, uid, gid
-    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
-    pid, uid, _gid = credentials.unpack(raw)
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = "uid"
-    return f"{name}({uid}) pid {pid}"
 
 
 def _error(number: int, code: ErrorCode, message: str, findings: list[Finding] | None = None) -> Response:

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from engine.api.listening import SocketUnavailableError
 from engine.api.messages import MAX_FRAME_BYTES, OPS
-from engine.api.server import Server, SocketUnavailableError
+from engine.api.server import Server
 
 
 async def until(condition):

@@ -1,0 +1,77 @@
+"""Unix sockets as files: made with their mode, never taken from a living engine; and who is at the other end."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import stat
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class SocketUnavailableError(Exception):
+    """A socket cannot be made at `path`; `reason` says why and what to do."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def bind(path: Path) -> socket.socket:
+    """Return a socket bound to `path`, mode 0660, not listening yet. Raises SocketUnavailableError.
+
+    What a dead engine left behind is replaced; what somebody listens on, or is no socket, is not.
+    """
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        _remove_stale(path)
+        # The mode is there from the first moment: no one slips in between bind and chmod.
+        mask = os.umask(0o117)
+        try:
+            listening.bind(str(path))
+        finally:
+            os.umask(mask)
+    except OSError as error:
+        listening.close()
+        raise SocketUnavailableError(path, (error.strerror or str(error)).lower()) from error
+    except SocketUnavailableError:
+        listening.close()
+        raise
+    return listening
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise SocketUnavailableError(path, "something that is no socket is in the way; remove it")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # A full queue of a living engine would block; that it is full says that somebody listens.
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+        except BlockingIOError:
+            pass
+    raise SocketUnavailableError(path, "another engine listens here; stop it, or choose another --run-dir")
+
+
+def peer(connection: socket.socket) -> str:
+    """Name who is at the other end, as unix(7) SO_PEERCRED gives it: "root(0) pid 812"."""
+    credentials = struct.Struct("iII")  # struct ucred: pid, uid, gid
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
+    pid, uid, _gid = credentials.unpack(raw)
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = "uid"
+    return f"{name}({uid}) pid {pid}"
