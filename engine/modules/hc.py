@@ -33,6 +33,10 @@ LATE_S = 5.0
 """How much longer than an attempt may last the engine's answer is waited for: a probe must not stop because one answer
 never came."""
 
+STALL_S = 1.0
+"""A gap between two ticks that only a stopped engine explains (a paused virtual machine, a debugger). Nothing was asked
+and nothing read meanwhile, so the gap counts for no target's silence."""
+
 
 class Hc(Base):
     """Owner of `World.checks`, keyed by `ProbeKey`, so a probe that a change leaves alone keeps its state."""
@@ -52,6 +56,7 @@ class Hc(Base):
         self._untried: set[ProbeKey] = set()
         self._bucket = TokenBucket(RATE_PPS, BURST)
         self._untold: list[Notice] = []
+        self._ticked: float | None = None
         self._follow(0.0)
 
     @property
@@ -78,6 +83,9 @@ class Hc(Base):
 
     def tick(self, now: float) -> Outcome:
         """Start what is due, end what has waited long enough, take down what has been silent for too long."""
+        if self._ticked is not None and now - self._ticked > STALL_S:
+            self._forgive(now - self._ticked)
+        self._ticked = now
         if self._plan_version != self.view.version:
             self._follow(now)
         outcome = Outcome(notices=self._untold)
@@ -176,6 +184,13 @@ class Hc(Base):
         self._starts.put(key, due)
         if news:
             self.world.changes += 1
+
+    def _forgive(self, gap_s: float) -> None:
+        """Let a time in which the engine itself stood still not have passed for attempts and ages."""
+        self._ends.shift(gap_s)
+        for watch in self._watches.values():
+            if watch.result.state == "up" and watch.result.last_ok is not None:
+                watch.result.last_ok += gap_s
 
     # -- configuration ------------------------------------------------------------------------------------------
 

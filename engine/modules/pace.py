@@ -60,6 +60,13 @@ class Agenda(Generic[K]):
                 return key
         return None
 
+    def shift(self, seconds: float) -> None:
+        """Make everything due that much later."""
+        self._due = {key: due + seconds for key, due in self._due.items()}
+        self._heap = [(due, count, key) for count, (key, due) in enumerate(self._due.items())]
+        self._count = len(self._heap)
+        heapq.heapify(self._heap)
+
     def __contains__(self, key: K) -> bool:
         return key in self._due
 

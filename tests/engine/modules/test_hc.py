@@ -114,7 +114,7 @@ def test_probes_keep_their_interval_and_do_not_beat_in_step(kit):
     for at, probe in play.probes:
         starts.setdefault(probe.key.target, []).append(at)
     for times in starts.values():
-        gaps = [b - a for a, b in itertools.pairwise(times)]
+        gaps = [b - a for a, b in itertools.pairwise(times[1:])]
         assert all(2.9 <= gap <= 3.2 for gap in gaps)
         assert 1.4 <= times[1] - times[0] <= 3.2
     second = sorted(times[1] for times in starts.values())
@@ -180,6 +180,18 @@ def test_a_silent_target_is_down_between_ten_and_thirteen_seconds_later(kit, pla
     play.live(6.9)  # the last good answer is at most an interval old
     assert state(play, VIP_1) == state(play, TCP_1) == "up"
     play.live(6.2)
+    assert state(play, VIP_1) == state(play, TCP_1) == "down"
+
+
+def test_an_engine_that_stood_still_blames_no_target(kit, play):
+    play.up()
+    play.now += 60
+    play.live(4)
+    assert {c.state for c in play.world.checks.values()} == {"up"}
+    assert play.notices == []
+    del play.hosts["172.16.1.100"]
+    play.now += 60
+    play.live(13.2)
     assert state(play, VIP_1) == state(play, TCP_1) == "down"
 
 

@@ -45,6 +45,17 @@ def test_an_agenda_gives_each_key_once_at_its_last_time(steps):
     assert [expected[k] for k in popped] == sorted(expected.values())
 
 
+def test_an_agenda_that_is_shifted_keeps_its_order_and_its_moves():
+    agenda: Agenda[str] = Agenda()
+    for key, due in (("a", 1.0), ("b", 2.0), ("c", 0.5), ("a", 3.0)):
+        agenda.put(key, due)
+    agenda.discard("c")
+    agenda.shift(10.0)
+    agenda.put("d", 12.5)
+    assert agenda.pop(11.9) is None
+    assert [agenda.pop(20.0) for _ in range(4)] == ["b", "d", "a", None]
+
+
 def test_spread_is_even_and_the_same_in_every_run():
     values = sorted(spread(f"172.16.{i // 256}.{i % 256}") for i in range(1024))
     assert spread("172.16.1.100") == spread("172.16.1.100")
