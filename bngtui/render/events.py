@@ -53,7 +53,6 @@ COLUMNS: tuple[Column[Event], ...] = (
         width=8,
         widest=16,
         hug=True,
-        priority=1,
         sort=lambda e: e.subject,
     ),
     Column("message", "Message", _message, width=30, comfort=44, grow=1),

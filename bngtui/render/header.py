@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bngtui.render.states import SEVERITY
-from bngtui.render.text import Line, Span, clean, fit_spans, spread, width_of
+from bngtui.render.text import Line, Role, Span, clean, fit_spans, spread, width_of
 from bngtui.render.units import age, count, short, uptime
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 STALE_AFTER_S = 3.0
 """The engine publishes about once a second: three missed readings are no accident."""
+
+
+_ROLE_OF: dict[str, Role] = {"master": "accent", "backup": "text", "init": "warning"}
 
 
 @dataclass(frozen=True)
@@ -59,23 +62,25 @@ def _who(state: State | None, fresh: Freshness, width: int) -> Line:
     if state is None:
         left = [Span(" bngtui", "strong"), gap, freshness_span(fresh)]
         return Line(spread(left, right, width), "bar")
-    right += [_alarms(state, fresh), Span(" ")]
-    role = Span(state.role.upper(), {"master": "accent", "backup": "text"}.get(state.role, "warning"))  # type: ignore[arg-type]
-    host = clean(state.hostname)
-    must = [Span(f" {host}", "strong"), gap, role]
-    where = " ".join(
-        [state.datapath.kind, *([f"on {links}"] if (links := ", ".join(state.datapath.interfaces)) else [])]
-    )
-    may = [Span(where), Span(f"up {uptime(state.uptime_s)}")]
-    # What says that the picture is old is never cut: the datapath and the uptime go before it.
-    fresh_span = freshness_span(fresh)
-    while True:
-        left = [*must]
-        for span in (*may, fresh_span):
+    host = Span(f" {clean(state.hostname)}", "strong")
+    role = Span(state.role.upper(), _ROLE_OF[state.role])
+    links = ", ".join(state.datapath.interfaces)
+    where = Span(f"{state.datapath.kind} on {links}" if links else state.datapath.kind)
+    up = Span(f"up {uptime(state.uptime_s)}")
+    age_of = freshness_span(fresh)
+    alarms = [_alarms(state, fresh), Span(" ")]
+    # From the fullest to the barest. What says that the picture is old is never cut: of an engine that is not
+    # reachable its role and its alarms are the past, and go before it.
+    choices = [((role, where, up), alarms), ((role, up), alarms), ((role,), alarms)]
+    if fresh.link != "up":
+        choices += [((), alarms), ((), [])]
+    left: list[Span] = []
+    for middle, last in choices:
+        left = [host]
+        for span in (*middle, age_of):
             left += [gap, span]
-        if not may or width_of(left) + width_of(right) < width:
-            break
-        may.pop(0)
+        if width_of(left) + width_of([*right, *last]) < width:
+            return Line(spread(left, [*right, *last], width), "bar")
     return Line(spread(left, right, width), "bar")
 
 

@@ -87,7 +87,7 @@ class Pty:
         self.reading = False
         self.ended: int | None = None
 
-    async def __aenter__(self) -> Pty:
+    async def __aenter__(self):
         self.read(on=True)
         return self
 
@@ -95,7 +95,7 @@ class Pty:
         self.read(on=False)
         if self.ended is None:
             os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            os.waitpid(self.pid, 0)  # noqa: ASYNC222 - it was killed
         for fd in (self.master, self.slave):
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -135,7 +135,7 @@ class Pty:
     async def exit_code(self, timeout_s: float = 10.0) -> int:
         deadline = time.monotonic() + timeout_s
         while True:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)  # noqa: ASYNC222 - does not block
             if pid:
                 self.ended = os.waitstatus_to_exitcode(status)
                 return self.ended

@@ -347,7 +347,7 @@ class FakeEngine:
         self.kept.append(make_event(number, **changes))
         self.server.publish_event(self.kept[-1])
 
-    async def __aenter__(self) -> FakeEngine:
+    async def __aenter__(self):
         await self.server.start()
         return self
 
