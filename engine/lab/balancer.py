@@ -48,8 +48,8 @@ class Balancer:
         self.run_dir = directory / "run"
         self.state_dir = directory / "state"
         self.log = directory / "engine.log"
-        directory.mkdir(parents=True)
-        with self.log.open("wb") as log:
+        directory.mkdir(parents=True, exist_ok=True)  # a second engine may go on where the first ended
+        with self.log.open("ab") as log:
             # A session of its own: an interrupt at the terminal is for the lab's owner, who then ends the engine.
             self.process: subprocess.Popen[Any] = lab.popen(
                 node,
