@@ -14,7 +14,9 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pyroute2.netlink.exceptions import NetlinkError
 
 from engine.admin import AdminState
 from engine.api.messages import Alarm
@@ -87,8 +89,11 @@ class Engine:
         self._wires: dict[int, Wire] = {}
         self._wire_index: dict[int, int] = {}
         self._stop = asyncio.Event()
+        self._host_lock = asyncio.Lock()
         self._changed = True
         self._recompile = True
+        self._listening: dict[int, tuple[list[str], list[str]]] = {}
+        self._link_told: dict[str, str] = {}
         self.alarms: dict[str, Alarm] = {}
 
     # -- the story --------------------------------------------------------------------------------------------------
@@ -148,37 +153,52 @@ class Engine:
     # -- the host ---------------------------------------------------------------------------------------------------
 
     async def _follow_host(self) -> None:
-        """Take links, addresses and routes as they are now, and put right what is missing."""
-        world, view = self.world, self.chain.view
-        before = dict(world.links)
-        world.links = await self.host.links(world.config)
-        view.refresh()
-        self.host.refuse_owned(v.address for v in view.virtuals.values())
-        networks = [n for n in world.config.networks if n.registered and n.enabled]
-        await self.host.ensure_real(networks, world.links)
-        await self.host.blackhole(v.address for v in view.virtuals.values())
-        if world.links != before:
-            self._tell_links(before)
+        """Take links, addresses and routes as they are now, and put right what is missing. Raises HostError."""
+        async with self._host_lock:
+            world, view = self.world, self.chain.view
+            before = dict(world.links)
+            world.links = await self.host.links(world.config)
+            view.refresh()
+            virtual = [v.address for v in view.virtuals.values()]
+            self.host.refuse_owned(virtual)
+            networks = [n for n in world.config.networks if n.registered and n.enabled]
+            await self.host.ensure_real(networks, world.links)
+            await self.host.retire_real(n.real for n in networks if n.real)
+            await self.host.blackhole(virtual)
+            self._tell_links()
             for notice in self.forwarding.follow_links():
                 self.event_log.add(notice)
-            self._recompile = self._changed = True
-        self._follow_wires()
+                self._recompile = True
+            self._recompile = self._recompile or world.links != before
+            self._follow_wires()
 
-    def _tell_links(self, before: dict[int, Any]) -> None:
+    async def _keep_following(self) -> None:
+        """Follow the host while running: what it refuses now is an alarm, and forwarding goes on."""
+        try:
+            await self._follow_host()
+        except (HostError, NetlinkError) as error:
+            if "host" not in self.alarms or self.alarms["host"].message != str(error):
+                self.event_log.add(Notice("config", "error", "host", str(error)))
+            self.alarms["host"] = Alarm(severity="error", subject="host", message=str(error))
+        else:
+            self.alarms.pop("host", None)
+
+    def _tell_links(self) -> None:
+        """Tell what became of each interface, once; what is not up is an alarm."""
         for interface in self.world.config.interfaces:
             if not interface.enabled:
                 continue
-            number, subject = interface.number, f"interface {interface.number}"
-            link, former = self.world.links.get(number), before.get(number)
-            state = "is missing" if link is None else "is up" if link.up else "is down"
-            if link is not None and link.up:
+            subject = f"interface {interface.number}"
+            link = self.world.links.get(interface.number)
+            up = link is not None and link.up
+            text = f"{interface.name} is {'missing' if link is None else 'up' if up else 'down'}"
+            if up:
                 self.alarms.pop(subject, None)
             else:
-                text = f"{interface.name} {state}: nothing is forwarded on it"
-                self.alarms[subject] = Alarm(severity="error", subject=subject, message=text)
-            if (former is None) != (link is None) or (former and link and former.up != link.up) or not before:
-                up = link is not None and link.up
-                text = f"{interface.name} {state}"
+                message = f"{text}: nothing is forwarded on it"
+                self.alarms[subject] = Alarm(severity="error", subject=subject, message=message)
+            if self._link_told.get(subject) != text:
+                self._link_told[subject] = text
                 self.event_log.add(Notice("datapath", "info" if up else "error", subject, text))
 
     def _follow_wires(self) -> None:
@@ -200,10 +220,14 @@ class Engine:
                 self._wire_index[number] = link.ifindex
                 loop.add_reader(self._wires[number].fileno(), self._receive, number)
             real = [s.real for s in view.sites if s.interface == number and s.real]
-            self._wires[number].listen_for(sorted(v.address for v in view.virtuals.values()), real)
+            wanted = (sorted(v.address for v in view.virtuals.values()), real)
+            if self._listening.get(number) != wanted:
+                self._wires[number].listen_for(*wanted)
+                self._listening[number] = wanted
 
     def _close_wire(self, number: int) -> None:
         wire = self._wires.pop(number)
+        self._listening.pop(number, None)
         asyncio.get_running_loop().remove_reader(wire.fileno())
         wire.close()
 
@@ -251,7 +275,7 @@ class Engine:
         self.world.target_sessions = {t.number: int(sessions[t.number]) for t in self.world.config.targets}
         for notice in self.forwarding.watch(now):
             self.event_log.add(notice)
-        await self._follow_host()
+        await self._keep_following()
         self._changed = True
 
     def _reload(self) -> None:

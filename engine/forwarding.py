@@ -41,31 +41,48 @@ class Forwarding:
         self.generation = 0
 
     def follow_links(self) -> list[Notice]:
-        """Start a datapath where an interface has appeared; start it afresh where it is another one, or its MTU is."""
+        """Start a datapath where an interface has appeared, and afresh where its MTU or the workers wanted changed.
+
+        An interface that went and came back is not among these: its workers ended with it, and `watch` starts them
+        again. Flows outlive all of it but another number of workers.
+        """
         notices = []
         wanted = {site.interface for site in self._view.sites}
         for number in wanted:
             link = self._world.links.get(number)
-            started = self._started.get(number)
-            if link is None or (started and (started.ifindex, started.mtu) == (link.ifindex, link.mtu)):
+            if link is None:
                 continue
-            if started is not None:
-                self._end(number)
             try:
-                self._start(number, link)
+                text = self._follow(number, link)
             except DatapathError as error:
                 notices.append(Notice("datapath", "error", f"interface {number}", str(error)))
                 continue
-            notices.append(
-                Notice("datapath", "info", f"interface {number}", f"afpacket forwards on {link.name}")
-            )
+            if text:
+                notices.append(Notice("datapath", "info", f"interface {number}", text))
         for number in self._datapaths.keys() - wanted:
             self._end(number)
         return notices
 
-    def _start(self, number: int, link: Link) -> None:
+    def _follow(self, number: int, link: Link) -> str | None:
+        datapath = self._datapaths.get(number)
+        workers = self._workers_on(number)
+        if datapath is not None and (datapath.ifname, datapath.workers) != (link.name, workers):
+            self._end(number)
+            datapath = None
+        if datapath is None:
+            self._start(number, link, workers)
+            return f"afpacket forwards on {link.name}"
+        self._started[number] = link
+        if datapath.mtu != link.mtu:
+            datapath.restart(link.mtu)
+            return f"{link.name} has an MTU of {link.mtu} now"
+        return None
+
+    def _workers_on(self, number: int) -> int:
         interface = self._world.config.interface(number)
-        workers = (interface.threads if interface else None) or self._workers
+        return (interface.threads if interface else None) or self._workers
+
+    def _start(self, number: int, link: Link, workers: int) -> None:
         datapath = AfPacketDatapath(link.name, link.mtu, workers)
         datapath.start()
         self._datapaths[number] = datapath
@@ -88,7 +105,7 @@ class Forwarding:
         return [
             Notice("datapath", e.severity, f"interface {number}", e.message)
             for number, datapath in self._datapaths.items()
-            for e in datapath.watch(now)
+            for e in datapath.watch(now, present=number in self._world.links)
         ]
 
     # -- tables -----------------------------------------------------------------------------------------------------

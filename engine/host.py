@@ -54,6 +54,7 @@ class Host:
     addresses: dict[str, set[str]] = field(default_factory=dict)  # by interface name
     _added: _Added = field(default_factory=_Added)
     _routes: set[str] = field(default_factory=set)
+    _seen: set[int] = field(default_factory=set)  # interfaces by index
     _netlink: AsyncIPRoute | None = None
 
     async def open(self) -> None:
@@ -104,13 +105,18 @@ class Host:
                 )
 
     async def ensure_real(self, networks: Iterable[Network], links: dict[int, Link]) -> None:
-        """Set the links up, and add each network's `real` address where it is missing."""
+        """Add each network's `real` address where it is missing, and set up interfaces that have just appeared.
+
+        One that an operator sets down later stays down.
+        """
         for network in networks:
             link = links.get(network.interface or 0)
             if link is None or network.real is None or network.mask is None:
                 continue
-            if not link.up:
-                await self.netlink.link("set", index=link.ifindex, state="up")
+            if link.ifindex not in self._seen:
+                self._seen.add(link.ifindex)
+                if not link.up:
+                    await self.netlink.link("set", index=link.ifindex, state="up")
             if network.real in self.addresses.get(link.name, set()):
                 continue
             prefix = ipaddress.ip_network(f"0.0.0.0/{network.mask}").prefixlen
@@ -122,8 +128,9 @@ class Host:
                 raise HostError(f"{network.real}/{prefix} cannot be added to {link.name}: {error}") from error
             log.info("added %s/%d to %s", network.real, prefix, link.name)
             self.addresses.setdefault(link.name, set()).add(network.real)
-            self._added.addresses.append((link.name, network.real, prefix))
-            self._write_record()
+            if (link.name, network.real, prefix) not in self._added.addresses:
+                self._added.addresses.append((link.name, network.real, prefix))
+                self._write_record()
 
     async def retire_real(self, wanted: Iterable[str]) -> None:
         """Remove addresses that were added here and that no network names any more."""

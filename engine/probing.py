@@ -32,7 +32,7 @@ class Prober:
 
     async def _run(self, probe: ProbeStart) -> None:
         key = probe.key
-        timeout_s = float(min(key.interval_s, key.timeout_s))
+        timeout_s = float(key.attempt_s)
         if key.kind == "ping":
             answer = await ping.probe(key.address, probe.source, timeout_s)
         else:

@@ -20,6 +20,9 @@ from typing import Self
 REQUEST_TIMEOUT_S = 10.0
 """Three retransmissions of a lost SYN (1, 3, 7 s) fit: a lost frame delays a request, a black hole fails it."""
 
+STOP_PATIENCE_S = 1.0
+"""Whoever ends the traffic waits for it: an answer on its way arrives within this, a lost one never."""
+
 CONCURRENCY = 32
 
 
@@ -90,7 +93,10 @@ async def _one(tally: Tally, args: argparse.Namespace, source: str) -> None:
 
 
 async def run(args: argparse.Namespace) -> Tally:
-    """Make requests until their number, the time or a SIGTERM ends them; those begun are finished."""
+    """Make requests until their number, the time or a SIGTERM ends them.
+
+    Those begun are finished, but after a SIGTERM only within STOP_PATIENCE_S: the rest then count as never asked.
+    """
     tally = Tally()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -119,7 +125,11 @@ async def run(args: argparse.Namespace) -> Tally:
         await begin(number)
         number += 1
     if running:
-        await asyncio.wait(running)
+        _, late = await asyncio.wait(running, timeout=STOP_PATIENCE_S if stop.is_set() else None)
+        tally.asked -= len(late)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
     return tally
 
 

@@ -101,6 +101,12 @@ class AfPacketDatapath:
         for index in range(self.workers):
             self._start_worker(index)
 
+    def restart(self, mtu: int) -> None:
+        """Start the workers afresh for another MTU; flows and counters stay. Raises DatapathError."""
+        self.stop()
+        self.mtu = mtu
+        self.start()
+
     def stop(self) -> None:
         """End the workers. Counters and flows can still be read."""
         for running in self._running:
@@ -159,8 +165,11 @@ class AfPacketDatapath:
         _, errors = process.communicate()
         raise DatapathError(f"the worker on {self.ifname} did not start: {_last_line(errors)}")
 
-    def watch(self, now: float) -> list[WorkerEvent]:
-        """Start workers again that died, report stalls; call about once a second."""
+    def watch(self, now: float, *, present: bool = True) -> list[WorkerEvent]:
+        """Start workers again that died, report stalls; call about once a second.
+
+        `present` False: the interface does not exist now, so there is nothing to start a worker on.
+        """
         events: list[WorkerEvent] = []
         for index, running in enumerate(self._running):
             if running is not None and running.process.poll() is not None:
@@ -168,7 +177,7 @@ class AfPacketDatapath:
                 running.control.close()
                 self._running[index] = None
             if self._running[index] is None:
-                if now < self._retry_at:
+                if now < self._retry_at or not present:
                     continue
                 try:
                     self._start_worker(index)
