@@ -13,9 +13,15 @@ from engine import __version__
 from engine.api.messages import (
     PROTOCOL,
     AdminArgs,
+    ApplyArgs,
     CheckArgs,
+    CommandArgs,
+    DiffArgs,
     Event,
     ExplainArgs,
+    RevisionArgs,
+    RevisionDiffArgs,
+    RollbackArgs,
     Session,
     Sessions,
     SessionsArgs,
@@ -32,6 +38,21 @@ if TYPE_CHECKING:
     import msgspec
 
     from engine.engine import Engine
+
+_CONFIGURATION = frozenset(
+    {
+        "running",
+        "diff",
+        "history",
+        "revision",
+        "revision-diff",
+        "apply",
+        "command",
+        "confirm",
+        "rollback",
+        "save",
+    }
+)
 
 SESSIONS_MOST = 10_000
 """Sessions in one answer: keeps it within a frame."""
@@ -78,6 +99,7 @@ class Backend:
             vrrp=engine.chain.vrrp.states(),
             alarms=[*engine.alarms.values(), *engine.world.alarms.values()],
             last_event_id=engine.event_log.last_id,
+            config=engine.transactions.status(now),
         )
 
     def _role(self) -> Literal["master", "backup", "init"]:
@@ -100,9 +122,37 @@ class Backend:
             return load(args.text, args.file, host_interfaces=names).findings
         if op == "conf":
             return dump_balanceng(self._engine.world.config)
+        if op in _CONFIGURATION:
+            return await self._configuration(op, args, actor)
         if op == "version":
             return self._version()
         raise OpError("unknown-op", f"{op} is not built into this version")
+
+    async def _configuration(self, op: str, args: msgspec.Struct, actor: str) -> Any:
+        """Look at or change the configuration."""
+        transactions, now = self._engine.transactions, time.monotonic()
+        match args:
+            case DiffArgs():
+                return transactions.diff(args.text, args.file)
+            case ApplyArgs():
+                return await transactions.apply(args, actor, now)
+            case CommandArgs():
+                return await transactions.command(args, actor, now)
+            case RollbackArgs():
+                return await transactions.rollback(args, actor, now)
+            case RevisionArgs():
+                return transactions.revision(args.revision)
+            case RevisionDiffArgs():
+                return transactions.compare_revisions(args.old, args.new)
+        match op:
+            case "running":
+                return transactions.text(now)
+            case "history":
+                return transactions.history()
+            case "confirm":
+                return await transactions.confirm(actor)
+            case _:
+                return await transactions.save(actor, now)
 
     def _version(self) -> Version:
         return Version(

@@ -20,9 +20,11 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from engine.admin import AdminState
 from engine.api.messages import Alarm
-from engine.api.server import Server, SocketUnavailableError
+from engine.api.server import OpError, Server, SocketUnavailableError
 from engine.backend import Backend
 from engine.config import load
+from engine.config.diff import Flows
+from engine.config.revisions import Store
 from engine.events import EventLog
 from engine.forwarding import Forwarding
 from engine.host import Host, HostError
@@ -30,10 +32,14 @@ from engine.modules import chain as chains
 from engine.modules.world import Notice, Outcome, World
 from engine.probing import Prober
 from engine.rates import Rates
+from engine.transactions import SwitchError, Transactions, recall
 from engine.wire import Wire
 
 if TYPE_CHECKING:
-    from engine.api.messages import AdminArgs, AdminResult
+    from typing import Literal
+
+    from engine.api.messages import Admin, AdminArgs, AdminResult, EventSeverity
+    from engine.config import Loaded
     from engine.config.model import Config
     from engine.health.answer import ProbeAnswer
     from engine.modules.world import ProbeKey
@@ -65,7 +71,7 @@ def run(options: RunOptions) -> int:
         log.error("%s is not valid; nothing was started", options.config)
         return 1
     try:
-        return asyncio.run(Engine(options, loaded.config).main())
+        return asyncio.run(Engine(options, data, loaded).main())
     except (HostError, SocketUnavailableError, PermissionError) as error:
         log.error("%s", error)  # noqa: TRY400 - an operator's error, no stack trace
         return 1
@@ -74,14 +80,18 @@ def run(options: RunOptions) -> int:
 class Engine:
     """One running engine."""
 
-    def __init__(self, options: RunOptions, config: Config) -> None:
+    def __init__(self, options: RunOptions, data: bytes, loaded: Loaded) -> None:
+        """Put the parts together; `data` is the configuration file's content, `loaded` what it says, without errors."""
         self.options = options
-        self.world = World(config)
+        store = Store(options.state_dir / "revisions")
+        running, self._recalled = recall(store, data, loaded)
+        self.world = World(running.config)
         self.chain = chains.build(self.world)
         self.rates = Rates()
         self.forwarding = Forwarding(self.world, self.chain.view, options.workers or 1)
         self.admin = AdminState(self.world, options.state_dir / "operational.json")
         self.host = Host(options.run_dir / "added.json")
+        self.transactions = Transactions(self, store, options.config, running)
         self.backend = Backend(self)
         self.server = Server(self.backend, options.run_dir)
         self.event_log = EventLog(self.server.publish_event)
@@ -112,9 +122,10 @@ class Engine:
         return 0
 
     async def _start(self) -> None:
-        for folder in (self.options.run_dir, self.options.state_dir):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.options.run_dir.mkdir(parents=True, exist_ok=True)
         self.admin.load()
+        for text in self._recalled:
+            self.tell("warning", text, None)
         await self.server.start()
         await self.host.open()
         await self._follow_host()
@@ -132,6 +143,7 @@ class Engine:
         next_second = loop.time()
         while not self._stop.is_set():
             now = time.monotonic()
+            await self.transactions.tick(now)
             self._act(self.chain.tick(now))
             if loop.time() >= next_second:
                 next_second = loop.time() + PUBLISH_S
@@ -278,20 +290,69 @@ class Engine:
         await self._keep_following()
         self._changed = True
 
+    # -- changes ----------------------------------------------------------------------------------------------------
+
     def _reload(self) -> None:
-        self.event_log.add(
-            Notice(
-                "config", "warning", "configuration", "SIGHUP: reloading is not built yet; restart to apply"
-            )
+        """Read the configuration file again, as SIGHUP asks."""
+
+        async def reload() -> None:
+            try:
+                await self.transactions.reload_file("SIGHUP", time.monotonic())
+            except OpError as error:
+                self.tell("error", f"SIGHUP: {self.options.config} is not applied: {error}", None)
+
+        self._reloading = asyncio.create_task(reload(), name="reload")
+
+    async def switch(self, config: Config, actor: str) -> None:
+        """Go over to `config`; raises SwitchError, the former one running again (transactions.Runner)."""
+        former = self.world.config
+        try:
+            await self._go_over(config, actor)
+        except (HostError, NetlinkError, OSError, ValueError) as error:
+            await self._go_over(former, actor)
+            raise SwitchError(str(error)) from error
+        self.admin.forget_unknown()
+
+    async def _go_over(self, config: Config, actor: str) -> None:
+        self.chain.reconfigure(config)
+        await self._follow_host()
+        self._act(self.chain.tick(time.monotonic()), actor)
+        self._recompile = True
+        self._settle()
+
+    def flows(self) -> Flows:
+        """Count the flows of servers and targets now."""
+        counters = self.forwarding.counters()
+        return Flows(
+            servers={n: int(c) for n, c in enumerate(counters.server_sessions) if c},
+            targets={n: int(c) for n, c in enumerate(counters.target_sessions) if c},
+            pairs=self.forwarding.pairs(),
         )
+
+    def overrides(self) -> tuple[dict[int, Admin], dict[int, Literal["enabled", "disabled"]]]:
+        """Return what operators have said of targets and servers, apart from the file."""
+        return self.world.target_admin, self.world.server_admin
+
+    def settle_overrides(self) -> None:
+        """Forget overrides that say what the configuration says itself."""
+        self.admin.forget_agreeing()
+        self._keep_admin()
+
+    def tell(self, severity: EventSeverity, message: str, actor: str | None) -> None:
+        """Add an event of kind config."""
+        self.event_log.add(Notice("config", severity, "configuration", message), actor)
+        self._changed = True
+
+    def _keep_admin(self) -> None:
+        trouble = self.admin.keep()
+        if trouble is not None:
+            self.event_log.add(Notice("admin", "warning", "operational state", trouble))
 
     def change_admin(self, args: AdminArgs, actor: str) -> AdminResult:
         """Enable, disable or drain at once: the next packet sees it. Raises OpError."""
         result = self.admin.change(args)
         if result.changed:
-            trouble = self.admin.keep()
-            if trouble is not None:
-                self.event_log.add(Notice("admin", "warning", "operational state", trouble))
+            self._keep_admin()
             self._act(self.chain.tick(time.monotonic()), actor)
             self._settle()
         return result

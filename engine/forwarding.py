@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -191,6 +192,13 @@ class Forwarding:
         for datapath in self._datapaths.values():
             found += datapath.flows(limit - len(found), server, target)
         return found
+
+    def pairs(self) -> dict[tuple[int, int], int]:
+        """Count live flows by (server, target)."""
+        total: Counter[tuple[int, int]] = Counter()
+        for datapath in self._datapaths.values():
+            total.update(datapath.pairs())
+        return dict(total)
 
     def find(self, client: str, client_port: int, server: Server, port: int) -> Found | None:
         """Where a flow of a server goes; None where no datapath has the server."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from engine.api.messages import Admin  # noqa: TC001 - msgspec reads the annotation at run time
+from engine.config.atomic import write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,9 +38,4 @@ def load(path: Path) -> Operational:
 
 def save(path: Path, state: Operational) -> None:
     """Write the state, whole or not at all. Raises OSError."""
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(msgspec.json.encode(state))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_atomic(path, msgspec.json.encode(state))

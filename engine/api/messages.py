@@ -267,6 +267,7 @@ class Revision(msgspec.Struct, kw_only=True):
     language: Literal["balanceng", "toml"]
     running: bool = False
     confirmed: bool = True
+    reverted: bool = False  # nobody confirmed it, and the engine went back
     lines: int = 0
     text: str | None = None  # byte for byte; only in the answer of op `revision`
 

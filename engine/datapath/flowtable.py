@@ -132,6 +132,16 @@ class FlowTable:
         self.address[index] = (high, low)
         self.port[index] = port
 
+    def pairs(self, now_s: int, rules: Rules) -> dict[tuple[int, int], int]:
+        """Count live entries by (server, target)."""
+        entries = self.entries[np.flatnonzero(self.entries)]
+        entries = entries[live_mask(entries, now_s, rules)]
+        both, counts = np.unique(entries & np.uint64((1 << STATE_SHIFT) - 1), return_counts=True)
+        return {
+            (b >> SERVER_SHIFT, b & TARGET_MASK): c
+            for b, c in zip(both.tolist(), counts.tolist(), strict=True)
+        }
+
     def flows(
         self, now_s: int, rules: Rules, limit: int, server: int | None, target: int | None
     ) -> Iterator[Flow]:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import termios
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Self
 
 from engine.lab import plan, processes, traffic
 from engine.lab.balancer import Balancer, entry, sample_config
@@ -35,12 +35,52 @@ TERMINAL_RESET = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?100
 """Leave the alternate screen, show the cursor, no mouse, no bracketed paste: what a crashed dashboard leaves on."""
 
 
-class StoppedError(Exception):
-    """A signal asked the demonstration to end; `number` says which."""
+class StoppedError(BaseException):
+    """A signal asked the demonstration to end; `number` says which. Like KeyboardInterrupt, nobody may swallow it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+
+
+class Signals:
+    """Turns the first SIGINT, SIGTERM or SIGHUP into StoppedError, where it can be raised safely; later ones are idle.
+
+    Blocked signals or SIG_IGN would be inherited by the programs started meanwhile; a handler is not.
+    """
+
+    def __init__(self) -> None:
+        self._held = False
+        self._pending: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._pending is not None:
+            return
+        self._pending = number
+        if not self._held:
+            raise StoppedError(number)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep a signal until the end of the block: an exception amid netlink's event loop would strand it."""
+        self._held = True
+        yield
+        self._held = False
+        if self._pending is not None:
+            raise StoppedError(self._pending)
+
+    def ignore(self) -> None:
+        """Raise nothing from here on: the demonstration is being taken down."""
+        self._held = True
 
 
 def has_terminal() -> bool:
@@ -52,26 +92,6 @@ def say(text: str) -> None:
     """Print a line; the terminal may be gone already."""
     with contextlib.suppress(OSError, ValueError):
         print(text, flush=True)  # noqa: T201 - a command's output
-
-
-@contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into StoppedError and ignore those that follow, until the block ends."""
-
-    def ignore(_number: int, _frame: FrameType | None) -> None:
-        pass  # a function and not SIG_IGN, which programs started meanwhile would inherit
-
-    def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        for each in SIGNALS:
-            signal.signal(each, ignore)
-        raise StoppedError(number)
-
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -175,26 +195,34 @@ class Demo:
 def run(prefix: str, seconds: float) -> int:
     """Run a demonstration; returns the exit status. The caller has the privileges (`obtain_privileges`)."""
     lab = Lab(prefix)
-    with ended_by_signals():
+    with Signals() as signals:
         try:
+            return _shown(lab, seconds, signals)
+        except StoppedError as stopped:
+            return 128 + stopped.number
+
+
+def _shown(lab: Lab, seconds: float, signals: Signals) -> int:
+    """Build, show and take down; returns the exit status."""
+    try:
+        with signals.held():
             sweep()
             lab.up()
             (lab.state_dir / OWNER_FILE).write_text(owner(), encoding="ascii")
-            config = sample_config("dsr.conf")
-            say(f"The example's network is up as {prefix}, the engine starts on {config.name} ...")
-            say(f"Look in from another terminal: bng-lab exec --prefix {prefix} client -- COMMAND")
-            balancer = Balancer(lab, lab.state_dir / "engine", config)
-            balancer.wait_ready()
-            demo = Demo(lab, balancer)
-            status = demo.interactive() if has_terminal() else demo.unattended(seconds)
-            if engine_status := balancer.stop():
-                say(f"the engine ended with status {engine_status}; its log ends:\n{balancer.log_tail()}")
-            return status or int(bool(engine_status))
-        except StoppedError as stopped:
-            return 128 + stopped.number
-        finally:
-            for number in SIGNALS:
-                signal.signal(number, lambda *_: None)
+        config = sample_config("dsr.conf")
+        say(f"The example's network is up as {lab.prefix}, the engine starts on {config.name} ...")
+        say(f"Look in from another terminal: bng-lab exec --prefix {lab.prefix} client -- COMMAND")
+        balancer = Balancer(lab, lab.state_dir / "engine", config)
+        balancer.wait_ready()
+        demo = Demo(lab, balancer)
+        status = demo.interactive() if has_terminal() else demo.unattended(seconds)
+        if engine_status := balancer.stop():
+            say(f"the engine ended with status {engine_status}; its log ends:\n{balancer.log_tail()}")
+        return status or int(bool(engine_status))
+    finally:
+        try:
+            signals.ignore()
+        finally:  # a signal may come just here
             lab.down()
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -250,6 +251,14 @@ class AfPacketDatapath:
             if left > 0:
                 found += table.flows(now_s, self._installed.rules, left, server, target)
         return found
+
+    def pairs(self) -> Counter[tuple[int, int]]:
+        """Count live flows by (server, target)."""
+        now_s = int(time.monotonic())
+        total: Counter[tuple[int, int]] = Counter()
+        for table in self._flows:
+            total.update(table.pairs(now_s, self._installed.rules))
+        return total
 
     def find(self, client: str, client_port: int, address: str, port: int, protocol: int) -> Found | None:
         """Where a flow goes; None where no server takes it. For round robin a new flow's target is not foretold."""

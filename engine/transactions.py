@@ -1,0 +1,469 @@
+"""A change in: text -> check -> diff -> switch -> file -> revision, and back by itself where nobody confirms.
+
+The order makes every failure harmless: the revision is stored first, unconfirmed; then the engine switches; then the
+file is written; then the revision is confirmed. Whatever fails, the former configuration forwards on, and a restart
+finds the former file. An unconfirmed change never reaches the file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from engine.api.messages import (
+    Applied,
+    ApplyArgs,
+    CommandArgs,
+    ConfigDiff,
+    ConfigStatus,
+    Pending,
+    Revision,
+    RollbackArgs,
+    RunningConfig,
+)
+from engine.api.server import OpError
+from engine.config import Language, Loaded, load
+from engine.config.atomic import write_atomic
+from engine.config.diff import Flows, compare, unified
+from engine.events import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Literal
+
+    from engine.api.messages import Admin
+    from engine.config.change import Change
+    from engine.config.finding import Finding
+    from engine.config.model import Config
+    from engine.config.revisions import Store, Stored
+
+log = logging.getLogger("engine.transactions")
+
+CONFIRM_MOST_S = 24 * 3600
+"""Longest time to confirm in: a change that nobody looks at for a day is not under trial."""
+
+_ACTOR = re.compile(r"(?P<user>.*)\((?P<uid>\d+)\)")
+
+
+class SwitchError(Exception):
+    """The engine could not go over to a configuration and has gone back; the message says why."""
+
+
+class Runner(Protocol):
+    """What runs configurations: the engine."""
+
+    async def switch(self, config: Config, actor: str) -> None:
+        """Go over to `config`, keeping all that does not change; raises SwitchError, the former one running again."""
+        ...
+
+    def flows(self) -> Flows:
+        """Count the flows of servers and targets now."""
+        ...
+
+    def overrides(self) -> tuple[Mapping[int, Admin], Mapping[int, Literal["enabled", "disabled"]]]:
+        """Return what operators have said of targets and servers, apart from the file."""
+        ...
+
+    def settle_overrides(self) -> None:
+        """Forget overrides that say what the configuration says itself."""
+        ...
+
+    def tell(self, severity: Literal["info", "warning", "error"], message: str, actor: str | None) -> None:
+        """Add an event of kind config."""
+        ...
+
+
+@dataclass
+class Running:
+    """The configuration that runs, with its text."""
+
+    config: Config
+    text: str
+    language: Language
+    revision: int
+
+
+@dataclass
+class _Trial:
+    revision: int
+    back: Running
+    deadline: float  # monotonic
+    actor: str
+    seconds_left: float = 0.0
+
+
+@dataclass
+class Transactions:
+    """All changes of the running configuration go through here, one at a time."""
+
+    runner: Runner
+    store: Store
+    file: Path
+    running: Running
+    trial: _Trial | None = None
+    _busy: bool = field(default=False, init=False)
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    def status(self, now: float) -> ConfigStatus:
+        """For the state every console shows."""
+        return ConfigStatus(
+            revision=self.running.revision,
+            language=self.running.language,
+            pending=self.pending(now),
+            differs=self.differs(),
+        )
+
+    def pending(self, now: float) -> Pending | None:
+        """Return the change under trial, if there is one."""
+        trial = self.trial
+        if trial is None:
+            return None
+        left = round(max(0.0, trial.deadline - now), 1)
+        return Pending(
+            revision=trial.revision, reverts_to=trial.back.revision, seconds_left=left, actor=trial.actor
+        )
+
+    def differs(self) -> list[str]:
+        """Say where operational state is not what the configuration says."""
+        targets, servers = self.runner.overrides()
+        said = []
+        for number, admin in sorted(targets.items()):
+            target = self.running.config.target(number)
+            file = "enabled" if target and target.enabled else "disabled"
+            if target and admin != file:
+                said.append(f"target {number} {admin} (file: {file})")
+        for number, state in sorted(servers.items()):
+            server = self.running.config.server(number)
+            file = "enabled" if server and server.enabled else "disabled"
+            if server and state != file:
+                said.append(f"server {number} {state} (file: {file})")
+        return said
+
+    def text(self, now: float) -> RunningConfig:
+        """Return the running text as it was accepted."""
+        running = self.running
+        return RunningConfig(
+            file=str(self.file),
+            revision=running.revision,
+            language=running.language,
+            text=running.text,
+            pending=self.pending(now),
+        )
+
+    def diff(self, text: str, file: str) -> ConfigDiff:
+        """Compare a candidate with what runs. An invalid one has findings and no changes."""
+        loaded = self._load(text, file)
+        changes = self._changes(loaded.config) if loaded.ok and loaded.config is not None else []
+        return ConfigDiff(
+            base=self.running.revision,
+            changes=changes,
+            unified=unified(self.running.text, text, f"revision {self.running.revision}", file),
+            findings=loaded.findings,
+        )
+
+    def history(self) -> list[Revision]:
+        """Newest first, without texts."""
+        return [self._revision(stored) for stored in self.store.list()]
+
+    def revision(self, number: int) -> Revision:
+        """Return one revision with its text. Raises OpError."""
+        stored = self._stored(number)
+        revision = self._revision(stored)
+        revision.text = stored.text.decode(errors="replace")
+        return revision
+
+    def compare_revisions(self, old: int, new: int) -> ConfigDiff:
+        """Say what going from one revision to another changes; the flows are those of now. Raises OpError."""
+        texts = [self._stored(n).text.decode(errors="replace") for n in (old, new)]
+        configs = [self._load(t, self._name(n)).config for t, n in zip(texts, (old, new), strict=True)]
+        changes: list[Change] = []
+        if configs[0] is not None and configs[1] is not None:
+            changes = compare(configs[0], configs[1], self.runner.flows())
+        return ConfigDiff(
+            base=old,
+            changes=changes,
+            unified=unified(texts[0], texts[1], f"revision {old}", f"revision {new}"),
+        )
+
+    # -- changing ---------------------------------------------------------------------------------------------------
+
+    async def apply(self, args: ApplyArgs, actor: str, now: float) -> Applied:
+        """Run a candidate. Raises OpError: invalid (with findings), conflict, refused."""
+        self._check_base(args.base)
+        loaded = self._load(args.text, args.file)
+        return await self._transact(
+            loaded, args.text, args.confirm_within_s, args.note or f"apply {args.file}", actor, now
+        )
+
+    async def command(self, args: CommandArgs, actor: str, now: float) -> Applied:
+        """Run commands of BalanceNG's language on the running text. Raises OpError."""
+        self._check_base(args.base)
+        from engine.config.edit import run_commands  # noqa: PLC0415
+
+        edited = run_commands(self.running.text, self.running.language, args.text, "command")
+        if any(f.severity == "error" for f in edited.findings):
+            raise _invalid(edited.findings)
+        loaded = self._load(edited.text, self._name(self.running.revision))
+        note = " ".join(args.text.split())[:60]
+        return await self._transact(loaded, edited.text, args.confirm_within_s, note, actor, now)
+
+    async def rollback(self, args: RollbackArgs, actor: str, now: float) -> Applied:
+        """Run an earlier revision again, as a new one; without a number: end a trial, or go one back."""
+        if args.revision is None and self.trial is not None:
+            return await self._revert(actor, f"revision {self.trial.revision} taken back")
+        number = args.revision
+        if number is None:
+            earlier = [
+                s.number for s in self.store.list() if s.confirmed and s.number < self.running.revision
+            ]
+            if not earlier:
+                raise OpError("refused", "there is no earlier revision to go back to")
+            number = max(earlier)
+        text = self._stored(number).text.decode(errors="replace")
+        loaded = self._load(text, self._name(number))
+        return await self._transact(
+            loaded, text, args.confirm_within_s, f"rollback to revision {number}", actor, now
+        )
+
+    async def confirm(self, actor: str) -> Applied:
+        """Keep the change under trial: write it to the file. Raises OpError."""
+        trial = self.trial
+        if trial is None:
+            raise OpError("refused", "no change waits to be confirmed")
+        self._write_file(self.running)
+        self.store.confirm(trial.revision)
+        self.trial = None
+        self.runner.tell("info", f"revision {trial.revision} confirmed", actor)
+        return Applied(revision=trial.revision)
+
+    async def save(self, actor: str, now: float) -> Applied:
+        """Write operational state into the configuration and its file. Raises OpError."""
+        from engine.config.edit import write_states  # noqa: PLC0415
+
+        targets, servers = self.runner.overrides()
+        states: dict[tuple[Literal["target", "server"], int], bool] = {}
+        for number, admin in targets.items():
+            states["target", number] = admin == "enabled"
+        for number, state in servers.items():
+            states["server", number] = state == "enabled"
+        text = write_states(self.running.text, self.running.language, states)
+        if text == self.running.text and self.trial is None:
+            self._write_file(self.running)
+            return Applied(revision=self.running.revision)
+        loaded = self._load(text, self._name(self.running.revision))
+        applied = await self._transact(loaded, text, None, "save: operational state", actor, now)
+        self.runner.settle_overrides()
+        return applied
+
+    async def reload_file(self, actor: str, now: float) -> Applied:
+        """Read the configuration file again and run it (SIGHUP). Raises OpError."""
+        try:
+            data = self.file.read_bytes()
+        except OSError as error:
+            raise OpError("refused", f"{self.file}: {error.strerror}") from error
+        loaded = load(data, str(self.file), host_interfaces=_interfaces())
+        text = data.decode(errors="replace")
+        return await self._transact(loaded, text, None, f"reload of {self.file.name}", actor, now)
+
+    async def tick(self, now: float) -> None:
+        """Revert what was not confirmed in time."""
+        if self.trial is not None and now >= self.trial.deadline and not self._busy:
+            await self._revert(None, f"revision {self.trial.revision} was not confirmed in time")
+
+    # -- the transaction --------------------------------------------------------------------------------------------
+
+    async def _transact(
+        self, loaded: Loaded, text: str, confirm_within_s: int | None, note: str, actor: str, now: float
+    ) -> Applied:
+        if not loaded.ok or loaded.config is None:
+            raise _invalid(loaded.findings)
+        if confirm_within_s is not None and not 1 <= confirm_within_s <= CONFIRM_MOST_S:
+            raise OpError("bad-args", f"confirm within 1 to {CONFIRM_MOST_S} seconds, not {confirm_within_s}")
+        if self._busy:
+            raise OpError("refused", "another change is being made; try again")
+        self._busy = True
+        try:
+            return await self._switch(loaded, loaded.config, text, confirm_within_s, note, actor, now)
+        finally:
+            self._busy = False
+
+    async def _switch(
+        self,
+        loaded: Loaded,
+        config: Config,
+        text: str,
+        confirm_within_s: int | None,
+        note: str,
+        actor: str,
+        now: float,
+    ) -> Applied:
+        changes = self._changes(config)
+        before = self.running
+        try:
+            number = self._add(text, loaded.language, note, actor)
+        except OSError as error:
+            raise OpError(
+                "refused", f"the revision cannot be stored: {error.strerror}; nothing was changed"
+            ) from error
+        candidate = Running(config, text, loaded.language, number)
+        try:
+            await self.runner.switch(config, actor)
+            if confirm_within_s is None:
+                self._write_file(candidate)
+                self.store.confirm(number)
+        except (SwitchError, OpError, OSError) as error:
+            if not isinstance(error, SwitchError):
+                await self.runner.switch(before.config, actor)
+            self.store.drop(number)
+            self.runner.tell("error", f"not applied, revision {before.revision} runs on: {error}", actor)
+            raise OpError("refused", f"{error}; revision {before.revision} runs on") from error
+        self.running = candidate
+        if confirm_within_s is None:
+            self.trial = None
+        else:
+            back = self.trial.back if self.trial is not None else before
+            self.trial = _Trial(number, back, now + confirm_within_s, actor)
+        trial = f", to be confirmed within {confirm_within_s} s" if confirm_within_s is not None else ""
+        self.runner.tell("info", f"revision {number} runs: {_summary(changes)}{trial}", actor)
+        warnings = [f for f in loaded.findings if f.severity == "warning"]
+        return Applied(revision=number, changes=changes, warnings=warnings, pending=self.pending(now))
+
+    async def _revert(self, actor: str | None, why: str) -> Applied:
+        trial = self.trial
+        if trial is None:
+            raise OpError("refused", "no change waits to be confirmed")
+        self._busy = True
+        try:
+            changes = compare(self.running.config, trial.back.config, self.runner.flows())
+            await self.runner.switch(trial.back.config, actor or "the engine's timer")
+        except SwitchError as error:
+            # The host has changed under us, and the former configuration cannot run either: keep trying.
+            trial.deadline += 5
+            self.runner.tell("error", f"{why}, but going back failed: {error}", actor)
+            raise OpError("refused", str(error)) from error
+        finally:
+            self._busy = False
+        self.store.drop(trial.revision)
+        self.running, self.trial = trial.back, None
+        self.runner.tell("warning", f"{why}: revision {trial.back.revision} runs again", actor)
+        return Applied(revision=trial.back.revision, changes=changes)
+
+    # -- small parts ------------------------------------------------------------------------------------------------
+
+    def _check_base(self, base: int | None) -> None:
+        if base is None or base == self.running.revision:
+            return
+        since = [s for s in self.store.list() if s.number > base]
+        who = "; ".join(f"revision {s.number} by {s.user} at {s.time}: {s.note}" for s in reversed(since[:3]))
+        raise OpError(
+            "conflict",
+            f"made from revision {base}, but revision {self.running.revision} runs now ({who or 'rolled back'}); "
+            "look at the difference, then apply again",
+        )
+
+    def _load(self, text: str, file: str) -> Loaded:
+        return load(text, file, host_interfaces=_interfaces())
+
+    def _changes(self, config: Config) -> list[Change]:
+        return compare(self.running.config, config, self.runner.flows())
+
+    def _stored(self, number: int) -> Stored:
+        stored = self.store.get(number)
+        if stored is None:
+            raise OpError("not-found", f"there is no revision {number}")
+        return stored
+
+    def _revision(self, stored: Stored) -> Revision:
+        return Revision(
+            number=stored.number,
+            time=stored.time,
+            uid=stored.uid,
+            user=stored.user,
+            note=stored.note,
+            language=stored.language,
+            running=stored.number == self.running.revision,
+            confirmed=stored.confirmed,
+            reverted=stored.reverted,
+            lines=stored.text.count(b"\n") + (not stored.text.endswith(b"\n")),
+        )
+
+    def _name(self, number: int) -> str:
+        stored = self.store.get(number)
+        return f"revision {number}.{'toml' if stored and stored.language == 'toml' else 'conf'}"
+
+    def _add(self, text: str, language: Language, note: str, actor: str) -> int:
+        match = _ACTOR.match(actor)
+        protected = {self.running.revision} | ({self.trial.back.revision} if self.trial else set())
+        stored = self.store.add(
+            text.encode(),
+            time=timestamp(),
+            uid=int(match["uid"]) if match else 0,
+            user=match["user"] if match else actor,
+            note=note,
+            language=language,
+            confirmed=False,
+            protect=protected,
+        )
+        return stored.number
+
+    def _write_file(self, running: Running) -> None:
+        """Write the text to the configuration file, in the file's own language. Raises OpError."""
+        from engine.config import dump_balanceng, dump_toml, language_of  # noqa: PLC0415 - the one use
+
+        text = running.text
+        if language_of(str(self.file), text) != running.language:
+            text = (dump_toml if self.file.suffix == ".toml" else dump_balanceng)(running.config)
+        try:
+            write_atomic(self.file, text.encode())
+        except OSError as error:
+            raise OpError("refused", f"{self.file} cannot be written: {error.strerror}") from error
+
+
+def recall(store: Store, data: bytes, loaded: Loaded) -> tuple[Running, list[str]]:
+    """Find the revision that the configuration file is, or make it one; returns what there is to tell.
+
+    A change that nobody confirmed before the engine ended never reached the file, so the former one runs. A file that
+    was written just before a kill is the newest revision, though it could not be marked any more. Raises OSError.
+    """
+    if loaded.config is None:
+        raise ValueError("only a valid configuration runs")
+    said: list[str] = []
+    stored = store.list()
+    newest = next((s for s in stored if not s.reverted), None)
+    for left in stored:
+        if not left.confirmed and not left.reverted and left.text != data:
+            store.drop(left.number)
+            said.append(f"revision {left.number} was not confirmed before the engine ended: the file's runs")
+    if newest is not None and newest.text == data:
+        number = newest.number if newest.confirmed else store.confirm(newest.number).number
+    else:
+        user = os.environ.get("USER") or str(os.getuid())
+        note = "the file at the start of the engine"
+        time = timestamp()
+        number = store.add(
+            data, time=time, uid=os.getuid(), user=user, note=note, language=loaded.language
+        ).number
+    return Running(loaded.config, data.decode(errors="replace"), loaded.language, number), said
+
+
+def _summary(changes: list[Change]) -> str:
+    if not changes:
+        return "nothing that matters changed"
+    first = "; ".join(f"{c.subject}: {c.message}" for c in changes[:3])
+    return first + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")
+
+
+def _invalid(findings: list[Finding]) -> OpError:
+    errors = [f for f in findings if f.severity == "error"]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return OpError("invalid", f"{errors[0] if errors else 'not valid'}{more}", findings)
+
+
+def _interfaces() -> list[str]:
+    return [name for _, name in socket.if_nameindex()]
