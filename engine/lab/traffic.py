@@ -99,19 +99,25 @@ async def run(args: argparse.Namespace) -> Tally:
     """
     tally = Tally()
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, stop.set)
     free = asyncio.Semaphore(CONCURRENCY)
     running: set[asyncio.Task[None]] = set()
 
+    def end() -> None:
+        stop.set()
+        free.release()  # whoever waits for a free place among requests that are never answered
+
     async def begin(number: int) -> None:
         await free.acquire()
+        if stop.is_set():
+            return
         task = asyncio.create_task(_one(tally, args, args.source[number % len(args.source)]))
         running.add(task)
         task.add_done_callback(running.discard)
         task.add_done_callback(lambda _: free.release())
 
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, end)
     start = time.monotonic()
     number = 0
     while not stop.is_set() and (args.requests is None or number < args.requests):

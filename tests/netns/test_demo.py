@@ -161,3 +161,9 @@ def test_closed_terminal_leaves_nothing(run_id):
     os.close(terminal.fd)  # the kernel sends SIGHUP
     terminal.demo.wait(timeout=20)
     assert names(f"{run_id}-shut") == []
+
+
+def test_ordinary_user_sees_it_too(as_nobody, run_id):
+    demo = as_nobody("demo", "--prefix", f"{run_id}-user", "--seconds", "3")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "requests answered: target1 " in demo.stdout

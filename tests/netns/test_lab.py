@@ -2,12 +2,10 @@
 
 import hashlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import pytest
 
 from engine.lab import httpd, links, namespaces, plan, processes, traffic
 from engine.lab.namespaces import LabError, inside
-from engine.lab.topology import Lab, command_environment
+from engine.lab.topology import Lab
 
 
 def get(lab, url_path, host="172.16.1.100", source="192.0.2.10", node="client", timeout=10):
@@ -248,64 +246,6 @@ def test_failed_up_leaves_nothing(run_id):
 
 
 # -- as an ordinary user --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def as_nobody():
-    """Run bng-lab as the user nobody, from copies of interpreter, libraries and checkout that nobody may read.
-
-    (A virtual environment or an interpreter may lie in a folder closed to others, root's home for one.)
-    """
-    if os.getuid() or Path("/proc/self/uid_map").read_text().split()[1] != "0":
-        pytest.skip("this run is an ordinary user's already: every test of this file shows it")
-    base = Path(tempfile.mkdtemp(prefix="bng-test-"))  # not below tmp_path, which is closed to others
-    base.chmod(0o755)
-    places = {
-        base / "python": Path(sys.base_prefix),
-        base / "site": Path(sys.prefix, "lib", f"python3.{sys.version_info.minor}", "site-packages"),
-        base / "checkout": Path(namespaces.__file__).parents[2],
-    }
-    for place in places:
-        place.mkdir(parents=True)
-    home = base / "home"
-    home.mkdir()
-    os.chown(home, 65534, 65534)
-
-    def become():
-        namespaces.unshare(namespaces.CLONE_NEWNS)
-        namespaces.mount(None, "/", None, namespaces.MS_REC | namespaces.MS_PRIVATE)
-        for place, source in places.items():
-            namespaces.mount(str(source), place, None, namespaces.MS_BIND | namespaces.MS_REC)
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
-
-    def run(*args):
-        interpreter = base / "python" / "bin" / f"python3.{sys.version_info.minor}"
-        return subprocess.run(
-            [str(interpreter), "-m", "engine.lab.cli", *args],
-            preexec_fn=become,
-            cwd=home,
-            env={
-                **command_environment(),
-                "PYTHONPATH": f"{base / 'checkout'}:{base / 'site'}",
-                "LD_LIBRARY_PATH": str(base / "python" / "lib"),  # libpython, where the interpreter has one
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "XDG_RUNTIME_DIR": str(home),
-                "HOME": str(home),
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    yield run
-    shutil.rmtree(home)
-    for place in places:
-        place.rmdir()
-    base.rmdir()
 
 
 def test_ordinary_user_builds_uses_and_removes_the_lab(as_nobody, run_id):

@@ -1,6 +1,8 @@
 """Client traffic against a server that this process is."""
 
 import asyncio
+import os
+import signal
 import time
 from collections import Counter
 
@@ -11,12 +13,15 @@ from engine.lab import traffic
 
 @pytest.fixture
 async def server():
-    """Answers with the next of `answers`, the last one for ever; returns (port, answers)."""
+    """Answers with the next of `answers` (None: never), the last one for ever; returns (port, answers)."""
     answers = [b"HTTP/1.1 200 OK\r\nX-Target: target1\r\nContent-Length: 3\r\n\r\nyes"]
 
     async def answer(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(answers.pop(0) if len(answers) > 1 else answers[0])
+        saying = answers.pop(0) if len(answers) > 1 else answers[0]
+        if saying is None:  # never answers
+            await reader.read(-1)
+        writer.write(saying or b"")
         writer.close()
         await writer.wait_closed()
 
@@ -63,6 +68,16 @@ async def test_rate_and_time_bound_the_number(server):
     assert 0.4 < time.monotonic() - start < 1.5
     assert 20 <= tally.asked <= 26
     assert tally.complete
+
+
+async def test_sigterm_ends_it_within_its_patience_and_abandoned_requests_are_not_asked(server):
+    port, answers = server
+    answers[:] = [None]
+    start = time.monotonic()
+    asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGTERM)
+    tally = await traffic.run(arguments(port))
+    assert time.monotonic() - start < 0.3 + traffic.STOP_PATIENCE_S + 1
+    assert (tally.asked, tally.answered, tally.failed) == (0, {}, {})
 
 
 async def test_nobody_listens(unused_tcp_port):
