@@ -43,14 +43,16 @@ _HOMES = {
     "load": ("source", "load"),
 }
 
+# Hidden from type checkers, which would take any misspelt name for one of these.
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> object:
-    # Submodules come here too, before the import system looks for them; it wants this error for that.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _HOMES[name]
-    value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), attribute)
-    return value
+    def __getattr__(name: str) -> object:
+        # Submodules come here too, before the import system looks for them; it wants this error for that.
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, attribute = _HOMES[name]
+        value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), attribute)
+        return value
 
 
 def __dir__() -> list[str]:
