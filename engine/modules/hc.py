@@ -56,6 +56,7 @@ class Hc(Base):
         self._untried: set[ProbeKey] = set()
         self._bucket = TokenBucket(RATE_PPS, BURST)
         self._untold: list[Notice] = []
+        self._addresses: dict[int, str | None] = {}  # of targets, as of the last change
         self._ticked: float | None = None
         self._follow(0.0)
 
@@ -199,6 +200,7 @@ class Hc(Base):
         self._plan = make_plan(self.view)
         self._plan_version = self.view.version
         wanted = self._plan.keys()
+        trusted = self._trusted()
         for key in [key for key in self._watches if key not in wanted]:
             self._vips.forget(key)
             self._starts.discard(key)
@@ -214,13 +216,39 @@ class Hc(Base):
             timeout = max(float(key.timeout_s), 3 * interval) if factor > 1 else float(key.timeout_s)
             watch = self._watches.get(key)
             if watch is None:
-                result = self.world.checks[key] = CheckResult()
+                result = self.world.checks[key] = self._first_result(key, trusted, now)
                 self._watches[key] = Watch(result, interval, timeout)
                 self._untried.add(key)
                 self._starts.put(key, now)
             else:
                 watch.interval_s, watch.timeout_s = interval, timeout
         self.world.changes += 1
+
+    def _trusted(self) -> dict[tuple[int, str], float | None]:
+        """Name what was known to be well before a change, with the last good answer.
+
+        By target and "" where the target itself was, at the same address: a check that is new or has other parameters
+        must not take it down before it has had its say. By target and virtual address where that was accepted.
+        """
+        trusted: dict[tuple[int, str], float | None] = {}
+        ailing = set()
+        for key, watch in self._watches.items():
+            target = self.view.targets.get(key.target)
+            if target is None or self._addresses.get(key.target) != target.ipaddr:
+                continue
+            if watch.result.state == "up":
+                trusted[key.target, key.address if key.kind == "vip" else ""] = watch.result.last_ok
+            elif key.kind != "vip":
+                ailing.add((key.target, ""))
+        self._addresses = {number: target.ipaddr for number, target in self.view.targets.items()}
+        return {who: when for who, when in trusted.items() if who not in ailing}
+
+    @staticmethod
+    def _first_result(key: ProbeKey, trusted: dict[tuple[int, str], float | None], now: float) -> CheckResult:
+        who = (key.target, key.address if key.kind == "vip" else "")
+        if who not in trusted:
+            return CheckResult()
+        return CheckResult(state="up", last_ok=now if trusted[who] is None else trusted[who])
 
     def _stretch(self) -> float:
         """Return by how much the VIP checks' intervals grow to keep to their rate; say so where it is over 1."""

@@ -346,6 +346,19 @@ def test_a_change_keeps_the_probes_it_leaves_alone_and_starts_the_new_ones(kit, 
     assert not play.chain.hc.first_round_done  # target 3 has not answered yet
 
 
+def test_a_healthy_target_stays_up_while_changed_checks_have_their_first_say(kit, play):
+    play.up()
+    changed = [
+        kit.target(1, tcpopen=TcpOpenCheck(80, 5, 10), ping=PingCheck(3, 8)),
+        kit.target(2, ipaddr="172.16.1.102"),
+    ]
+    play.chain.reconfigure(kit.seed(targets=changed))
+    play.chain.tick(play.now)
+    states = {(k.target, k.kind): c.state for k, c in play.world.checks.items()}
+    assert states[1, "tcpopen"] == states[1, "ping"] == states[1, "vip"] == "up"
+    assert states[2, "tcpopen"] == "unknown"  # another address: nothing is known of it
+
+
 def test_very_many_vip_checks_are_stretched_and_it_is_said(kit):
     servers = [
         kit.server(n, ipaddr=f"10.1.{n // 250}.{n % 250 + 1}", targets=list(range(1, 65)))
