@@ -24,48 +24,52 @@ def mac_filter_slot(mac: int) -> int:
     return (mac >> 36 ^ mac >> 24) & FILTER_SLOTS - 1
 
 
-def _mac_word(row: NDArray[np.uint8]) -> int:
-    return int.from_bytes(row.tobytes(), "little")
+def _mac_words(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Read MACs as little-endian 48-bit words."""
+    padded = np.zeros((len(rows), 8), np.uint8)
+    padded[:, :6] = rows
+    return padded.view(np.uint64).ravel()
 
 
 class Installed:
     """One table, derived. Built once when a table arrives, then read only."""
 
-    def __init__(self, table: ForwardingTable, gso_bytes: int = 65535) -> None:
+    def __init__(self, table: ForwardingTable) -> None:
         self.table = table
         self.generation = table.generation
         self.mtu = table.mtu
-        self.gso_bytes = gso_bytes
-        self.own = [_mac_word(row) for row in table.own_mac]
+        self.own: list[int] = _mac_words(table.own_mac).tolist()
         self.source = self.own[0] if self.own else 0
         self.source_bytes = table.own_mac[0].tobytes() if self.own else bytes(6)
-        self.mac_bytes = [row.tobytes() for row in table.target_mac]
-        padded = np.zeros((len(table.target_mac), 8), np.uint8)
-        padded[:, :6] = table.target_mac
-        self.mac = padded.view(np.uint64).ravel()
-        self.blocked = frozenset(_mac_word(row) for row in table.blocked_mac)
-        self.blocked_words = np.array(sorted(self.blocked), np.uint64)
+        macs = table.target_mac.tobytes()
+        self.mac_bytes = [macs[at : at + 6] for at in range(0, len(macs), 6)]
+        self.mac = _mac_words(table.target_mac)
+        self.blocked_words = np.sort(_mac_words(table.blocked_mac))
+        self.blocked = frozenset(self.blocked_words.tolist())
         self.blocked_filter = np.zeros(FILTER_SLOTS, np.bool_)
-        for mac in self.blocked:
-            self.blocked_filter[mac_filter_slot(mac)] = True
+        self.blocked_filter[[mac_filter_slot(mac) for mac in self.blocked]] = True
         idle = np.zeros(SERVER_ROWS, np.uint16)
         idle[table.server_number] = table.server_idle_s
-        shortest = min([CLOSING_S, *(int(s) for s in table.server_idle_s)])
+        shortest = min([CLOSING_S, *table.server_idle_s.tolist()])
         self.rules = Rules(table.member.ravel(), idle, shortest)
-        self.virtual = [row[12:].tobytes() for row in table.virtual_addr if row[:12].tobytes() == _MAPPED]
+        virtual = table.virtual_addr.tobytes()
+        rows = (virtual[at : at + 16] for at in range(0, len(virtual), 16))
+        self.virtual = [row[12:] for row in rows if row[:12] == _MAPPED]
         self.virtual_words = frozenset(int.from_bytes(a, "little") for a in self.virtual)
         self._index_servers(table)
 
     def _index_servers(self, table: ForwardingTable) -> None:
         self.row_of: dict[int, int] = {}
         self.by_address: dict[int, list[int]] = {}
-        for row, address in enumerate(table.server_addr):
-            raw = address.tobytes()
+        addresses = table.server_addr.tobytes()
+        ports = table.server_port.byteswap().tolist()
+        protocols = table.server_protocol.tolist()
+        for row, (port, protocol) in enumerate(zip(ports, protocols, strict=True)):
+            raw = addresses[row * 16 : row * 16 + 16]
             if raw[:12] != _MAPPED:
                 continue
             word = int.from_bytes(raw[12:], "little")
-            port = int.from_bytes(int(table.server_port[row]).to_bytes(2, "big"), "little")
-            self.row_of[word << 32 | port << 16 | int(table.server_protocol[row])] = row
+            self.row_of[word << 32 | port << 16 | protocol] = row
             self.by_address.setdefault(word, []).append(row)
         # Never empty, so that a look-up needs no special case: no frame has this key (a port 0 of protocol 255).
         keys = sorted(self.row_of) or [0xFF]
@@ -73,11 +77,11 @@ class Installed:
         self.key_rows = np.array([self.row_of.get(k, 0) for k in keys], np.intp)
         self.has_any_port = bool((table.server_port == 0).any())
         self.has_any_protocol = bool((table.server_protocol == 0).any())
-        self.number = [int(n) for n in table.server_number]
-        self.by_port = [bool(p) for p in table.server_by_port]
-        self.pick = [int(p) for p in table.server_pick]
-        self.bucket_start = [int(b) for b in table.bucket_start]
-        self.bucket_len = [int(b) for b in table.bucket_len]
+        self.number = table.server_number.tolist()
+        self.by_port = table.server_by_port.tolist()
+        self.pick = table.server_pick.tolist()
+        self.bucket_start = table.bucket_start.tolist()
+        self.bucket_len = table.bucket_len.tolist()
         # Row vectors with one row more, so that an empty table can still be indexed.
         self.v_number = np.append(table.server_number, 0).astype(np.uint64)
         self.v_by_port = np.append(table.server_by_port, 0).astype(np.bool_)
