@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def parse(text: str, findings: Findings) -> tuple[Draft, Document]:
     """Read BalanceNG text into a draft; never raises. The document keeps every token's place, for editing."""
     document = syntax.parse(text, findings)
-    reader = _Reader(text, findings)
+    reader = _Reader(text, findings, Draft(findings))
     for statement in document.statements:
         if findings.full:
             break
@@ -39,12 +39,12 @@ def _given(token: Token) -> Given:
 
 
 class _Reader:
-    """Carries commands out, one after the other."""
+    """Carries commands out, one after the other, on a draft: an empty one for a file, the running one for commands."""
 
-    def __init__(self, text: str, findings: Findings) -> None:
+    def __init__(self, text: str, findings: Findings, draft: Draft) -> None:
         self.lines = text.split("\n")
         self.findings = findings
-        self.draft = Draft(findings)
+        self.draft = draft
 
     # -- the top of a file
 
@@ -231,7 +231,8 @@ class _Reader:
             found = self.kind_and_list("no", statement.word, args)
             if found is not None:
                 for element in self.elements(*found):
-                    self.draft.remove(found[0], element.numbers)
+                    place = found[1].place(element.offset, element.length)
+                    self.draft.remove(found[0], element.numbers, place)
         elif what == "gateway":
             self.draft.gateway = None
             self.draft.positions.forget(("gateway",))

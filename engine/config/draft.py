@@ -108,8 +108,8 @@ class Draft:
         message = f"{title} is defined twice, first in line {first.line}"
         self.findings.error("duplicate-definition", span, message, "keep one of them")
 
-    def remove(self, kind: Kind, numbers: range) -> None:
-        """Forget definitions and their states."""
+    def remove(self, kind: Kind, numbers: range, span: Span) -> None:  # noqa: ARG002 - commands tell it
+        """Forget definitions and their states; `span` is the place of the numbers."""
         for number in [n for n in self.items[kind] if n in numbers]:
             del self.items[kind][number]
             self.positions.forget((kind, number))

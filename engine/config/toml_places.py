@@ -28,6 +28,7 @@ _STRING = re.compile(
     re.DOTALL,
 )
 _BARE = re.compile(r"[^\s,\[\]{}#]++")
+_CLOSING = re.compile(r"[ \t]*+\]{0,2}+")
 _REST = re.compile(r"[^\n]*+\n?")
 
 
@@ -39,11 +40,12 @@ class Place(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """The lines of one statement, from 1, both included."""
+    """The lines of one statement, from 1, both included; `end` is where in the text it is over, comments aside."""
 
     first: int
     last: int
     header: bool
+    end: int
 
 
 class TooDeep(Exception):  # noqa: N818 - it says what is wrong with the text, and is always caught
@@ -61,6 +63,7 @@ class Places:
         self._text = text
         self._starts = [0, *(m.end() for m in re.finditer("\n", text))]
         self._at: dict[Path, Place] = {}
+        self._ranges: dict[Path, tuple[int, int]] = {}
         self._tables: dict[Path, int] = {}  # arrays of tables: how many so far
         self.extents: list[Extent] = []
         self._scan()
@@ -68,6 +71,14 @@ class Places:
     def get(self, path: Path) -> Place | None:
         """Return where the key at this path stands: names of tables and keys, numbers of array elements."""
         return self._at.get(path)
+
+    def range(self, path: Path) -> tuple[int, int] | None:
+        """Return where in the text the value at this path begins and ends, however many lines it has."""
+        return self._ranges.get(path)
+
+    def paths(self, inside: Path) -> list[Path]:
+        """Return the paths of the keys that stand directly in a table."""
+        return [path for path in self._at if path[:-1] == inside and len(path) > len(inside)]
 
     def nearest(self, path: Path) -> Place:
         """Return the place of this path, else of the closest table around it."""
@@ -90,10 +101,11 @@ class Places:
             header = text[pos] == "["
             if header:
                 pos, table = self._header(pos)
+                pos = self._skip(_CLOSING, pos)
             else:
                 pos = self._pair(pos, table, 0)
             first, last = self._line(start), self._line(max(start, pos - 1))
-            self.extents.append(Extent(first, last, header))
+            self.extents.append(Extent(first, last, header, pos))
             pos = self._skip(_REST, pos)
 
     def _header(self, pos: int) -> tuple[int, Path]:
@@ -149,6 +161,7 @@ class Places:
         else:
             pos = self._skip(_BARE, pos)
         self._at[path] = Place(word, self._span(start, max(pos, start + 1)))
+        self._ranges[path] = (start, pos)
         return pos
 
     def _array(self, pos: int, path: Path, word: Span, depth: int) -> int:
