@@ -217,7 +217,10 @@ class Engine:
         """Have a control socket on every interface in use, listening for what concerns our addresses."""
         view = self.chain.view
         loop = asyncio.get_running_loop()
-        for number in {site.interface for site in view.sites}:
+        wanted = {site.interface for site in view.sites}
+        for number in self._wires.keys() - wanted:
+            self._close_wire(number)
+        for number in wanted:
             link = self.world.links.get(number)
             if number in self._wires and (link is None or self._wire_index[number] != link.ifindex):
                 self._close_wire(number)
@@ -232,10 +235,10 @@ class Engine:
                 self._wire_index[number] = link.ifindex
                 loop.add_reader(self._wires[number].fileno(), self._receive, number)
             real = [s.real for s in view.sites if s.interface == number and s.real]
-            wanted = (sorted(v.address for v in view.virtuals.values()), real)
-            if self._listening.get(number) != wanted:
-                self._wires[number].listen_for(*wanted)
-                self._listening[number] = wanted
+            addresses = (sorted(v.address for v in view.virtuals.values()), real)
+            if self._listening.get(number) != addresses:
+                self._wires[number].listen_for(*addresses)
+                self._listening[number] = addresses
 
     def _close_wire(self, number: int) -> None:
         wire = self._wires.pop(number)

@@ -28,6 +28,10 @@ log = logging.getLogger("engine.forwarding")
 WHY_AFPACKET = "xdp: not built into this version"
 
 
+PARKED = 4
+"""Ended datapaths whose flows are kept, some 50 MiB of address space each, of which only used pages cost memory."""
+
+
 class Forwarding:
     """Owns the datapaths; `compile` makes and hands out the tables."""
 
@@ -38,6 +42,9 @@ class Forwarding:
         self._datapaths: dict[int, AfPacketDatapath] = {}
         self._compilers: dict[int, Compiler] = {}
         self._started: dict[int, Link] = {}
+        self._parked: dict[
+            tuple[int, str], AfPacketDatapath
+        ] = {}  # ended, with flows that may be wanted again
         self._ended: list[Counters] = []  # of datapaths that are no more, so that totals never fall
         self.generation = 0
 
@@ -49,6 +56,8 @@ class Forwarding:
         """
         notices = []
         wanted = {site.interface for site in self._view.sites}
+        for number in [n for n in self._datapaths if n not in wanted or self._renamed(n)]:
+            self._end(number)
         for number in wanted:
             link = self._world.links.get(number)
             if link is None:
@@ -60,14 +69,16 @@ class Forwarding:
                 continue
             if text:
                 notices.append(Notice("datapath", "info", f"interface {number}", text))
-        for number in self._datapaths.keys() - wanted:
-            self._end(number)
         return notices
+
+    def _renamed(self, number: int) -> bool:
+        interface = self._world.config.interface(number)
+        return interface is None or interface.name != self._datapaths[number].ifname
 
     def _follow(self, number: int, link: Link) -> str | None:
         datapath = self._datapaths.get(number)
         workers = self._workers_on(number)
-        if datapath is not None and (datapath.ifname, datapath.workers) != (link.name, workers):
+        if datapath is not None and datapath.workers != workers:
             self._end(number)
             datapath = None
         if datapath is None:
@@ -84,17 +95,29 @@ class Forwarding:
         return (interface.threads if interface else None) or self._workers
 
     def _start(self, number: int, link: Link, workers: int) -> None:
-        datapath = AfPacketDatapath(link.name, link.mtu, workers)
-        datapath.start()
+        parked = self._parked.get((number, link.name))
+        if parked is not None and parked.workers == workers:
+            parked.restart(link.mtu)
+            datapath = self._parked.pop((number, link.name))
+        else:
+            datapath = AfPacketDatapath(link.name, link.mtu, workers)
+            datapath.start()
         self._datapaths[number] = datapath
         self._started[number] = link
         self._compilers.setdefault(number, Compiler())
 
     def _end(self, number: int) -> None:
+        """Stop a datapath and keep its flows: a change that is taken back finds them again."""
         datapath = self._datapaths.pop(number)
         del self._started[number]
         datapath.stop()
-        self._ended.append(datapath.counters())
+        if len(self._parked) >= PARKED:
+            oldest = next(iter(self._parked))
+            self._ended.append(self._parked.pop(oldest).counters())
+        former = self._parked.pop((number, datapath.ifname), None)
+        if former is not None:
+            self._ended.append(former.counters())
+        self._parked[number, datapath.ifname] = datapath
 
     def stop(self) -> None:
         """End every datapath."""
@@ -175,7 +198,8 @@ class Forwarding:
     def counters(self) -> Counters:
         """Totals of all interfaces, those of ended datapaths included (their sessions are over)."""
         live = [d.counters() for d in self._datapaths.values()]
-        return _add([*live, *self._ended], live)
+        parked = [d.counters() for d in self._parked.values()]
+        return _add([*live, *parked, *self._ended], live)
 
     def describe(self) -> tuple[int, list[str], int]:
         """Workers that run, interfaces, and how many flows fit."""

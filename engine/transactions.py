@@ -434,12 +434,11 @@ def recall(store: Store, data: bytes, loaded: Loaded) -> tuple[Running, list[str
     if loaded.config is None:
         raise ValueError("only a valid configuration runs")
     said: list[str] = []
-    stored = store.list()
-    newest = next((s for s in stored if not s.reverted), None)
-    for left in stored:
+    for left in store.list():
         if not left.confirmed and not left.reverted and left.text != data:
             store.drop(left.number)
             said.append(f"revision {left.number} was not confirmed before the engine ended: the file's runs")
+    newest = next((s for s in store.list() if not s.reverted), None)
     if newest is not None and newest.text == data:
         number = newest.number if newest.confirmed else store.confirm(newest.number).number
     else:

@@ -39,6 +39,16 @@ def sample_config(name: str) -> Path:
     raise LabError(f"sample_configs/{name} is missing: install the project anew")
 
 
+def _own(config: Path, directory: Path) -> Path:
+    """Give a sample's copy in `directory`, others as they are: the engine writes what operators change to its file."""
+    if config.parent.name != "sample_configs":
+        return config
+    copy = directory / config.name
+    if not copy.exists():
+        copy.write_bytes(config.read_bytes())
+    return copy
+
+
 class Balancer:
     """One running engine; `directory` takes its sockets (`run`), its state (`state`) and its log (`engine.log`)."""
 
@@ -49,12 +59,13 @@ class Balancer:
         self.state_dir = directory / "state"
         self.log = directory / "engine.log"
         directory.mkdir(parents=True, exist_ok=True)  # a second engine may go on where the first ended
+        self.config = _own(config, directory)
         with self.log.open("ab") as log:
             # A session of its own: an interrupt at the terminal is for the lab's owner, who then ends the engine.
             self.process: subprocess.Popen[Any] = lab.popen(
                 node,
                 [
-                    *(*entry("engine.cli"), "run", str(config), *options),
+                    *(*entry("engine.cli"), "run", str(self.config), *options),
                     *("--run-dir", str(self.run_dir), "--state-dir", str(self.state_dir)),
                 ],
                 tied=True,
