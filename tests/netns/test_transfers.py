@@ -109,7 +109,7 @@ def _close_slow_reader(module_scene):
     module_scene.lab.slow_reader.close()
 
 
-def check_transfers(scene, length, source=plan.CLIENT_SOURCES[0], ways=("up", "down")):
+def check_transfers(scene, length, source=plan.CLIENT_SOURCES[0], ways="up down"):
     expected = sha256_of(length)
     if "up" in ways:
         assert scene.put(length, source).text == f"{length} {expected}\n"
@@ -222,7 +222,9 @@ def test_an_mtu_changed_while_running_is_taken_up(scene):
 # -- no offloads ------------------------------------------------------------------------------------------------------
 
 SIOCETHTOOL = 0x8946
-SET = {"sg": 0x19, "tx": 0x17, "tso": 0x1F, "gso": 0x24, "gro": 0x2C}  # ETHTOOL_S... of linux/ethtool.h
+GET = {"sg": 0x18, "tx": 0x16, "tso": 0x1E, "gso": 0x23, "gro": 0x2B}
+"""ETHTOOL_G... of linux/ethtool.h; the command that sets is one more."""
+
 SEGMENTATION = ("tso", "gso", "gro")
 EVERY = ("tso", "gso", "gro", "tx", "sg")  # in this order: tso rests on tx and sg
 
@@ -230,33 +232,47 @@ CLIENT_SIDE = [("client", "eth0"), ("router", "eth0"), ("router", "eth1")]
 LAN_SIDE = [(node, "eth0") for node in ("lb", *plan.TARGETS)] + [("switch", port) for port in plan.LAN_PORTS]
 
 
-def set_offload(interface, name, *, on):
-    """Turn an offload of an interface on or off (ethtool -K), in the namespace of the calling thread."""
-    value = ctypes.create_string_buffer(struct.pack("II", SET[name], on))
+def ethtool(interface, command, value=0):
+    """Give a command of ethtool with a value, in the namespace of the calling thread; returns the value after it."""
+    buffer = ctypes.create_string_buffer(struct.pack("II", command, value), 8)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        request = struct.pack("16sP16x", interface.encode(), ctypes.addressof(value))
+        request = struct.pack("16sP16x", interface.encode(), ctypes.addressof(buffer))
         fcntl.ioctl(sock, SIOCETHTOOL, request)
+    return struct.unpack("II", buffer.raw)[1]
 
 
 @contextlib.contextmanager
-def without(offloads, lab, ports):
-    """Have these offloads off at these ports for the length of the block."""
+def offloads(lab, ports, names, *, on):
+    """Have offloads on or off at some ports for the length of the block."""
+    before = []
     try:
         for node, interface in ports:
             with inside(lab.netns_path(node)):
-                for name in offloads:
-                    set_offload(interface, name, on=False)
+                for name in names:
+                    before.append((node, interface, name, ethtool(interface, GET[name])))
+                    ethtool(interface, GET[name] + 1, on)
         yield
     finally:
-        for node, interface in ports:
+        for node, interface, name, value in reversed(before):
             with inside(lab.netns_path(node)):
-                for name in reversed(offloads):
-                    set_offload(interface, name, on=True)
+                ethtool(interface, GET[name] + 1, value)
+
+
+def test_20_mb_upload_in_super_frames_that_the_balancers_interface_puts_together(scene):
+    with (
+        # A veth puts frames together only where its peer does not do TSO (drivers/net/veth.c).
+        offloads(scene.lab, [*CLIENT_SIDE, ("switch", "lb")], SEGMENTATION, on=False),
+        offloads(scene.lab, [("lb", "eth0")], ["gro"], on=True),
+        Port(scene.lab, "lb", "eth0") as port,
+    ):
+        check_transfers(scene, 20 * MB, ways="up")
+        seen = port.heard(wanted=lambda _: True, timeout_s=0.3, quiet_s=0)
+    assert max(len(frame.data) for frame in seen) > 3000
 
 
 def test_20_mb_up_and_down_without_any_offload(scene):
     with (
-        without(EVERY, scene.lab, CLIENT_SIDE + LAN_SIDE),
+        offloads(scene.lab, CLIENT_SIDE + LAN_SIDE, EVERY, on=False),
         Port(scene.lab, "switch", "lb", both=True) as port,
     ):
         check_transfers(scene, 20 * MB)
@@ -280,7 +296,7 @@ def test_20_mb_upload_to_a_slow_reader_is_not_overwritten_on_its_way(scene):
             for piece in httpd.deterministic_bytes(length):
                 connection.sendall(piece)
 
-    with without(SEGMENTATION, scene.lab, CLIENT_SIDE):
+    with offloads(scene.lab, CLIENT_SIDE, SEGMENTATION, on=False):
         reader.digests.clear()
         client = scene.background(upload)
         while client.is_alive():
