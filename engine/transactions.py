@@ -29,6 +29,7 @@ from engine.api.server import OpError
 from engine.config import Language, Loaded, load
 from engine.config.atomic import write_atomic
 from engine.config.diff import Flows, compare, unified
+from engine.config.edit import run_commands, write_states
 from engine.events import timestamp
 
 if TYPE_CHECKING:
@@ -204,8 +205,6 @@ class Transactions:
     async def command(self, args: CommandArgs, actor: str, now: float) -> Applied:
         """Run commands of BalanceNG's language on the running text. Raises OpError."""
         self._check_base(args.base)
-        from engine.config.edit import run_commands  # noqa: PLC0415
-
         edited = run_commands(self.running.text, self.running.language, args.text, "command")
         if any(f.severity == "error" for f in edited.findings):
             raise _invalid(edited.findings)
@@ -244,8 +243,6 @@ class Transactions:
 
     async def save(self, actor: str, now: float) -> Applied:
         """Write operational state into the configuration and its file. Raises OpError."""
-        from engine.config.edit import write_states  # noqa: PLC0415
-
         targets, servers = self.runner.overrides()
         states: dict[tuple[Literal["target", "server"], int], bool] = {}
         for number, admin in targets.items():
