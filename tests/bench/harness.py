@@ -166,12 +166,22 @@ def load(made: Wire, seconds: float, rate: float | None = None, flows: int = 655
     return Load(sent, received(made.gen) - before, seconds)
 
 
-def table(method: str = "rr"):
-    numbers = (1, 2)
-    server = ServerInput(1, VIP, 80, "tcp", method, False, 600, numbers, numbers)
-    targets = [TargetInput(n, f"target{n}:80", TARGET_MACS[n - 1]) for n in numbers]
-    return Compiler().compile(
-        [server], targets, virtual=[VIP], own_mac=[OWN_MAC], blocked_mac=TARGET_MACS, mtu=1500
+def table(method: str = "rr", servers: int = 1, compiler: Compiler | None = None):
+    """The table of the bench: server 1 is the one under load, `servers` more with two targets each are ballast."""
+    inputs = [ServerInput(1, VIP, 80, "tcp", method, False, 600, (1, 2), (1, 2))]
+    targets = [TargetInput(n, f"target{n}:80", TARGET_MACS[n - 1]) for n in (1, 2)]
+    for n in range(2, servers + 1):
+        pair = (2 * n - 1, 2 * n)
+        address = f"10.9.{n >> 8}.{n & 255}"
+        inputs.append(ServerInput(n, address, 80, "tcp", method, False, 600, pair, pair))
+        targets += [TargetInput(p, f"target{p}:80", bytes([2, 0, 0, 1, p >> 8, p & 255])) for p in pair]
+    return (compiler or Compiler()).compile(
+        inputs,
+        targets,
+        virtual=[s.address for s in inputs],
+        own_mac=[OWN_MAC],
+        blocked_mac=[t.mac for t in targets],
+        mtu=1500,
     )
 
 
@@ -257,6 +267,20 @@ def latencies(made: Wire, count: int, interval_s: float = 0.001) -> list[float]:
             _, ancillary, _, _ = sock.recvmsg(2048, 64)
             seconds, nanos = struct.unpack("qq", ancillary[0][2][:16])
             found.append((seconds * 1_000_000_000 + nanos - sent_ns) / 1e6)
+    return found
+
+
+def latencies_meanwhile(made: Wire, count: int, interval_s: float, action: Callable[[], None]) -> list[float]:
+    """`latencies`, measured by another process while `action` is called again and again in this one."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(
+        target=lambda: theirs.send(latencies(made, count, interval_s))
+    )
+    process.start()
+    while not ours.poll(0.1):
+        action()
+    found = ours.recv()
+    process.join()
     return found
 
 

@@ -20,6 +20,7 @@ import harness
 import numpy as np
 
 from engine.datapath import maglev
+from engine.datapath.table import Compiler
 
 
 def rates(made: harness.Wire, rounds: int, seconds: float) -> float:
@@ -68,6 +69,32 @@ def latency(made: harness.Wire, count: int) -> None:
     )
 
 
+def swaps(made: harness.Wire, count: int) -> None:
+    print(
+        "\nA table of 512 servers and 1,024 targets swapped ten times a second under a steady stream of frames"
+    )
+    with harness.afpacket(made) as datapath:
+        compiler = Compiler()
+        datapath.install(harness.table(servers=512, compiler=compiler))
+        time.sleep(0.2)
+        still = np.array(harness.latencies_meanwhile(made, count, 0.0005, lambda: None))
+        done = 0
+
+        def swap() -> None:
+            nonlocal done
+            datapath.install(harness.table(servers=512, compiler=compiler))
+            done += 1
+
+        begin = datapath.installed_generation()
+        moving = np.array(harness.latencies_meanwhile(made, count, 0.0005, swap))
+        taken = datapath.installed_generation() - begin
+    for name, times in (("without", still), (f"{taken} swaps", moving)):
+        p50, p99, p999 = np.percentile(times, [50, 99, 99.9])
+        print(
+            f"  {name:10} a frame waits p50 {p50:.2f} ms   p99 {p99:.2f} ms   p99.9 {p999:.2f} ms   max {times.max():.2f} ms"
+        )
+
+
 def million_flows(made: harness.Wire) -> None:
     print("\nMemory with a million flows in the table")
     with harness.afpacket(made) as datapath:
@@ -99,6 +126,7 @@ def main() -> None:
         methods(made, 2)
         loss(made, best, 3 if quick else 30)
         latency(made, 1000 if quick else 10_000)
+        swaps(made, 2000 if quick else 10_000)
         million_flows(made)
     maglev_tables()
 
