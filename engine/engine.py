@@ -26,7 +26,7 @@ from engine.config import load
 from engine.config.diff import Flows
 from engine.config.revisions import Store
 from engine.events import EventLog
-from engine.forwarding import Forwarding
+from engine.forwarding import WHY_AFPACKET, Forwarding
 from engine.host import Host, HostError
 from engine.modules import chain as chains
 from engine.modules.world import Notice, Outcome, World
@@ -59,6 +59,9 @@ def run(options: RunOptions) -> int:
     logging.basicConfig(
         format="%(asctime)s %(levelname)-7s %(message)s", level=logging.INFO, stream=sys.stderr
     )
+    if options.datapath.startswith("xdp"):
+        log.error("--datapath %s: %s; use auto or afpacket", options.datapath, WHY_AFPACKET)
+        return 1
     try:
         data = options.config.read_bytes()
     except OSError as error:
