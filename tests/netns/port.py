@@ -104,9 +104,12 @@ class Port:
         return Seen(data, vlan)
 
     def heard(self, count=None, wanted=balanced, timeout_s=2.0, quiet_s=QUIET_S):
-        """Return the wanted frames: until `count` have come and none follows, or all that come within the time."""
+        """Return the wanted frames: until `count` have come and none follows, or all that come within the time.
+
+        For a count of 0 the time is short: where a frame goes out at all, it does so within a millisecond.
+        """
         found = []
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + (timeout_s if count != 0 else 2 * quiet_s)
         while (left := deadline - time.monotonic()) > 0:
             seen = self.next(left)
             if seen is None:

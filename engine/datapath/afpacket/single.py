@@ -238,9 +238,11 @@ class Single:
         rows = [
             row
             for row in installed.by_address.get(to, ())
-            if installed.table.server_protocol[row] in {0, protocol} and not installed.by_port[row]
+            if installed.table.server_protocol[row] in {0, protocol}
         ]
-        return self._flow(rows[0], source, 0, 0, now_s) if len(rows) == 1 else _FRAGMENT
+        if len(rows) != 1 or installed.by_port[rows[0]]:
+            return _FRAGMENT
+        return self._flow(rows[0], source, 0, 0, now_s)
 
     def _icmp(self, message: memoryview, to: int, now_s: int) -> int:
         """Send an ICMP error to the target whose packet it is about (RFC 792; RFC 1191 for path MTU discovery)."""
