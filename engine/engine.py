@@ -32,7 +32,8 @@ from engine.modules import chain as chains
 from engine.modules.world import Notice, Outcome, World
 from engine.probing import Prober
 from engine.rates import Rates
-from engine.transactions import SwitchError, Transactions, recall
+from engine.running import SwitchError, recall
+from engine.transactions import Transactions
 from engine.wire import Wire
 
 if TYPE_CHECKING:

@@ -8,40 +8,30 @@ finds the former file. An unconfirmed change never reaches the file.
 from __future__ import annotations
 
 import logging
-import os
 import re
-import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from engine.api.messages import (
     Applied,
     ApplyArgs,
     CommandArgs,
-    ConfigDiff,
-    ConfigStatus,
-    Pending,
-    Revision,
     RollbackArgs,
-    RunningConfig,
 )
 from engine.api.server import OpError
 from engine.config import Language, Loaded, load
 from engine.config.atomic import write_atomic
-from engine.config.diff import Flows, compare, unified
+from engine.config.diff import compare
 from engine.config.edit import run_commands, write_states
 from engine.events import timestamp
+from engine.running import Configured, Running, SwitchError, Trial, interfaces
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
     from typing import Literal
 
-    from engine.api.messages import Admin
     from engine.config.change import Change
     from engine.config.finding import Finding
     from engine.config.model import Config
-    from engine.config.revisions import Store, Stored
 
 log = logging.getLogger("engine.transactions")
 
@@ -51,153 +41,18 @@ CONFIRM_MOST_S = 24 * 3600
 _ACTOR = re.compile(r"(?P<user>.*)\((?P<uid>\d+)\)")
 
 
-class SwitchError(Exception):
-    """The engine could not go over to a configuration and has gone back; the message says why."""
-
-
-class Runner(Protocol):
-    """What runs configurations: the engine."""
-
-    async def switch(self, config: Config, actor: str) -> None:
-        """Go over to `config`, keeping all that does not change; raises SwitchError, the former one running again."""
-        ...
-
-    def flows(self) -> Flows:
-        """Count the flows of servers and targets now."""
-        ...
-
-    def overrides(self) -> tuple[Mapping[int, Admin], Mapping[int, Literal["enabled", "disabled"]]]:
-        """Return what operators have said of targets and servers, apart from the file."""
-        ...
-
-    def settle_overrides(self) -> None:
-        """Forget overrides that say what the configuration says itself."""
-        ...
-
-    def tell(self, severity: Literal["info", "warning", "error"], message: str, actor: str | None) -> None:
-        """Add an event of kind config."""
-        ...
-
-
 @dataclass
-class Running:
-    """The configuration that runs, with its text."""
-
-    config: Config
-    text: str
-    language: Language
-    revision: int
-
-
-@dataclass
-class _Trial:
-    revision: int
-    back: Running
-    deadline: float  # monotonic
-    actor: str
-    seconds_left: float = 0.0
-
-
-@dataclass
-class Transactions:
+class Transactions(Configured):
     """All changes of the running configuration go through here, one at a time."""
 
-    runner: Runner
-    store: Store
-    file: Path
-    running: Running
-    trial: _Trial | None = None
     _busy: bool = field(default=False, init=False)
-
-    # -- looking ----------------------------------------------------------------------------------------------------
-
-    def status(self, now: float) -> ConfigStatus:
-        """For the state every console shows."""
-        return ConfigStatus(
-            revision=self.running.revision,
-            language=self.running.language,
-            pending=self.pending(now),
-            differs=self.differs(),
-        )
-
-    def pending(self, now: float) -> Pending | None:
-        """Return the change under trial, if there is one."""
-        trial = self.trial
-        if trial is None:
-            return None
-        left = round(max(0.0, trial.deadline - now), 1)
-        return Pending(
-            revision=trial.revision, reverts_to=trial.back.revision, seconds_left=left, actor=trial.actor
-        )
-
-    def differs(self) -> list[str]:
-        """Say where operational state is not what the configuration says."""
-        targets, servers = self.runner.overrides()
-        said = []
-        for number, admin in sorted(targets.items()):
-            target = self.running.config.target(number)
-            file = "enabled" if target and target.enabled else "disabled"
-            if target and admin != file:
-                said.append(f"target {number} {admin} (file: {file})")
-        for number, state in sorted(servers.items()):
-            server = self.running.config.server(number)
-            file = "enabled" if server and server.enabled else "disabled"
-            if server and state != file:
-                said.append(f"server {number} {state} (file: {file})")
-        return said
-
-    def text(self, now: float) -> RunningConfig:
-        """Return the running text as it was accepted."""
-        running = self.running
-        return RunningConfig(
-            file=str(self.file),
-            revision=running.revision,
-            language=running.language,
-            text=running.text,
-            pending=self.pending(now),
-        )
-
-    def diff(self, text: str, file: str) -> ConfigDiff:
-        """Compare a candidate with what runs. An invalid one has findings and no changes."""
-        loaded = self._load(text, file)
-        changes = self._changes(loaded.config) if loaded.ok and loaded.config is not None else []
-        return ConfigDiff(
-            base=self.running.revision,
-            changes=changes,
-            unified=unified(self.running.text, text, f"revision {self.running.revision}", file),
-            findings=loaded.findings,
-        )
-
-    def history(self) -> list[Revision]:
-        """Newest first, without texts."""
-        return [self._revision(stored) for stored in self.store.list()]
-
-    def revision(self, number: int) -> Revision:
-        """Return one revision with its text. Raises OpError."""
-        stored = self._stored(number)
-        revision = self._revision(stored)
-        revision.text = stored.text.decode(errors="replace")
-        return revision
-
-    def compare_revisions(self, old: int, new: int) -> ConfigDiff:
-        """Say what going from one revision to another changes; the flows are those of now. Raises OpError."""
-        texts = [self._stored(n).text.decode(errors="replace") for n in (old, new)]
-        configs = [self._load(t, self._name(n)).config for t, n in zip(texts, (old, new), strict=True)]
-        changes: list[Change] = []
-        if configs[0] is not None and configs[1] is not None:
-            changes = compare(configs[0], configs[1], self.runner.flows())
-        return ConfigDiff(
-            base=old,
-            changes=changes,
-            unified=unified(texts[0], texts[1], f"revision {old}", f"revision {new}"),
-        )
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
     async def apply(self, args: ApplyArgs, actor: str, now: float) -> Applied:
         """Run a candidate. Raises OpError: invalid (with findings), conflict, refused."""
         self._check_base(args.base)
-        loaded = self._load(args.text, args.file)
+        loaded = self.read(args.text, args.file)
         return await self._transact(
             loaded, args.text, args.confirm_within_s, args.note or f"apply {args.file}", actor, now
         )
@@ -208,7 +63,7 @@ class Transactions:
         edited = run_commands(self.running.text, self.running.language, args.text, "command")
         if any(f.severity == "error" for f in edited.findings):
             raise _invalid(edited.findings)
-        loaded = self._load(edited.text, self._name(self.running.revision))
+        loaded = self.read(edited.text, self.name(self.running.revision))
         note = " ".join(args.text.split())[:60]
         return await self._transact(loaded, edited.text, args.confirm_within_s, note, actor, now)
 
@@ -224,8 +79,8 @@ class Transactions:
             if not earlier:
                 raise OpError("refused", "there is no earlier revision to go back to")
             number = max(earlier)
-        text = self._stored(number).text.decode(errors="replace")
-        loaded = self._load(text, self._name(number))
+        text = self.stored(number).text.decode(errors="replace")
+        loaded = self.read(text, self.name(number))
         return await self._transact(
             loaded, text, args.confirm_within_s, f"rollback to revision {number}", actor, now
         )
@@ -253,7 +108,7 @@ class Transactions:
         if text == self.running.text and self.trial is None:
             self._write_file(self.running)
             return Applied(revision=self.running.revision)
-        loaded = self._load(text, self._name(self.running.revision))
+        loaded = self.read(text, self.name(self.running.revision))
         applied = await self._transact(loaded, text, None, "save: operational state", actor, now)
         self.runner.settle_overrides()
         return applied
@@ -264,7 +119,7 @@ class Transactions:
             data = self.file.read_bytes()
         except OSError as error:
             raise OpError("refused", f"{self.file}: {error.strerror}") from error
-        loaded = load(data, str(self.file), host_interfaces=_interfaces())
+        loaded = load(data, str(self.file), host_interfaces=interfaces())
         text = data.decode(errors="replace")
         return await self._transact(loaded, text, None, f"reload of {self.file.name}", actor, now)
 
@@ -300,7 +155,7 @@ class Transactions:
         actor: str,
         now: float,
     ) -> Applied:
-        changes = self._changes(config)
+        changes = self.changes(config)
         before = self.running
         try:
             number = self._add(text, loaded.language, note, actor)
@@ -325,7 +180,7 @@ class Transactions:
             self.trial = None
         else:
             back = self.trial.back if self.trial is not None else before
-            self.trial = _Trial(number, back, now + confirm_within_s, actor)
+            self.trial = Trial(number, back, now + confirm_within_s, actor)
         trial = f", to be confirmed within {confirm_within_s} s" if confirm_within_s is not None else ""
         self.runner.tell("info", f"revision {number} runs: {_summary(changes)}{trial}", actor)
         warnings = [f for f in loaded.findings if f.severity == "warning"]
@@ -364,36 +219,6 @@ class Transactions:
             "look at the difference, then apply again",
         )
 
-    def _load(self, text: str, file: str) -> Loaded:
-        return load(text, file, host_interfaces=_interfaces())
-
-    def _changes(self, config: Config) -> list[Change]:
-        return compare(self.running.config, config, self.runner.flows())
-
-    def _stored(self, number: int) -> Stored:
-        stored = self.store.get(number)
-        if stored is None:
-            raise OpError("not-found", f"there is no revision {number}")
-        return stored
-
-    def _revision(self, stored: Stored) -> Revision:
-        return Revision(
-            number=stored.number,
-            time=stored.time,
-            uid=stored.uid,
-            user=stored.user,
-            note=stored.note,
-            language=stored.language,
-            running=stored.number == self.running.revision,
-            confirmed=stored.confirmed,
-            reverted=stored.reverted,
-            lines=stored.text.count(b"\n") + (not stored.text.endswith(b"\n")),
-        )
-
-    def _name(self, number: int) -> str:
-        stored = self.store.get(number)
-        return f"revision {number}.{'toml' if stored and stored.language == 'toml' else 'conf'}"
-
     def _add(self, text: str, language: Language, note: str, actor: str) -> int:
         match = _ACTOR.match(actor)
         protected = {self.running.revision} | ({self.trial.back.revision} if self.trial else set())
@@ -422,32 +247,6 @@ class Transactions:
             raise OpError("refused", f"{self.file} cannot be written: {error.strerror}") from error
 
 
-def recall(store: Store, data: bytes, loaded: Loaded) -> tuple[Running, list[str]]:
-    """Find the revision that the configuration file is, or make it one; returns what there is to tell.
-
-    A change that nobody confirmed before the engine ended never reached the file, so the former one runs. A file that
-    was written just before a kill is the newest revision, though it could not be marked any more. Raises OSError.
-    """
-    if loaded.config is None:
-        raise ValueError("only a valid configuration runs")
-    said: list[str] = []
-    for left in store.list():
-        if not left.confirmed and not left.reverted and left.text != data:
-            store.drop(left.number)
-            said.append(f"revision {left.number} was not confirmed before the engine ended: the file's runs")
-    newest = next((s for s in store.list() if not s.reverted), None)
-    if newest is not None and newest.text == data:
-        number = newest.number if newest.confirmed else store.confirm(newest.number).number
-    else:
-        user = os.environ.get("USER") or str(os.getuid())
-        note = "the file at the start of the engine"
-        time = timestamp()
-        number = store.add(
-            data, time=time, uid=os.getuid(), user=user, note=note, language=loaded.language
-        ).number
-    return Running(loaded.config, data.decode(errors="replace"), loaded.language, number), said
-
-
 def _summary(changes: list[Change]) -> str:
     if not changes:
         return "nothing that matters changed"
@@ -459,7 +258,3 @@ def _invalid(findings: list[Finding]) -> OpError:
     errors = [f for f in findings if f.severity == "error"]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return OpError("invalid", f"{errors[0] if errors else 'not valid'}{more}", findings)
-
-
-def _interfaces() -> list[str]:
-    return [name for _, name in socket.if_nameindex()]

@@ -131,7 +131,8 @@ class Splices:
             else:
                 edits.append((len(self.text), len(self.text), "".join(line + ending for line in lines)))
         edits.sort(key=lambda edit: edit[:2])  # stable: at one place, in the order they were asked for
-        pieces, done = [], 0
+        pieces: list[str] = []
+        done = 0
         for start, end, new in edits:
             if start < done and not new and not pieces[-1]:  # both are taken out
                 done = max(done, end)
