@@ -38,6 +38,8 @@ log = logging.getLogger("engine.transactions")
 CONFIRM_MOST_S = 24 * 3600
 """Longest time to confirm in: a change that nobody looks at for a day is not under trial."""
 
+_ROLLED_BACK = "rollback to revision "  # the note of such a revision, with the number behind it
+
 _ACTOR = re.compile(r"(?P<user>.*)\((?P<uid>\d+)\)")
 
 
@@ -73,17 +75,23 @@ class Transactions(Configured):
             return await self._revert(actor, f"revision {self.trial.revision} taken back")
         number = args.revision
         if number is None:
-            earlier = [
-                s.number for s in self.store.list() if s.confirmed and s.number < self.running.revision
-            ]
-            if not earlier:
-                raise OpError("refused", "there is no earlier revision to go back to")
-            number = max(earlier)
+            number = self._earlier()
         text = self.stored(number).text.decode(errors="replace")
         loaded = self.read(text, self.name(number))
         return await self._transact(
-            loaded, text, args.confirm_within_s, f"rollback to revision {number}", actor, now
+            loaded, text, args.confirm_within_s, f"{_ROLLED_BACK}{number}", actor, now
         )
+
+    def _earlier(self) -> int:
+        """Find the revision before the running one; of one that was rolled back to, before that one."""
+        running = self.running.revision
+        stored = self.store.get(running)
+        came_from = stored.note.removeprefix(_ROLLED_BACK) if stored else ""
+        before = int(came_from) if came_from.isdigit() else running
+        earlier = [s.number for s in self.store.list() if s.confirmed and s.number < before]
+        if not earlier:
+            raise OpError("refused", "there is no earlier revision to go back to")
+        return max(earlier)
 
     async def confirm(self, actor: str) -> Applied:
         """Keep the change under trial: write it to the file. Raises OpError."""
