@@ -13,22 +13,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from bngtui.command import line
+from bngtui.command import language, line
+from bngtui.command.batch import Batch
 from bngtui.command.helping import USAGE_LINE, about, overview
+from bngtui.command.lines import Lines, Step
 from bngtui.command.registry import COMMANDS, match, parse
 from bngtui.command.session import RUN_DIR, Session, style_of
-from bngtui.command.spec import DONE, FAILED, UNREACHABLE, USAGE, CommandError, UsageError
+from bngtui.command.spec import DONE, FAILED, UNREACHABLE, USAGE, Call, CommandError, UsageError
 from engine.api.client import EngineUnreachable, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from engine.config import Finding
 
 _LEAVING = frozenset({"exit", "quit"})
 
 
 @dataclass(frozen=True)
 class _Invocation:
-    """The command line: options of bngctl itself, and the words of the command."""
+    """The command line, or one of several lines: options of bngctl itself, and the words of the command."""
 
     run_dir: Path = RUN_DIR
     socket: Path | None = None
@@ -36,6 +40,9 @@ class _Invocation:
     help: bool = False
     version: bool = False
     words: tuple[str, ...] = ()
+    raw: str = ""  # instead of words: a command of the configuration language as it was typed
+    first: int = 1  # the line it began in
+    batch: Batch | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,11 +79,7 @@ def _main(argv: Sequence[str]) -> int:
     if invocation.words:
         return _run(invocation, "bngctl: ")
     if sys.stdin.isatty() and sys.stdout.isatty():
-        from bngtui.command.prompt import interact
-
-        paths = _session(invocation).paths(changes=False)
-        print("// bngctl; help says what there is, exit leaves")
-        return interact(lambda text: _line(text, invocation, ""), paths)
+        return _interactive(invocation)
     return _piped(sys.stdin, invocation)
 
 
@@ -120,22 +123,64 @@ def _help(invocation: _Invocation) -> int:
     return DONE
 
 
+def _interactive(invocation: _Invocation) -> int:
+    from bngtui.command.prompt import interact
+
+    batch = Batch()
+    invocation = replace(invocation, batch=batch)
+    lines = Lines(lambda: batch.open)
+
+    def typed(text: str) -> int | None:
+        # What is pasted comes as one text of many lines, and is taken as what is piped.
+        several = text.split("\n")
+        lines.joined = len(several) > 1
+        for one in several:
+            for step in lines.take(one):
+                if _step(step, invocation, "") is None:
+                    return None
+        if not lines.open:
+            for step in lines.end():
+                _step(step, invocation, "")
+        return DONE
+
+    print("// bngctl; help says what there is, exit leaves")
+    code = interact(typed, _session(invocation).paths(changes=False), lines)
+    if batch.lines:
+        print("begin without commit: nothing was changed", file=sys.stderr)
+    return code
+
+
 def _piped(source: TextIO, invocation: _Invocation) -> int:
     """Run every line, whatever became of those before; the exit code is that of the last one that failed."""
     code = DONE
-    for number, text in enumerate(source, 1):
-        result = _line(text, invocation, f"bngctl: line {number}: ")
+    batch = Batch(source="stdin", keeps=False)
+    invocation = replace(invocation, batch=batch)
+    lines = Lines(lambda: batch.open, joined=True)
+
+    def steps() -> Iterator[Step]:
+        for number, text in enumerate(source, 1):
+            yield from lines.take(text, number)
+        yield from lines.end()
+
+    for step in steps():
+        place = f"line {step.first}" if step.first == step.last else f"lines {step.first}-{step.last}"
+        result = _step(step, invocation, f"bngctl: {place}: ")
         sys.stdout.flush()
         if result is None:
             break
         code = result or code
+    if batch.open:
+        print("bngctl: begin without commit: nothing was changed", file=sys.stderr)
+        return code or FAILED
     return code
 
 
-def _line(text: str, invocation: _Invocation, prefix: str) -> int | None:
-    """Run one line of a prompt or a file; None where it says to leave."""
+def _step(step: Step, invocation: _Invocation, prefix: str) -> int | None:
+    """Run one step of a prompt or a file; None where it says to leave."""
+    if step.raw:
+        return _run(replace(invocation, raw=step.text, first=step.first), prefix)
     try:
-        words = line.words(text)
+        words = line.words(step.text)
         if "--json" in words:
             words.remove("--json")
             invocation = replace(invocation, as_json=True)
@@ -148,30 +193,42 @@ def _line(text: str, invocation: _Invocation, prefix: str) -> int | None:
         return None
     if words[-1] == "?":
         words = ["help", *words[:-1]]
-    return _run(replace(invocation, words=tuple(words)), prefix)
+    return _run(replace(invocation, words=tuple(words), first=step.first), prefix)
 
 
 def _run(invocation: _Invocation, prefix: str) -> int:
+    findings: Sequence[Finding] = ()
     try:
         return asyncio.run(_call(invocation))
     except UsageError as error:
         reason, code = str(error), USAGE
     except CommandError as error:
-        reason, code = str(error), FAILED
+        reason, code, findings = str(error), FAILED, error.findings
     except RequestError as error:
-        reason, code = error.message, FAILED
+        reason, code, findings = error.message, FAILED, error.findings
     except EngineUnreachable as error:
         reason, code = f"the engine is not reachable: {error}", UNREACHABLE
     except KeyboardInterrupt:
         # Ctrl-C is how one leaves `watch`; anything else was not done.
-        return DONE if match(invocation.words)[0].name == "watch" else FAILED
+        return DONE if invocation.words and match(invocation.words)[0].name == "watch" else FAILED
     sys.stdout.flush()
+    if findings:
+        # The message of an answer quotes the first of them, so it would say it twice.
+        count = sum(finding.severity == "error" for finding in findings)
+        reason = f"{count} error{'s' * (count != 1)}; nothing was changed"
+        if invocation.as_json:
+            _session(invocation).say_json({"error": reason, "findings": findings})
+            sys.stdout.flush()
+        print("\n".join(map(str, findings)), file=sys.stderr)
     print(f"{prefix}{reason}", file=sys.stderr)
     return code
 
 
 async def _call(invocation: _Invocation) -> int:
-    call = parse(invocation.words)
+    if invocation.raw:
+        call = Call(language.ANY, raw=invocation.raw, first=invocation.first)
+    else:
+        call = replace(parse(invocation.words), first=invocation.first)
     async with _session(invocation) as session:
         code = await call.command.run(session, call)
     with contextlib.suppress(ValueError):
@@ -187,6 +244,7 @@ def _session(invocation: _Invocation) -> Session:
         socket=invocation.socket,
         as_json=invocation.as_json,
         style=style_of(sys.stdout),
+        batch=invocation.batch,
     )
 
 

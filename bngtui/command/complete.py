@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,16 @@ _LEAVING = ("exit", "quit")
 _WORDS = {word for command in COMMANDS for word in command.words if command.args or command.words[-1] != word}
 
 
-def candidates(before: Sequence[str], partial: str, state: Callable[[], State | None]) -> list[str]:
+def candidates(
+    before: Sequence[str], partial: str, state: Callable[[], State | None], waiting: str = ""
+) -> list[str]:
     """Return what `partial` may become after the words `before`.
 
-    `state` is asked only where a target or a server is wanted; None: the engine does not answer.
+    `state` is asked only where a target or a server is wanted; None: the engine does not answer. `waiting` are the
+    lines of a block that is open.
     """
+    if waiting:
+        return _of_language(f"{waiting}\n{' '.join(before)}", partial, state)
     if not before:
         first = dict.fromkeys(command.words[0] for command in COMMANDS)
         return _fitting([*first, *_LEAVING], partial)
@@ -30,6 +36,8 @@ def candidates(before: Sequence[str], partial: str, state: Callable[[], State | 
         command, given = match(before)
     except UsageError:
         return _fitting(_next_words(before), partial)
+    if command.language and not partial.startswith("-"):
+        return _of_language(" ".join([*command.words, *given]), partial, state)
     if partial.startswith("-"):
         return _fitting(["--json", *(option.name for option in command.options)], partial)
     kind = _kind(command, given)
@@ -44,7 +52,21 @@ def candidates(before: Sequence[str], partial: str, state: Callable[[], State | 
 
 def is_whole(word: str) -> bool:
     """Whether a word of a command is complete, so that a blank may follow it; a list or a path may go on."""
-    return word in _WORDS
+    return word in _WORDS or word in _language_words()
+
+
+def _of_language(text: str, partial: str, state: Callable[[], State | None]) -> list[str]:
+    # Its tables are for those who write a configuration; the others start without them.
+    from bngtui.command import complete_language  # noqa: PLC0415 - as said
+
+    return complete_language.candidates(text, partial, state)
+
+
+@cache
+def _language_words() -> frozenset[str]:
+    from bngtui.command import complete_language  # noqa: PLC0415 - as above
+
+    return complete_language.words()
 
 
 def _kind(command: Command, given: Sequence[str]) -> Completes:

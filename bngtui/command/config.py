@@ -1,105 +1,211 @@
-"""`check FILE`, here and without an engine; and the commands that change a running configuration."""
+"""`diff`, `reload`, `confirm`, `rollback`, `history`, `save`: the running configuration, changed without fear."""
 
 from __future__ import annotations
 
-import socket
-import sys
+import time
 from typing import TYPE_CHECKING
 
+from bngtui.command.check import read
 from bngtui.command.spec import (
     DONE,
     FAILED,
-    WARNINGS,
     Argument,
     Call,
     Command,
     CommandError,
     Option,
-    seconds,
+    UsageError,
+    positive,
 )
+from bngtui.render import revisions
+from engine.api.messages import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bngtui.command.session import Session
+    from engine.api.messages import Applied, ConfigDiff, Pending, Revision, RunningConfig
     from engine.config import Finding
 
-_FIELDS = ("file", "line", "column", "severity", "code", "message", "hint")
-_MAX_FILE_BYTES = 64 * 1024 * 1024  # more than is read is refused by its size anyway
+PATIENCE_S = 60.0
+"""For which a change is waited for: a large one while the host is busy, not a hung engine."""
+
+CONFIRM_WITHIN = Option(
+    "--confirm-within", "S", positive, None, "go back by itself unless confirmed within S seconds"
+)
+BASE = Option("--base", "N", positive, None, "refuse if another revision than N runs by now")
 
 
-async def check(session: Session, call: Call) -> int:
-    """Check a configuration file, with the output and the exit codes of `bng-engine check`."""
-    # Only this command needs the language; the others start without it.
-    from engine.config import load  # noqa: PLC0415 - as said
-
-    name = call.args["FILE"]
-    data = _read(name)
-    if isinstance(data, bytes):
-        loaded = load(data, name, host_interfaces=[interface for _, interface in socket.if_nameindex()])
-        findings, ok = loaded.findings, loaded.ok
+async def diff(session: Session, call: Call) -> int:
+    """Print what a file would change, or what lies between two revisions."""
+    name, other = call.args["FILE|N"], call.args.get("M")
+    answer: ConfigDiff
+    if other is not None:
+        answer = await session.ask("revision-diff", old=revision(name), new=revision(other))
     else:
-        findings, ok = [data], False
+        answer = await session.ask("diff", text=candidate(name), file=name, timeout_s=PATIENCE_S)
+    invalid = any(finding.severity == "error" for finding in answer.findings)
     if session.as_json:
-        session.say_json([{field: getattr(finding, field) for field in _FIELDS} for finding in findings])
-    else:
-        session.say(map(str, findings))
-    if not ok:
+        session.say_json(answer)
+    elif not invalid:
+        session.say(revisions.changes(answer.changes, session.style))
+        if not answer.unified:
+            session.say(["no difference"])
+        elif not answer.changes:
+            session.say(["nothing that runs would change"])
+    warn(session, answer.findings)
+    if invalid:
         return FAILED
-    return WARNINGS if findings else DONE
+    if answer.unified and not session.as_json:
+        session.say(["", *revisions.unified(answer.unified, session.style)])
+    return DONE
 
 
-def _read(name: str) -> bytes | Finding:
-    from engine.config import Finding  # noqa: PLC0415 - as above
-
-    try:
-        if name == "-":
-            return sys.stdin.buffer.read(_MAX_FILE_BYTES)
-        with open(name, "rb") as file:  # noqa: PTH123 - the name is shown as it was given
-            return file.read(_MAX_FILE_BYTES)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return Finding(
-            file=name,
-            line=1,
-            column=1,
-            severity="error",
-            code="unreadable",
-            message=f"the file cannot be read: {reason}",
-            hint="see that it exists and may be read",
-        )
-
-
-async def not_built(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
-    """Refuse, and say what does it today."""
-    raise CommandError(
-        f"{call.command.name} is not built yet; check the file with `bngctl check FILE`, then restart the engine with it"
+async def reload(session: Session, call: Call) -> int:
+    """Run a file, or the engine's own file as it is now, and print what changed."""
+    name = call.args.get("FILE")
+    if name is None:
+        running: RunningConfig = await session.ask("running")
+        name = running.file
+    answer: Applied = await session.ask(
+        "apply",
+        text=candidate(name),
+        file=name,
+        base=call.options["--base"],
+        confirm_within_s=call.options["--confirm-within"],
+        note=call.options["--note"],
+        timeout_s=PATIENCE_S,
     )
+    return done(session, answer, f"revision {answer.revision} runs")
 
 
-_FILE = (Argument("FILE", "file"),)
+async def confirm(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
+    """Keep the change under trial."""
+    answer: Applied = await session.ask("confirm", timeout_s=PATIENCE_S)
+    return done(session, answer, f"revision {answer.revision} is confirmed")
+
+
+async def rollback(session: Session, call: Call) -> int:
+    """Run an earlier revision again."""
+    number = call.args.get("REVISION")
+    answer: Applied = await session.ask(
+        "rollback",
+        revision=None if number is None else revision(number),
+        confirm_within_s=call.options["--confirm-within"],
+        timeout_s=PATIENCE_S,
+    )
+    return done(session, answer, f"rolled back: revision {answer.revision} runs")
+
+
+async def history(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
+    """Print the revisions that are kept."""
+    kept: list[Revision] = await session.ask("history")
+    if session.as_json:
+        session.say_json(kept)
+    else:
+        session.say(revisions.history(kept, session.style))
+    return DONE
+
+
+async def save(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
+    """Write operational state into the configuration and its file."""
+    answer: Applied = await session.ask("save", timeout_s=PATIENCE_S)
+    return done(session, answer, f"saved: revision {answer.revision} is in the file")
+
+
+def done(session: Session, answer: Applied, did: str) -> int:
+    """Print the answer of an op that changed the configuration; warnings go to where errors go."""
+    if session.as_json:
+        session.say_json(answer)
+    else:
+        session.say(revisions.applied(answer, did, session.style, until(answer.pending)))
+    warn(session, answer.warnings)
+    return DONE
+
+
+def warn(session: Session, findings: Sequence[Finding]) -> None:
+    """Write findings, one a line, to where errors go."""
+    session.out.flush()
+    session.err.write("".join(f"{finding}\n" for finding in findings))
+
+
+def until(pending: Pending | None) -> str:
+    """Return the local time of day at which a change under trial reverts."""
+    if pending is None:
+        return ""
+    return time.strftime("%H:%M:%S", time.localtime(time.time() + pending.seconds_left))
+
+
+def revision(text: str) -> int:
+    """Read the number of a revision. Raises UsageError."""
+    try:
+        return positive(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no number of a revision; history lists them") from None
+
+
+def candidate(name: str) -> str:
+    """Return the text of a file that the engine shall judge. Raises CommandError where no text can be sent."""
+    data = read(name)
+    findings: list[Finding]
+    if isinstance(data, bytes):
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = None
+        # Such a file is refused by what it is, and would fit in no frame: the same words as of `check`.
+        if text is not None and len(data) < MAX_FRAME_BYTES:
+            return text
+        from engine.config import load  # noqa: PLC0415 - only for a file that is none
+
+        findings = [finding for finding in load(data, name).findings if finding.severity == "error"]
+    else:
+        findings = [data]
+    raise CommandError(f"{name} is no configuration", findings)
+
 
 COMMANDS: tuple[Command, ...] = (
     Command(
-        ("check",),
-        "say what is wrong in a configuration file",
-        check,
-        _FILE,
-        details="Needs no engine. FILE - is standard input. Exit: 0 valid, 1 invalid, 4 valid with warnings.",
+        ("diff",),
+        "what a file would change in what runs, or revision M in N",
+        diff,
+        (Argument("FILE|N", "file"), Argument("M", optional=True)),
+        details="First what each difference does to traffic, then the texts. Nothing is changed. FILE - is standard "
+        "input. Exit: 0 shown, or no difference; 1 FILE has errors, which stand on standard error.",
     ),
-    Command(("diff",), "what a configuration file would change (not built yet)", not_built, _FILE),
     Command(
         ("reload",),
-        "load a configuration file (not built yet)",
-        not_built,
-        _FILE,
-        (Option("--confirm-within", "S", seconds, None, "roll back unless confirmed within S seconds"),),
+        "run a configuration file",
+        reload,
+        (Argument("FILE", "file", optional=True),),
+        (CONFIRM_WITHIN, Option("--note", "TEXT", str, "", "what history shall say of it"), BASE),
+        details="Without FILE the engine's own file is read again. What does not change keeps its flows, checks and "
+        "counters. A file with errors changes nothing. FILE - is standard input.",
     ),
-    Command(("confirm",), "keep what was loaded (not built yet)", not_built),
+    Command(
+        ("confirm",),
+        "keep a change that waits to be confirmed",
+        confirm,
+        details="Any operator may confirm. Only now the change is written to the engine's file.",
+    ),
     Command(
         ("rollback",),
-        "go back to an earlier revision (not built yet)",
-        not_built,
+        "run an earlier revision again",
+        rollback,
         (Argument("REVISION", optional=True),),
+        (CONFIRM_WITHIN,),
+        details="Without REVISION: take back a change that waits to be confirmed, else go one revision back.",
     ),
-    Command(("history",), "list revisions (not built yet)", not_built),
-    Command(("save",), "write the running configuration to its file (not built yet)", not_built),
+    Command(
+        ("history",),
+        "the revisions that are kept, the newest first",
+        history,
+        details="show revision N prints one, diff N M compares two, rollback N runs one again.",
+    ),
+    Command(
+        ("save",),
+        "write enable and disable of targets and servers into the file",
+        save,
+        details="Comments and the order of the file stay as they are.",
+    ),
 )

@@ -26,6 +26,14 @@ _CLOSING = (
     "otherwise one command a line from standard input (// begins a comment), all of them, and the exit code is that "
     "of the last one that failed."
 )
+_LANGUAGE = (
+    "Commands of the configuration language change what runs, each through the same checks as reload. At the prompt a "
+    "line that leaves a { open goes on until it is closed. Between begin and commit several are collected and run as "
+    "one change: a new target, say, and the server that uses it. In a pipe such lines that follow one another are one "
+    "change by themselves, so that whole configuration files can be piped in. enable, disable and drain of targets and "
+    "servers are operational state, apart from the configuration, except between begin and commit and, in a pipe, "
+    "directly after other lines of the language."
+)
 _EXIT = "Exit: 0 done, 1 refused or failed, 2 usage, 3 engine not reachable (check: 4 valid with warnings)."
 
 
@@ -34,7 +42,11 @@ def overview(commands: Sequence[Command], style: Style) -> list[str]:
     return [
         f"usage: {USAGE_LINE}",
         "",
-        *facts([(command.usage.split(" [--")[0], command.summary) for command in commands], style),
+        *facts([short(command) for command in commands if not command.language], style),
+        "",
+        *facts([short(command) for command in commands if command.language], style),
+        "",
+        *wrapped(_LANGUAGE, style.width or 80, ""),
         "",
         *facts(_OPTIONS, style),
         "",
@@ -43,13 +55,18 @@ def overview(commands: Sequence[Command], style: Style) -> list[str]:
     ]
 
 
+def short(command: Command) -> tuple[str, str]:
+    """Return how a command is written, its options left out, and what it does."""
+    return command.usage.split(" [--")[0], command.summary
+
+
 def about(command: Command, style: Style) -> list[str]:
     """Return all there is to say of one command."""
     lines = [f"usage: bngctl {command.usage}", "", *wrapped(command.summary, style.width, "")]
     if command.details:
         lines += wrapped(command.details, style.width or 80, "")
     if command.options:
-        pairs = [(f"{option.name} {option.value}", option.help) for option in command.options]
+        pairs = [(option.form, option.help) for option in command.options]
         lines += ["", *facts(pairs, style)]
     return lines
 
@@ -66,8 +83,7 @@ def help_command(commands: Callable[[], Sequence[Command]]) -> Command:
             return DONE
         group = [command for command in commands() if command.words[0].startswith(words[0])]
         if len(words) == 1 and len({command.words[0] for command in group}) == 1 and len(group) > 1:
-            pairs = [(command.usage.split(" [--")[0], command.summary) for command in group]
-            session.say(facts(pairs, session.style))
+            session.say(facts([short(command) for command in group], session.style))
         else:
             session.say(about(match(words)[0], session.style))
         return DONE
@@ -76,5 +92,5 @@ def help_command(commands: Callable[[], Sequence[Command]]) -> Command:
         ("help",),
         "say what the commands do",
         run,
-        (Argument("COMMAND", "command", optional=True, many=True),),
+        (Argument("COMMAND", "command", optional=True, many=True, joint=" "),),
     )

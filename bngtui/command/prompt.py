@@ -13,6 +13,7 @@ from prompt_toolkit.completion import Completer, Completion
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from bngtui.command.complete import candidates, is_whole
+from bngtui.command.pending import Watcher
 from bngtui.command.spec import DONE
 from engine.api.client import EngineUnreachable, RequestError, ask
 
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
+    from bngtui.command.lines import Lines
     from engine.api.messages import State
 
 PROMPT = "bng# "
+GOES_ON = "...> "
+_REFRESH_S = 1.0  # the countdown's step; a prompt that stays as it is writes nothing
 _FRESH_S = 2.0  # names and numbers are asked for again after this
 _PATIENCE_S = 0.5  # for which a Tab waits for the engine
 
@@ -36,24 +40,42 @@ def history_file(environ: Mapping[str, str] = os.environ) -> Path:
     return folder / "bng" / "bngctl_history"
 
 
-def interact(run: Callable[[str], int | None], paths: Sequence[Path]) -> int:
+def interact(run: Callable[[str], int | None], paths: Sequence[Path], lines: Lines) -> int:
     """Read and run lines until the end of input, `exit` or `quit`. `run` returns None to leave.
 
-    `paths` are the sockets to ask for what completion offers. Returns the exit code, which is always 0: what failed
-    was seen by who typed it.
+    `paths` are the sockets to ask for what completion offers and for what the prompt shows; `lines` says what of a
+    block waits. Returns the exit code, which is always 0: what failed was seen by who typed it.
     """
-    lines: PromptSession[str] = PromptSession(
-        history=_history(), completer=_Completer(paths), complete_while_typing=False, complete_in_thread=True
+    prompt: PromptSession[str] = PromptSession(
+        history=_history(),
+        completer=_Completer(paths, lines),
+        complete_while_typing=False,
+        complete_in_thread=True,
     )
-    while True:
-        try:
-            text = lines.prompt(PROMPT)
-        except KeyboardInterrupt:
-            continue
-        except EOFError:
-            return DONE
-        if run(text) is None:
-            return DONE
+    with Watcher(paths, prompt.app.invalidate) as watcher:
+        watcher.settle(_PATIENCE_S)
+        while True:
+            try:
+                text = prompt.prompt(
+                    lambda: label(lines, watcher.left_s(time.monotonic())), refresh_interval=_REFRESH_S
+                )
+            except KeyboardInterrupt:
+                lines.drop()
+                continue
+            except EOFError:
+                return DONE
+            if run(text) is None:
+                return DONE
+
+
+def label(lines: Lines, left_s: float | None) -> str:
+    """Return the prompt: what is being collected, and how long a change still waits to be confirmed."""
+    if lines.open:
+        return GOES_ON
+    notes = ["begin"] if lines.collecting() else []
+    if left_s is not None:
+        notes.append(f"confirm {left_s:.0f}s")
+    return f"bng({', '.join(notes)})# " if notes else PROMPT
 
 
 def _history() -> History:
@@ -67,8 +89,9 @@ def _history() -> History:
 
 
 class _Completer(Completer):
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], lines: Lines) -> None:
         self._paths = paths
+        self._lines = lines
         self._state: State | None = None
         self._asked = 0.0
 
@@ -76,7 +99,7 @@ class _Completer(Completer):
         text = document.text_before_cursor
         before = text.split()
         partial = "" if not text or text[-1].isspace() else before.pop()
-        for word in candidates(before, partial, self._now):
+        for word in candidates(before, partial, self._now, self._lines.text):
             shown = word.rpartition(",")[2]
             yield Completion(word + " " * is_whole(word), start_position=-len(partial), display=shown)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from bngtui.command import change, config, look, show
+from bngtui.command import change, check, config, language, look, show
 from bngtui.command.helping import help_command
 from bngtui.command.spec import Call, Command, Option, UsageError
 
@@ -18,7 +18,9 @@ COMMANDS: tuple[Command, ...] = (
     *show.COMMANDS,
     *change.COMMANDS,
     *look.COMMANDS,
+    *check.COMMANDS,
     *config.COMMANDS,
+    *language.COMMANDS,
     _HELP,
 )
 
@@ -66,6 +68,11 @@ def parse(tokens: Sequence[str]) -> Call:
             continue
         name, equals, value = token.partition("=")
         option = _option(command, name)
+        if not option.value:
+            if equals:
+                raise UsageError(f"{name} takes no value; usage: {command.usage}")
+            options[name] = True
+            continue
         if not equals:
             if at == len(rest):
                 raise UsageError(f"{name}: {option.value} is missing; usage: {command.usage}")
@@ -108,12 +115,19 @@ def _arguments(command: Command, values: list[str]) -> dict[str, str]:
                 raise UsageError(f"{argument.name} is missing; usage: {command.usage}")
             break
         if argument.many:
-            separator = " " if argument.completes == "command" else ","
             # `1, 2` is what people type as well as `1,2`.
-            given[argument.name] = separator.join(value.strip(separator) for value in values)
+            parts = [value.strip(argument.joint) for value in values]
+            if argument.completes == "language":
+                parts = [_quoted(part) for part in parts]
+            given[argument.name] = argument.joint.join(parts)
             values = []
         else:
             given[argument.name] = values.pop(0)
     if values:
         raise UsageError(f"{values[0]!r} is too much; usage: {command.usage}")
     return given
+
+
+def _quoted(part: str) -> str:
+    # A text lost its quotes to the shell; what has braces or quotes of its own is the language already.
+    return f'"{part}"' if any(char.isspace() for char in part) and not set(part) & set('{}"') else part

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import msgspec
 
-from bngtui.render.grid import Style
+from bngtui.render.grid import Style, clean
 from engine.api.client import Client, EngineUnreachable
 from engine.api.messages import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
+
+    from bngtui.command.batch import Batch
 
 RUN_DIR = Path("/run/bng")
 OPERATOR, MONITOR = "operator.sock", "monitor.sock"
@@ -26,7 +28,8 @@ OPERATOR, MONITOR = "operator.sock", "monitor.sock"
 class Session:
     """One command's surroundings; an async context manager that closes its connections.
 
-    `socket`: the only one to use, else those in `run_dir`. `as_json`: JSON instead of tables.
+    `socket`: the only one to use, else those in `run_dir`. `as_json`: JSON instead of tables. `batch`: what is
+    collected between `begin` and `commit`; None where there are no further lines to collect.
     """
 
     out: TextIO
@@ -35,6 +38,7 @@ class Session:
     socket: Path | None = None
     as_json: bool = False
     style: Style = field(default_factory=Style)
+    batch: Batch | None = None
     _clients: dict[bool, Client] = field(default_factory=dict)
 
     def paths(self, *, changes: bool) -> tuple[Path, ...]:
@@ -68,6 +72,16 @@ class Session:
     def say_json(self, value: Any) -> None:
         """Write a value as JSON that people can read too."""
         self.out.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+    def say_text(self, text: str) -> None:
+        """Write a text byte for byte; on a terminal without what could steer it, and with its last line ended."""
+        if self.out.isatty():
+            self.say(clean(line.expandtabs()) for line in text.splitlines())
+            return
+        self.out.flush()
+        # The stream's own encoding may be anything; what was accepted is UTF-8.
+        self.out.buffer.write(text.encode())
+        self.out.buffer.flush()
 
     def note(self, text: str) -> None:
         """Write what is not the answer to where errors go."""

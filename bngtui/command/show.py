@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bngtui.command import lists
+from bngtui.command import config, lists
 from bngtui.command.spec import DONE, Argument, Call, Command, Option, positive
-from bngtui.render import tables
+from bngtui.render import revisions, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bngtui.command.session import Session
     from bngtui.render.grid import Style
-    from engine.api.messages import Event, Sessions, State, Version
+    from engine.api.messages import Event, Pending, Revision, RunningConfig, Sessions, State, Version
 
 
 async def servers(session: Session, call: Call) -> int:
     """Print virtual servers, all or those of LIST."""
-    state: State = await session.ask("state")
+    state = await _state(session)
     wanted = _wanted(call, state.servers, "server")
     if session.as_json:
         session.say_json([one for one in state.servers if wanted is None or one.number in wanted])
@@ -29,7 +29,7 @@ async def servers(session: Session, call: Call) -> int:
 
 async def targets(session: Session, call: Call) -> int:
     """Print targets, all or those of LIST with their checks."""
-    state: State = await session.ask("state")
+    state = await _state(session)
     wanted = _wanted(call, state.targets, "target")
     if session.as_json:
         session.say_json([one for one in state.targets if wanted is None or one.number in wanted])
@@ -75,14 +75,44 @@ async def version(session: Session, call: Call) -> int:  # noqa: ARG001 - as eve
     return DONE
 
 
-async def conf(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
-    """Print the running configuration in BalanceNG's language."""
-    text: str = await session.ask("conf")
+async def conf(session: Session, call: Call) -> int:
+    """Print the running configuration, as it was accepted or in canonical form."""
+    if call.options["--canonical"]:
+        text: str = await session.ask("conf")
+        if session.as_json:
+            session.say_json({"text": text})
+        else:
+            session.say_text(text)
+        return DONE
+    running: RunningConfig = await session.ask("running")
     if session.as_json:
-        session.say_json({"text": text})
+        session.say_json(running)
     else:
-        session.out.write(text if text.endswith("\n") else text + "\n")
+        session.say_text(running.text)
+        _hint(session, running.pending)
     return DONE
+
+
+async def revision(session: Session, call: Call) -> int:
+    """Print the text of one revision, byte for byte."""
+    answer: Revision = await session.ask("revision", revision=config.revision(call.args["N"]))
+    if session.as_json:
+        session.say_json(answer)
+    else:
+        session.say_text(answer.text or "")
+    return DONE
+
+
+async def _state(session: Session) -> State:
+    """Ask for the state; who looks at a terminal is told of a change under trial."""
+    state: State = await session.ask("state")
+    _hint(session, state.config.pending if state.config is not None else None)
+    return state
+
+
+def _hint(session: Session, pending: Pending | None) -> None:
+    if pending is not None and session.err.isatty():
+        session.note(revisions.waiting(pending))
 
 
 def _part(
@@ -93,7 +123,7 @@ def _part(
     aliases: tuple[str, ...] = (),
 ) -> Command:
     async def run(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
-        state: State = await session.ask("state")
+        state = await _state(session)
         if session.as_json:
             session.say_json(data(state))
         else:
@@ -157,8 +187,24 @@ COMMANDS: tuple[Command, ...] = (
     Command(("show", "version"), "the engine's version and host", version),
     Command(
         ("show", "conf"),
-        "the running configuration in BalanceNG's language",
+        "the running configuration, as it was accepted",
         conf,
+        options=(
+            Option(
+                "--canonical",
+                "",
+                str,
+                False,
+                "in BalanceNG's language, without comments, as the engine sees it",
+            ),
+        ),
         aliases=("config", "configuration"),
+        details="With --json: text, revision, language, file, and what waits to be confirmed.",
+    ),
+    Command(
+        ("show", "revision"),
+        "the text of a revision, byte for byte",
+        revision,
+        (Argument("N"),),
     ),
 )

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bngtui.command.session import Session
+    from engine.config import Finding
 
 DONE, FAILED, USAGE, UNREACHABLE, WARNINGS = 0, 1, 2, 3, 4
 """Exit codes of the contract; WARNINGS is `check`'s, as of `bng-engine check`."""
 
-Completes = Literal["", "target", "server", "file", "command"]
+Completes = Literal["", "target", "server", "file", "command", "language"]
 
 
 class UsageError(Exception):
@@ -21,22 +22,30 @@ class UsageError(Exception):
 
 
 class CommandError(Exception):
-    """Understood, and not done; the message is the reason. Exit code 1."""
+    """Understood, and not done; the message is the reason, `findings` say where in a configuration. Exit code 1."""
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(message)
+        self.findings = findings
 
 
 @dataclass(frozen=True)
 class Argument:
-    """A positional argument. `many`: takes all that is left, joined by commas. `completes`: what Tab offers."""
+    """A positional argument. `many`: takes all that is left, joined by `joint`. `completes`: what Tab offers."""
 
     name: str
     completes: Completes = ""
     optional: bool = False
     many: bool = False
+    joint: str = ","
 
 
 @dataclass(frozen=True)
 class Option:
-    """``--name VALUE``. `read` makes the value of its text and raises ValueError with the reason."""
+    """``--name VALUE``. `read` makes the value of its text and raises ValueError with the reason.
+
+    Without a `value` it is a flag: False, or True where it is given.
+    """
 
     name: str
     value: str
@@ -44,19 +53,32 @@ class Option:
     default: Any
     help: str
 
+    @property
+    def form(self) -> str:
+        """How it is written."""
+        return f"{self.name} {self.value}".rstrip()
+
 
 @dataclass(frozen=True)
 class Call:
-    """A command with what was given to it. Missing optional arguments are not in `args`."""
+    """A command with what was given to it. Missing optional arguments are not in `args`.
+
+    `raw`: the text as it was typed, where the command is one of the configuration language; it began in line `first`.
+    """
 
     command: Command
     args: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    raw: str = ""
+    first: int = 1
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command. `run` returns the exit code; `aliases` stand for its last word, as in BalanceNG's own language."""
+    """One command. `run` returns the exit code; `aliases` stand for its last word, as in BalanceNG's own language.
+
+    `language`: it is a command of the configuration language, carried out by the engine on the running text.
+    """
 
     words: tuple[str, ...]
     summary: str
@@ -65,6 +87,7 @@ class Command:
     options: tuple[Option, ...] = ()
     aliases: tuple[str, ...] = ()
     details: str = ""
+    language: bool = False
 
     @property
     def name(self) -> str:
@@ -76,7 +99,7 @@ class Command:
         """The words with arguments and options."""
         parts = [self.name]
         parts += [f"[{arg.name}]" if arg.optional else arg.name for arg in self.args]
-        parts += [f"[{option.name} {option.value}]" for option in self.options]
+        parts += [f"[{option.form}]" for option in self.options]
         return " ".join(parts)
 
 

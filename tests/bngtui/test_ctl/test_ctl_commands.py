@@ -49,10 +49,7 @@ def test_on_the_monitors_socket_a_change_is_refused(engine, bngctl):
         (("--bogus",), 2, "unknown option --bogus"),
         (("explain", "10.1.1.1:99999", "1"), 2, "'99999' is no port"),
         (("explain", "client", "1"), 2, "client 'client' is no IP address"),
-        (("reload", "bng.conf", "--confirm-within", "5"), 1, "not built yet"),
-        (("rollback", "3"), 1, "not built yet"),
-        (("save",), 1, "not built yet"),
-        (("reload",), 2, "FILE is missing"),
+        (("server",), 2, "N { ... } is missing; usage: server N { ... }"),
     ],
 )
 def test_what_cannot_be_done_says_why(engine, bngctl, args, code, says):

@@ -89,7 +89,8 @@ def test_ctrl_c_leaves_watch_and_ctrl_d_the_prompt(terminal, engine, canned):
     terminal.until(PROMPT)
     terminal.type("watch\r")
     deadline = time.monotonic() + 10
-    while not any(console.wants_events for console in set(engine.server._consoles)):
+    # The prompt listens for changes of the configuration itself.
+    while sum(console.wants_events for console in set(engine.server._consoles)) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     engine.do(engine.server.publish_event, canned.event(7))
@@ -98,6 +99,63 @@ def test_ctrl_c_leaves_watch_and_ctrl_d_the_prompt(terminal, engine, canned):
     terminal.until(r"message 7\n(\^C)?" + PROMPT)
     terminal.type("\x04")
     assert terminal.process.wait(10) == 0
+
+
+def test_a_block_goes_on_until_it_is_closed_and_ctrl_c_drops_it(terminal, engine):
+    terminal.until(PROMPT)
+    terminal.type("server 1 {\r")
+    terminal.until(r"\n\.\.\.>\Z")
+    terminal.type("meth\t")
+    terminal.until(r"\.\.\.> method\Z")
+    terminal.type("ha\t")
+    terminal.until(r"method hash\Z")
+    terminal.type("\r")
+    terminal.until(r"\.\.\.> method hash\n\.\.\.>\Z")
+    terminal.type("\x03")
+    terminal.until(PROMPT)
+    assert not engine.backend.calls_of("command")
+    terminal.type("server 1 {\rmethod hash\r}\r")
+    terminal.until(r"revision 2 runs[\s\S]*" + PROMPT)
+    (args,) = engine.backend.calls_of("command")
+    assert args.text == "server 1 {\nmethod hash\n}\n"
+
+
+def test_what_is_pasted_is_one_change(terminal, engine):
+    terminal.until(PROMPT)
+    terminal.type("\x1b[200~no enable target 2\rregister target 2\renable target 2\x1b[201~\r")
+    terminal.until(r"revision 2 runs[\s\S]*" + PROMPT)
+    (args,) = engine.backend.calls_of("command")
+    assert args.text == "no enable target 2\nregister target 2\nenable target 2\n"
+
+
+def test_a_batch_that_is_refused_is_kept_to_be_mended(terminal, engine):
+    terminal.until(PROMPT)
+    terminal.type("begin\r")
+    terminal.until(r"bng\(begin\)#\Z")
+    terminal.type("enable server 1\rsrever 2\rserver 1 { metod rr }\rcommit\r")
+    terminal.until(r"command:2:12: error:[\s\S]*1 error; nothing was changed\nbng\(begin\)#\Z")
+    terminal.type("abort\r")
+    terminal.until(PROMPT)
+    terminal.type("enable server 1\r")
+    terminal.until("server 1: already enabled")
+    assert engine.backend.running.number == 1
+
+
+def test_every_prompt_counts_a_change_under_trial_down_and_tables_mention_it(terminal, engine, canned):
+    terminal.until(PROMPT)
+
+    def other_operator(trial, number):
+        engine.backend.trial = trial
+        engine.backend.now.config = canned.m.ConfigStatus(revision=2, language="balanceng", pending=trial)
+        engine.server.publish_event(canned.event(number, kind="config"))
+
+    engine.do(other_operator, canned.pending(), 8)
+    terminal.until(r"bng\(confirm 4[12]s\)#\Z")  # nobody pressed a key
+    terminal.until(r"bng\(confirm 40s\)#\Z")
+    terminal.type("show servers\r")
+    terminal.until(r"revision 2 by root\(0\) pid 7 waits to be confirmed: 42 s left[\s\S]*confirm \d+s\)#\Z")
+    engine.do(other_operator, None, 9)
+    terminal.until(PROMPT)
 
 
 def test_the_history_is_where_xdg_wants_it(monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bngtui.render import tables
+from bngtui.render import revisions, tables
 from bngtui.render.grid import Cell, Col, Row, Style, facts, table
 from engine.api import messages as m
 
@@ -31,6 +31,9 @@ BOTH = [
         "version",
         "explanation",
         "target",
+        "history",
+        "changes",
+        "applied",
     )
     for width in (80, 140)
 ]
@@ -74,6 +77,28 @@ def draw(canned, name, style):
         case "explanation":
             asked = m.ExplainArgs(client="10.1.1.1", client_port=4000, server="1")
             return tables.explanation(asyncio.run(backend._explain(asked)), style)
+        case "history":
+            return revisions.history(
+                [
+                    canned.revision(5, confirmed=False, note="reload /etc/bng/new.conf", user="maria"),
+                    canned.revision(4, running=False, confirmed=False, user="", uid=1000, note=""),
+                    canned.revision(
+                        3,
+                        running=False,
+                        note="a third target, and the checks of all the others made slower by two seconds each",
+                    ),
+                    canned.revision(2, note="rollback to revision 1"),
+                ],
+                style,
+            )
+        case "changes":
+            return [
+                *revisions.changes(canned.CHANGES, style),
+                *revisions.unified("--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\tx\n same\n", style),
+            ]
+        case "applied":
+            answer = m.Applied(revision=2, changes=canned.CHANGES[:1], pending=canned.pending())
+            return revisions.applied(answer, "revision 2 runs", style, "14:03:22")
         case "target":
             return tables.targets(state, style, [1, 2])
     return getattr(tables, name)(state, style)

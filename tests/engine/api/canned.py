@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from engine.api import messages as m
 from engine.api.server import OpError
+from engine.config import load
+from engine.config.change import Change
 from engine.config.finding import Finding
 
 if TYPE_CHECKING:
@@ -246,6 +251,89 @@ def event(number: int, **changes: Any) -> m.Event:
     return m.Event(**(values | changes))
 
 
+TEXT = """// the seed, cut short
+modules arp,ping,hc,master,slb
+interface 1 {
+    name lo
+}
+network 1 {
+    name "local network"   // with a comment
+    addr 172.16.1.0
+    mask 255.255.255.0
+    real 172.16.1.252
+    interface 1
+}
+server 1 {
+    ipaddr 172.16.1.10
+    port 80
+    protocol tcp
+    targets 1,2
+}
+target 1 {
+    ipaddr 172.16.1.101
+    port 80
+    protocol tcp
+    tcpopen 80,3,10
+    dsr enable
+}
+target 2 {
+    ipaddr 172.16.1.102
+    port 80
+    protocol tcp
+    tcpopen 80,3,10
+    dsr enable
+}
+register interface 1
+register network 1
+register server 1
+register targets 1,2
+enable interface 1
+enable network 1
+enable server 1
+enable targets 1,2
+"""
+
+
+def revision(number: int, **changes: Any) -> m.Revision:
+    values: dict[str, Any] = {
+        "number": number,
+        "time": f"2026-03-01T12:{number:02}:00Z",
+        "uid": 0,
+        "user": "root",
+        "note": "started",
+        "language": "balanceng",
+        "running": True,
+        "confirmed": True,
+        "text": TEXT,
+    }
+    values |= changes
+    return m.Revision(**values, lines=values["text"].count("\n"))
+
+
+def pending(**changes: Any) -> m.Pending:
+    values: dict[str, Any] = {"revision": 2, "reverts_to": 1, "seconds_left": 42.0, "actor": "root(0) pid 7"}
+    return m.Pending(**(values | changes))
+
+
+CHANGES = [
+    Change(kind="added", subject="target 3", message="172.16.1.103:80, in server 1"),
+    Change(
+        kind="changed",
+        subject="target 2",
+        message="tcpopen interval 3 → 5 s",
+        effect="its check restarts, 0 flows move",
+    ),
+    Change(
+        kind="removed",
+        subject="server 2",
+        message="172.16.1.11:80 is answered no more",
+        effect="1,204 flows end",
+        flows=1204,
+        cuts=True,
+    ),
+]
+
+
 class CannedBackend:
     """Does the ops on a state in memory, and remembers who asked for what."""
 
@@ -264,6 +352,8 @@ class CannedBackend:
         ]
         self.calls: list[tuple[str, Any, str]] = []
         self.hold: asyncio.Event | None = None  # set: op version waits for it
+        self.revisions = [revision(1)]
+        self.trial: m.Pending | None = None
 
     def state(self) -> m.State:
         return self.now
@@ -273,7 +363,7 @@ class CannedBackend:
 
     async def call(self, op: str, args: Any, actor: str) -> Any:
         self.calls.append((op, args, actor))
-        return await getattr(self, f"_{op}")(args)
+        return await getattr(self, f"_{op.replace('-', '_')}")(args)
 
     async def _version(self, _: m.NoArgs) -> m.Version:
         if self.hold is not None:
@@ -291,6 +381,102 @@ class CannedBackend:
 
     async def _conf(self, _: m.NoArgs) -> str:
         return "modules arp,slb\nserver 1 {\n          ipaddr 172.16.1.10\n}\n"
+
+    # -- configuration: texts are checked in earnest, what a change does is made up -----------------------------------
+
+    def calls_of(self, op: str) -> list[Any]:
+        return [args for name, args, _ in self.calls if name == op]
+
+    @property
+    def running(self) -> m.Revision:
+        return next(one for one in self.revisions if one.running)
+
+    async def _running(self, _: m.NoArgs) -> m.RunningConfig:
+        now = self.running
+        return m.RunningConfig(
+            file="/etc/bng/bng.conf",
+            revision=now.number,
+            language=now.language,
+            text=now.text or "",
+            pending=self.trial,
+        )
+
+    async def _diff(self, args: m.DiffArgs) -> m.ConfigDiff:
+        findings = load(args.text, args.file).findings
+        ok = not any(finding.severity == "error" for finding in findings)
+        return self._compared(self.running, args.text, args.file, findings or [], ok=ok)
+
+    async def _revision_diff(self, args: m.RevisionDiffArgs) -> m.ConfigDiff:
+        old, new = self._known(args.old), self._known(args.new)
+        return self._compared(old, new.text or "", f"revision {new.number}", [], ok=True)
+
+    def _compared(
+        self, old: m.Revision, text: str, name: str, findings: list[Finding], *, ok: bool
+    ) -> m.ConfigDiff:
+        lines = difflib.unified_diff(
+            (old.text or "").splitlines(True), text.splitlines(True), f"revision {old.number}", name
+        )
+        unified = "".join(lines)
+        return m.ConfigDiff(
+            base=old.number, changes=CHANGES if unified and ok else [], unified=unified, findings=findings
+        )
+
+    async def _history(self, _: m.NoArgs) -> list[m.Revision]:
+        return [msgspec.structs.replace(one, text=None) for one in reversed(self.revisions)]
+
+    async def _revision(self, args: m.RevisionArgs) -> m.Revision:
+        return self._known(args.revision)
+
+    async def _apply(self, args: m.ApplyArgs) -> m.Applied:
+        return self._run(args.text, args.file, args.base, args.confirm_within_s, args.note or args.file)
+
+    async def _command(self, args: m.CommandArgs) -> m.Applied:
+        # A file is a replay of commands: this backend replays them all.
+        findings = [f for f in load(args.text, "command").findings if f.code == "unknown-word"]
+        if findings:
+            raise OpError("invalid", str(findings[0]), findings)
+        return self._run(
+            (self.running.text or "") + args.text, "running.conf", args.base, args.confirm_within_s, "command"
+        )
+
+    async def _confirm(self, _: m.NoArgs) -> m.Applied:
+        if self.trial is None:
+            raise OpError("refused", "no change waits to be confirmed")
+        self.trial = None
+        self.running.confirmed = True
+        return m.Applied(revision=self.running.number)
+
+    async def _rollback(self, args: m.RollbackArgs) -> m.Applied:
+        number = args.revision or self.running.number - 1
+        text = self._known(number).text or ""
+        return self._run(text, "running.conf", None, args.confirm_within_s, f"rollback to revision {number}")
+
+    async def _save(self, _: m.NoArgs) -> m.Applied:
+        return m.Applied(revision=self.running.number)
+
+    def _known(self, number: int) -> m.Revision:
+        for one in self.revisions:
+            if one.number == number:
+                return one
+        raise OpError("not-found", f"there is no revision {number}")
+
+    def _run(self, text: str, file: str, base: int | None, within_s: int | None, note: str) -> m.Applied:
+        before = self.running
+        if base not in (None, before.number):
+            raise OpError("conflict", f"made from revision {base}, but revision {before.number} runs now")
+        loaded = load(text, file)
+        if not loaded.ok:
+            raise OpError("invalid", str(loaded.findings[0]), loaded.findings)
+        before.running = False
+        number = before.number + 1
+        self.revisions.append(revision(number, text=text, note=note, confirmed=within_s is None))
+        self.trial = (
+            None
+            if within_s is None
+            else pending(revision=number, reverts_to=before.number, seconds_left=float(within_s))
+        )
+        self.now.config = m.ConfigStatus(revision=number, language="balanceng", pending=self.trial)
+        return m.Applied(revision=number, changes=CHANGES, warnings=loaded.findings, pending=self.trial)
 
     async def _sessions(self, args: m.SessionsArgs) -> m.Sessions:
         if args.client == "0.0.0.0":

@@ -1,0 +1,103 @@
+"""What `bngctl` prints of changes and revisions: answers of the engine in, lines of text out. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bngtui.render.grid import Cell, Col, Row, Style, clean, facts, table, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bngtui.render.text import Role
+    from engine.api.messages import Applied, Pending, Revision
+    from engine.config.change import Change
+
+_SIGNS: dict[str, tuple[str, Role]] = {
+    "added": ("+", "up"),
+    "removed": ("-", "down"),
+    "changed": ("~", "strong"),
+}
+_DIFF_ROLES: dict[str, Role] = {"+": "up", "-": "down", "@": "muted"}
+
+
+def changes(found: Sequence[Change], style: Style) -> list[str]:
+    """One difference a line, with what it does to traffic below it."""
+    pairs: list[tuple[str, str | Cell]] = []
+    for change in found:
+        sign, role = _SIGNS[change.kind]
+        pairs.append((f"{sign} {change.subject}", Cell(change.message, role)))
+        if change.effect:
+            pairs.append(("", Cell(change.effect, "warning" if change.cuts or change.flows else "muted")))
+    return facts(pairs, style)
+
+
+def unified(text: str, style: Style) -> list[str]:
+    """Return a unified diff, coloured; its lines are never wrapped, so that `patch` can read them."""
+    return [
+        style.paint(_plain(line), _DIFF_ROLES.get(line[:1], "text"))
+        for line in text.removesuffix("\n").split("\n")
+    ]
+
+
+def applied(answer: Applied, did: str, style: Style, until: str) -> list[str]:
+    """Say what was done, what it changed, and until when it waits to be confirmed (`until`: a time of day)."""
+    lines = wrapped(did, style.width, "") + changes(answer.changes, style)
+    if answer.pending is not None:
+        lines += trial(answer.pending, style, until)
+    return lines
+
+
+def trial(pending: Pending, style: Style, until: str) -> list[str]:
+    """How to keep a change under trial."""
+    text = (
+        f"to keep it: confirm within {pending.seconds_left:.0f} s, until {until}; "
+        f"otherwise revision {pending.reverts_to} runs again by itself"
+    )
+    return [style.paint(line, "warning") for line in wrapped(text, style.width, "")]
+
+
+def waiting(pending: Pending) -> str:
+    """One line for whoever looks at something else while a change is under trial."""
+    return (
+        f"revision {pending.revision} by {pending.actor} waits to be confirmed: {pending.seconds_left:.0f} s left, "
+        f"then revision {pending.reverts_to} runs again"
+    )
+
+
+def history(revisions: Sequence[Revision], style: Style) -> list[str]:
+    """Revisions, the newest first as they come."""
+    if not revisions:
+        return ["no revisions"]
+    cols = (
+        Col("#", right=True),
+        Col("TIME"),
+        Col("WHO", flex=True),
+        Col("LINES", right=True, drop=1),
+        Col("STATE"),
+        Col("NOTE", wrap=24),
+    )
+    rows = [
+        Row(
+            (
+                Cell(str(one.number)),
+                Cell(one.time.replace("T", " ")[:19]),
+                Cell(one.user or str(one.uid)),
+                Cell(str(one.lines)),
+                _state(one),
+                Cell(one.note),
+            )
+        )
+        for one in revisions
+    ]
+    return table(cols, rows, style)
+
+
+def _state(one: Revision) -> Cell:
+    if not one.confirmed:
+        return Cell("unconfirmed", "warning") if one.running else Cell("reverted", "muted")
+    return Cell("running", "up") if one.running else Cell("")
+
+
+def _plain(line: str) -> str:
+    return "\t".join(clean(part) for part in line.split("\t"))
