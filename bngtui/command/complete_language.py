@@ -30,15 +30,7 @@ def candidates(text: str, partial: str, state: States) -> list[str]:
     block = owner[0].lower() if owner else ""
     if block not in BLOCKS or not block:
         return []
-    known = BLOCKS[cast("BlockName", block)]
-    if not words:
-        return _fitting([*known, "}"], partial)
-    word = words[0].lower()
-    if word not in known or len(words) > 1:
-        return []
-    if word in _LISTS:
-        return _numbers(_LISTS[word], partial, state)
-    return _fitting(known[word].values, partial)
+    return _in_block(block, words, "}", partial, state)
 
 
 def words() -> frozenset[str]:
@@ -65,28 +57,42 @@ def _place(text: str) -> tuple[list[str] | None, list[str]]:
     return owner, said
 
 
+def _in_block(block: str, said: Sequence[str], brace: str, partial: str, state: States) -> list[str]:
+    known = BLOCKS[cast("BlockName", block)]
+    if not said:
+        return _fitting([*known, *brace], partial)
+    word = said[0].lower()
+    if word not in known or len(said) > 1:
+        return []
+    if word in _LISTS:
+        return _numbers(_LISTS[word], partial, state)
+    return _fitting(known[word].values, partial)
+
+
 def _top(words: Sequence[str], partial: str, state: States) -> list[str]:
     if not words:
         return _fitting(TOP, partial)
     word, *said = [word.lower() for word in words]
     if word in _NUMBERED:
-        return (
-            _numbers(word, partial, state) if not said else _fitting(["{"] if len(said) == 1 else [], partial)
-        )
-    if word in {"gateway", "vrrp"}:
-        return _fitting(["{"] if not said else [], partial)
-    if word == "set":
-        return _fitting([*BLOCKS["set"], "{"] if not said else [], partial)
+        # `target 1 weight 3` says of what exists what `target 1 { weight 3 }` does.
+        return _in_block(word, said[1:], "{", partial, state) if said else _numbers(word, partial, state)
+    if word in {"gateway", "vrrp", "set"}:
+        return _in_block(word, said, "{", partial, state)
     if word == "modules":
         return _listed(TOP["modules"].values, partial) if not said else []
-    if word == "no" and said and said[0] in {"register", "enable"}:
-        said = said[1:]
-    elif word == "no" and not said:
+    single = word == "no"
+    if single and not said:
         return _fitting(["register", "enable", *KINDS], partial)
+    if single and said[0] in {"register", "enable"}:
+        single, said = False, said[1:]
     if not said:
         return _fitting(KINDS, partial)
     kind = PLURALS.get(said[0], said[0])
-    return _numbers(kind, partial, state) if kind in _NUMBERED and len(said) == 1 else []
+    if kind not in _NUMBERED:
+        return []
+    if single and len(said) == 2:
+        return _in_block(kind, [], "", partial, state)
+    return _numbers(kind, partial, state) if len(said) == 1 else []
 
 
 def _numbers(kind: str, partial: str, state: States) -> list[str]:

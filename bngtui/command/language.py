@@ -125,14 +125,17 @@ def _seconds(text: str) -> int:
         raise UsageError(f"confirm-within: {error}") from None
 
 
-_BLOCK = "Of what exists already, the words that the block names change, and the others stay."
+_BLOCK = (
+    "Of what exists already, the words that the block names change, and the others stay; one word needs no braces: "
+    "target 1 weight 3. no target 1 weight takes one back."
+)
 
 # Word, how it goes on, what it does. That none is missing is tested against engine.config.words.
 _WORDS: tuple[tuple[str, str, str], ...] = (
-    ("interface", "N { ... }", "define a Linux interface"),
-    ("network", "N { ... }", "define an IP network"),
-    ("server", "N { ... }", "define a virtual server"),
-    ("target", "N { ... }", "define a real server behind virtual ones"),
+    ("interface", "N { ... }", "define or change a Linux interface"),
+    ("network", "N { ... }", "define or change an IP network"),
+    ("server", "N { ... }", "define or change a virtual server"),
+    ("target", "N { ... }", "define or change a real server"),
     ("gateway", "{ ... }", "define the next hop of this node"),
     ("vrrp", "{ ... }", "define the election of the master"),
     ("set", "NAME VALUE | { ... }", "a setting of the whole engine"),

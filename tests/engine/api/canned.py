@@ -12,6 +12,7 @@ from engine.api import messages as m
 from engine.api.server import OpError
 from engine.config import load
 from engine.config.change import Change
+from engine.config.edit import run_commands
 from engine.config.finding import Finding
 
 if TYPE_CHECKING:
@@ -431,13 +432,10 @@ class CannedBackend:
         return self._run(args.text, args.file, args.base, args.confirm_within_s, args.note or args.file)
 
     async def _command(self, args: m.CommandArgs) -> m.Applied:
-        # A file is a replay of commands: this backend replays them all.
-        findings = [f for f in load(args.text, "command").findings if f.code == "unknown-word"]
-        if findings:
-            raise OpError("invalid", str(findings[0]), findings)
-        return self._run(
-            (self.running.text or "") + args.text, "running.conf", args.base, args.confirm_within_s, "command"
-        )
+        edited = run_commands(self.running.text or "", "balanceng", args.text, "command")
+        if not edited.ok:
+            raise OpError("invalid", str(edited.findings[0]), edited.findings)
+        return self._run(edited.text, "running.conf", args.base, args.confirm_within_s, "command")
 
     async def _confirm(self, _: m.NoArgs) -> m.Applied:
         if self.trial is None:
