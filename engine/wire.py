@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.datapath.afpacket import bpf
 from engine.datapath.afpacket import constants as c
+from engine.datapath.afpacket.ring import want_buffer
 from engine.modules.world import Frame
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Wire:
             bpf.attach(self._sock, bpf.nothing())
             self._sock.setsockopt(c.SOL_PACKET, c.PACKET_IGNORE_OUTGOING, 1)
             self._sock.setsockopt(c.SOL_PACKET, c.PACKET_AUXDATA, 1)
-            self._sock.setsockopt(socket.SOL_SOCKET, c.SO_RCVBUFFORCE, _RCVBUF_BYTES)
+            want_buffer(self._sock, c.SO_RCVBUFFORCE, _RCVBUF_BYTES)
             self._sock.bind((ifname, c.ETH_P_ALL))
         except OSError:
             self._sock.close()

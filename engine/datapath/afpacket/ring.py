@@ -45,6 +45,15 @@ def packet_socket(ifname: str, *, protocol: int = c.ETH_P_ALL) -> socket.socket:
     return sock
 
 
+def want_buffer(sock: socket.socket, force: int, size: int) -> None:
+    """Ask for a socket buffer beyond the host's limit; within it where that is not ours to do (a user namespace)."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, force, size)
+    except PermissionError:
+        within = socket.SO_RCVBUF if force == c.SO_RCVBUFFORCE else socket.SO_SNDBUF
+        sock.setsockopt(socket.SOL_SOCKET, within, size)
+
+
 class _Ring:
     """A ring of one socket: the mapping, and views of it by word size."""
 
@@ -75,7 +84,7 @@ class ReceiveRing(_Ring):
         sock.setsockopt(c.SOL_PACKET, c.PACKET_VERSION, c.TPACKET_V2)
         sock.setsockopt(c.SOL_PACKET, c.PACKET_RESERVE, c.RX_RESERVE)
         sock.setsockopt(c.SOL_PACKET, c.PACKET_COPY_THRESH, 1)
-        sock.setsockopt(socket.SOL_SOCKET, c.SO_RCVBUFFORCE, _RCVBUF_BYTES)
+        want_buffer(sock, c.SO_RCVBUFFORCE, _RCVBUF_BYTES)
         super().__init__(sock, c.PACKET_RX_RING, slots, slot)
         self._large = bytearray(c.VNET_BYTES + 65536 + 64)
 

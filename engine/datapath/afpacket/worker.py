@@ -26,7 +26,7 @@ from engine.datapath.afpacket import bpf
 from engine.datapath.afpacket import constants as c
 from engine.datapath.afpacket.icmp import fragmentation_needed
 from engine.datapath.afpacket.installed import Installed
-from engine.datapath.afpacket.ring import ReceiveRing, TransmitRing, packet_socket, slot_bytes
+from engine.datapath.afpacket.ring import ReceiveRing, TransmitRing, packet_socket, slot_bytes, want_buffer
 from engine.datapath.afpacket.single import PASS, Single, verdict
 from engine.datapath.afpacket.state import State
 from engine.datapath.afpacket.vector import NOT_PLAIN, WORDS, Vector
@@ -113,7 +113,7 @@ class Worker:
         self.tx = TransmitRing(args.ifname, args.tx_slots, slot)
         self.plain = packet_socket(args.ifname, protocol=0)
         for sock in (self.tx.sock, self.plain):
-            sock.setsockopt(socket.SOL_SOCKET, 32, 32 << 20)  # SO_SNDBUFFORCE: super-frames are 64 KiB each
+            want_buffer(sock, c.SO_SNDBUFFORCE, 32 << 20)  # super-frames are 64 KiB each
         self.columns = np.zeros((WORDS, BATCH), np.uint64)
         self._icmp_second, self._icmp_sent = 0, 0
         self._memory = None
