@@ -80,6 +80,7 @@ class Backend:
         """Return a snapshot of now."""
         engine, gather, now = self._engine, self._gather, time.monotonic()
         counters = engine.forwarding.counters()
+        settled = engine.forwarding.settled(engine.chain.slb.eligibility(now))
         return State(
             time=timestamp(),
             hostname=self.hostname,
@@ -88,7 +89,7 @@ class Backend:
             uptime_s=self.uptime_s,
             role=self._role(),
             config_file=str(engine.options.config),
-            first_round_done=engine.chain.hc.first_round_done and engine.forwarding.settled(),
+            first_round_done=engine.chain.hc.first_round_done and settled,
             servers=gather.servers(counters, now),
             targets=gather.targets(counters, now),
             datapath=gather.datapath(counters),

@@ -46,6 +46,7 @@ class Forwarding:
             tuple[int, str], AfPacketDatapath
         ] = {}  # ended, with flows that may be wanted again
         self._ended: list[Counters] = []  # of datapaths that are no more, so that totals never fall
+        self._compiled: dict[int, ServerDecision] = {}
         self.generation = 0
 
     def follow_links(self) -> list[Notice]:
@@ -147,6 +148,7 @@ class Forwarding:
                 mtu=link.mtu,
             )
             datapath.install(table)
+        self._compiled = dict(decisions)
         self.generation += 1
 
     def _servers(self, number: int, decisions: Mapping[int, ServerDecision]) -> Iterable[ServerInput]:
@@ -186,9 +188,9 @@ class Forwarding:
         neighbour = self._world.neighbours.get(target.ipaddr or "") if target else None
         return neighbour.mac if neighbour else None
 
-    def settled(self) -> bool:
-        """Whether every worker uses the newest table."""
-        return all(
+    def settled(self, decisions: Mapping[int, ServerDecision]) -> bool:
+        """Whether every worker uses a table of these decisions; a decision is up to a tick older than its table."""
+        return decisions == self._compiled and all(
             datapath.installed_generation() >= self._compilers[number].generation
             for number, datapath in self._datapaths.items()
         )
