@@ -76,7 +76,7 @@ async def reload(session: Session, call: Call) -> int:
         note=call.options["--note"],
         timeout_s=PATIENCE_S,
     )
-    return done(session, answer, f"revision {answer.revision} runs")
+    return done(session, answer, revisions.runs(answer))
 
 
 async def confirm(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
@@ -94,7 +94,7 @@ async def rollback(session: Session, call: Call) -> int:
         confirm_within_s=call.options["--confirm-within"],
         timeout_s=PATIENCE_S,
     )
-    return done(session, answer, f"rolled back: revision {answer.revision} runs")
+    return done(session, answer, f"rolled back: {revisions.runs(answer)}")
 
 
 async def history(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command

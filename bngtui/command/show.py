@@ -104,9 +104,12 @@ async def revision(session: Session, call: Call) -> int:
 
 
 async def _state(session: Session) -> State:
-    """Ask for the state; who looks at a terminal is told of a change under trial."""
+    """Ask for the state; who looks at a terminal is told of a change under trial, and of what the file says else."""
     state: State = await session.ask("state")
-    _hint(session, state.config.pending if state.config is not None else None)
+    if state.config is not None:
+        _hint(session, state.config.pending)
+        if state.config.differs and session.err.isatty():
+            session.note(revisions.differing(state.config.differs))
     return state
 
 

@@ -65,6 +65,17 @@ def waiting(pending: Pending) -> str:
     )
 
 
+def differing(differs: Sequence[str]) -> str:
+    """One line where operational state is not what the file says."""
+    more = f" and {len(differs) - 2} more" if len(differs) > 2 else ""
+    return f"{', '.join(differs[:2])}{more}; save writes it into the file"
+
+
+def runs(answer: Applied) -> str:
+    """Say which revision runs, and where that changes nothing."""
+    return f"revision {answer.revision} runs" + ("" if answer.changes else "; nothing that matters changed")
+
+
 def history(revisions: Sequence[Revision], style: Style) -> list[str]:
     """Revisions, the newest first as they come."""
     if not revisions:
@@ -82,7 +93,7 @@ def history(revisions: Sequence[Revision], style: Style) -> list[str]:
             (
                 Cell(str(one.number)),
                 Cell(one.time.replace("T", " ")[:19]),
-                Cell(one.user or str(one.uid)),
+                Cell(one.user or f"uid {one.uid}"),
                 Cell(str(one.lines)),
                 _state(one),
                 Cell(one.note),

@@ -105,6 +105,11 @@ def test_reload_runs_a_file_and_says_what_changed(engine, bngctl, file):
     assert bngctl.json("reload", str(file))["revision"] == 3
 
 
+def test_a_change_of_nothing_that_matters_is_said(engine, bngctl, file, monkeypatch):
+    monkeypatch.setattr(engine.backend, "changes", [])
+    assert bngctl("reload", str(file)).stdout == "revision 2 runs; nothing that matters changed\n"
+
+
 def test_reload_within_a_time_says_until_when_and_how_to_keep_it(engine, bngctl, file):
     done = bngctl("reload", str(file), "--confirm-within", "60")
     assert re.search(

@@ -146,14 +146,18 @@ def test_every_prompt_counts_a_change_under_trial_down_and_tables_mention_it(ter
 
     def other_operator(trial, number):
         engine.backend.trial = trial
-        engine.backend.now.config = canned.m.ConfigStatus(revision=2, language="balanceng", pending=trial)
+        engine.backend.now.config = canned.m.ConfigStatus(
+            revision=2, language="balanceng", pending=trial, differs=["target 2 disabled (file: enabled)"]
+        )
         engine.server.publish_event(canned.event(number, kind="config"))
 
     engine.do(other_operator, canned.pending(), 8)
     terminal.until(r"bng\(confirm 4[12]s\)#\Z")  # nobody pressed a key
     terminal.until(r"bng\(confirm 40s\)#\Z")
     terminal.type("show servers\r")
-    terminal.until(r"revision 2 by root\(0\) pid 7 waits to be confirmed: 42 s left[\s\S]*confirm \d+s\)#\Z")
+    terminal.until(
+        r"revision 2 by root\(0\) pid 7 waits to be confirmed: 42 s left[\s\S]*\(file: enabled\); save writes[\s\S]*confirm \d+s\)#\Z"
+    )
     engine.do(other_operator, None, 9)
     terminal.until(PROMPT)
 

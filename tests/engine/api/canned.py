@@ -355,6 +355,7 @@ class CannedBackend:
         self.hold: asyncio.Event | None = None  # set: op version waits for it
         self.revisions = [revision(1)]
         self.trial: m.Pending | None = None
+        self.changes = CHANGES
 
     def state(self) -> m.State:
         return self.now
@@ -419,7 +420,10 @@ class CannedBackend:
         )
         unified = "".join(lines)
         return m.ConfigDiff(
-            base=old.number, changes=CHANGES if unified and ok else [], unified=unified, findings=findings
+            base=old.number,
+            changes=self.changes if unified and ok else [],
+            unified=unified,
+            findings=findings,
         )
 
     async def _history(self, _: m.NoArgs) -> list[m.Revision]:
@@ -474,7 +478,7 @@ class CannedBackend:
             else pending(revision=number, reverts_to=before.number, seconds_left=float(within_s))
         )
         self.now.config = m.ConfigStatus(revision=number, language="balanceng", pending=self.trial)
-        return m.Applied(revision=number, changes=CHANGES, warnings=loaded.findings, pending=self.trial)
+        return m.Applied(revision=number, changes=self.changes, warnings=loaded.findings, pending=self.trial)
 
     async def _sessions(self, args: m.SessionsArgs) -> m.Sessions:
         if args.client == "0.0.0.0":
