@@ -40,6 +40,8 @@ CONFIRM_MOST_S = 24 * 3600
 
 _ROLLED_BACK = "rollback to revision "  # the note of such a revision, with the number behind it
 
+_NOTE = 60  # characters of typed commands that a revision's note repeats
+
 _ACTOR = re.compile(r"(?P<user>.*)\((?P<uid>\d+)\)")
 
 
@@ -66,7 +68,8 @@ class Transactions(Configured):
         if any(f.severity == "error" for f in edited.findings):
             raise _invalid(edited.findings)
         loaded = self.read(edited.text, self.name(self.running.revision))
-        note = " ".join(args.text.split())[:60]
+        typed = " ".join(args.text.split())
+        note = typed if len(typed) <= _NOTE else f"{typed[: _NOTE - 1]}…"
         return await self._transact(loaded, edited.text, args.confirm_within_s, note, actor, now)
 
     async def rollback(self, args: RollbackArgs, actor: str, now: float) -> Applied:
@@ -219,7 +222,7 @@ class Transactions(Configured):
     def _check_base(self, base: int | None) -> None:
         if base is None or base == self.running.revision:
             return
-        since = [s for s in self.store.list() if s.number > base]
+        since = [s for s in self.store.list() if s.number > base and not s.reverted]
         who = "; ".join(f"revision {s.number} by {s.user} at {s.time}: {s.note}" for s in reversed(since[:3]))
         raise OpError(
             "conflict",
