@@ -9,7 +9,7 @@ import msgspec
 from engine.config import edit_flags
 from engine.config.balanceng import dump, written
 from engine.config.edit_flags import KILLERS, Flag
-from engine.config.edit_parts import alone, edited_list
+from engine.config.edit_parts import alone, edited_list, unwritten
 from engine.config.lexer import quote
 from engine.config.splice import CannotEdit, Splices
 from engine.config.values import READERS
@@ -242,7 +242,7 @@ class _Editor:
             if before == after:
                 continue
             span = self.positions.get((*key, word))
-            if after is None or after == []:
+            if unwritten(str(key[0]), after):
                 self.take_out(key, word)
             elif span is None:
                 self.put_in(key, f"{word} {written(word, after)}")
@@ -283,7 +283,7 @@ class _Editor:
             return
         last = block.statements[-1].tokens[-1] if block.statements else block.open
         if last.line < block.close.line:
-            self.splices.add_lines(last.line, [self.inner_indent(statement) + pair])
+            self.splices.add_lines(last.line, [self.inner_indent(statement) + pair], first=True)
         else:
             self.splices.insert(self.splices.offset(last.line, last.end), f" {pair}")
 

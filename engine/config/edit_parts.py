@@ -16,6 +16,11 @@ def alone(field: str, thing: Any) -> Config:
     return config
 
 
+def unwritten(block: str, value: Any) -> bool:
+    """Whether a word can say this only by not being there: no value, an empty list, an interface without a name."""
+    return value is None or value == [] or (block == "interface" and value == "")
+
+
 def edited_list(source: str, old: set[int], new: set[int]) -> str:
     """Write `new` as a list, in the manner of `source`, which names `old`: order, blanks and ranges are kept."""
     if source.startswith('"') or ("-" in source and source == ranges(old)):

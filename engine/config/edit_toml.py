@@ -15,7 +15,7 @@ import tomlkit.exceptions
 import tomlkit.items
 
 from engine.config import values
-from engine.config.edit_parts import alone, edited_list
+from engine.config.edit_parts import alone, edited_list, unwritten
 from engine.config.model import PingCheck, TcpOpenCheck
 from engine.config.splice import CannotEdit, Splices
 from engine.config.toml import dump
@@ -163,7 +163,7 @@ class _Editor:
 
     def word(self, path: Path, word: str, old: Any, new: Any) -> None:
         at = self.places.range((*path, word))
-        if new is None or (new == [] and word != "modules"):
+        if path and unwritten(str(path[0]), new):
             self.take_out(path, word)
         elif at is None:
             if self.places.get((*path, word)):
@@ -182,7 +182,7 @@ class _Editor:
         extents = self.table(path) if path else self.tables[0]
         last = extents[-1].last if extents else 0
         indent = self.splices.indent(extents[-1].first) if extents else ""
-        self.splices.add_lines(last, [f"{indent}{word} = {value}"])
+        self.splices.add_lines(last, [f"{indent}{word} = {value}"], first=True)
 
     def take_out(self, path: Path, word: str) -> None:
         at, place = self.places.range((*path, word)), self.places.get((*path, word))
@@ -363,7 +363,7 @@ def _set_words(table: Any, block: str, old: Any, new: Any) -> None:
         before, after = getattr(old, word), getattr(new, word)
         if before == after and not (word in values.ALWAYS_WRITTEN and word not in table):
             continue
-        if after is None or after == []:
+        if unwritten(block, after):
             table.pop(word, None)
         elif isinstance(after, PingCheck | TcpOpenCheck):
             inline = tomlkit.inline_table()

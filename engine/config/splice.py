@@ -24,11 +24,15 @@ class Splices:
     """
 
     def __init__(self, text: str) -> None:
+        # A line end that is missing at the end is put there, and taken away again by `result`.
+        self._lent = "" if text.endswith("\n") or not text else "\r\n" if "\r\n" in text else "\n"
+        text += self._lent
         self.text = text
         self._starts = [0]
         while (end := text.find("\n", self._starts[-1])) >= 0:
             self._starts.append(end + 1)
         self._edits: list[tuple[int, int, str]] = []
+        self._within: dict[int, list[str]] = {}
         self._after: dict[int, list[str]] = {}
 
     # -- places
@@ -74,9 +78,12 @@ class Splices:
         """Put `new` before what is there."""
         self._edits.append((offset, offset, new))
 
-    def add_lines(self, after: int, lines: list[str]) -> None:
-        """Put whole lines after a line, behind what was put there before, with that line's ending."""
-        self._after.setdefault(after, []).extend(lines)
+    def add_lines(self, after: int, lines: list[str], *, first: bool = False) -> None:
+        """Put whole lines after a line, behind what was put there before, with that line's ending.
+
+        `first`: they belong to what the line is in, so what begins something new comes behind them.
+        """
+        (self._within if first else self._after).setdefault(after, []).extend(lines)
 
     def delete(self, start: int, end: int, *, collapse: bool = False) -> None:
         """Take something out: its lines too where nothing else is on them; a comment behind it stays.
@@ -98,16 +105,10 @@ class Splices:
                     start = self._starts[first - 2]
                 elif self._blank(last + 1):
                     end = self._starts[last + 1] if last + 1 < len(self._starts) else len(self.text)
-            if last == len(self._starts) and first > 1 and not self.text.endswith("\n"):
-                start = self._line_end(first - 1)  # the text still has no line end at its end
             self._edits.append((start, end, ""))
 
     def _blank(self, number: int) -> bool:
         return not self.line(number).strip()
-
-    def _line_end(self, number: int) -> int:
-        """Return where the ending of a line begins."""
-        return self._starts[number - 1] + len(self.line(number))
 
     def _ending(self, number: int) -> str:
         """Return how a line ends; one that does not, like the one before it."""
@@ -119,27 +120,23 @@ class Splices:
     def result(self) -> str:
         """Return the text with all edits done. Raises CannotEdit where two of them are in the same place."""
         edits = list(self._edits)
-        for number, lines in self._after.items():
+        for number in self._within.keys() | self._after.keys():
+            lines = [*self._within.get(number, ()), *self._after.get(number, ())]
             ending = self._ending(number)
-            if number == 0:
-                edits.append((0, 0, "".join(line + ending for line in lines)))
-            elif number < len(self._starts):
-                at = self._starts[number]
-                edits.append((at, at, "".join(line + ending for line in lines)))
-            elif self.line(number):
-                edits.append((len(self.text), len(self.text), "".join(ending + line for line in lines)))
-            else:
-                edits.append((len(self.text), len(self.text), "".join(line + ending for line in lines)))
+            at = self._starts[number] if number < len(self._starts) else len(self.text)
+            edits.append((at, at, "".join(line + ending for line in lines)))
         edits.sort(key=lambda edit: edit[:2])  # stable: at one place, in the order they were asked for
         pieces: list[str] = []
-        done = 0
+        done, deleting = 0, False
         for start, end, new in edits:
-            if start < done and not new and not pieces[-1]:  # both are taken out
+            if start < done and deleting and (not new or start == end):
+                # What goes may overlap, and what comes where something goes stands in its place.
+                pieces.append(new)
                 done = max(done, end)
                 continue
             if start < done:
                 raise CannotEdit("two changes are in the same place")
             pieces += [self.text[done:start], new]
-            done = end
+            done, deleting = end, not new
         pieces.append(self.text[done:])
-        return "".join(pieces)
+        return "".join(pieces).removesuffix(self._lent)
