@@ -134,7 +134,7 @@ class FlowTable:
 
     def pairs(self, now_s: int, rules: Rules) -> dict[tuple[int, int], int]:
         """Count live entries by (server, target)."""
-        entries = self.entries[np.flatnonzero(self.entries)]
+        entries = self.entries[self.entries != 0]
         entries = entries[live_mask(entries, now_s, rules)]
         both, counts = np.unique(entries & np.uint64((1 << STATE_SHIFT) - 1), return_counts=True)
         return {
@@ -146,7 +146,8 @@ class FlowTable:
         self, now_s: int, rules: Rules, limit: int, server: int | None, target: int | None
     ) -> Iterator[Flow]:
         """Yield live entries for people, at most `limit`."""
-        used = np.flatnonzero(self.entries)
+        # The comparison is a copy: nonzero() of what the worker changes meanwhile raises.
+        used = np.flatnonzero(self.entries != 0)
         entries = self.entries[used]
         keep = live_mask(entries, now_s, rules)
         if server is not None:
