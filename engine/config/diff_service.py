@@ -54,13 +54,15 @@ class _Scene:
 
     def leaving(self, target: int, servers: list[int]) -> tuple[int, str]:
         """Return the flows that a target loses in `servers`, and what becomes of them."""
-        held = (
-            sum(self.flows.of(server, target) for server in servers)
-            if self.flows.pairs is not None
-            else self.flows.target(target) * bool(servers)
-        )
-        away = all(not self._others(target, server) for server in servers)
-        return held, count(held, "end" if away and servers else "move", before="its ")
+        stays = {server: self._others(target, server) for server in servers}
+        if self.flows.pairs is None:
+            held = self.flows.target(target) if servers else 0
+            return held, count(held, "move" if any(stays.values()) else "end", before="its ")
+        moving = sum(self.flows.of(server, target) for server in servers if stays[server])
+        ending = sum(self.flows.of(server, target) for server in servers if not stays[server])
+        if moving and ending:
+            return moving + ending, f"{moving:,} of its flows move, {ending:,} end"
+        return moving + ending, count(moving + ending, "end" if ending else "move", before="its ")
 
     def _others(self, target: int, server: int) -> bool:
         """Whether somebody else can take the flows that a target has of a server."""

@@ -105,7 +105,8 @@ def decorated(draw, language, model):
     mark, lines, comments = MARK[language], [], []
     choices = draw(st.lists(st.integers(0, 5), min_size=1, max_size=40))
     inside = False
-    for number, line in enumerate(DUMP[language](model).rstrip("\n").split("\n")):
+    for number, plain in enumerate(DUMP[language](model).rstrip("\n").split("\n")):
+        line = plain
         choice = choices[number % len(choices)]
         comment = f"{mark} note {number} about {{ this"
         within, inside = inside, not line.endswith("}") and (inside or line.endswith("{"))
