@@ -46,12 +46,13 @@ class Wire:
 
 
 @contextlib.contextmanager
-def wire() -> Iterator[Wire]:
-    tag = uuid.uuid4().hex[:6]
-    made = Wire(f"bench-{tag}-gen", f"bench-{tag}-lb")
+def wire(name: str | None = None) -> Iterator[Wire]:
+    """Make a wire; its namespaces' names begin with `name`."""
+    tag = name or f"bench-{uuid.uuid4().hex[:6]}"
+    made = Wire(f"{tag}-gen", f"{tag}-lb")
     try:
-        for name in (made.gen, made.lb):
-            namespaces.create(name)
+        for node in (made.gen, made.lb):
+            namespaces.create(node)
         with namespaces.inside(path(made.gen)), IPRoute() as ip:
             with Path(path(made.lb)).open() as other:
                 ip.link(

@@ -6,22 +6,22 @@ Kernel document networking/filter.rst; the program sees the frame from its Ether
 from __future__ import annotations
 
 import ctypes
+import errno
 import socket
 import struct
 from typing import TYPE_CHECKING
 
-from engine.datapath.afpacket.constants import PACKET_FANOUT_DATA, SO_ATTACH_FILTER, SOL_PACKET
+from engine.datapath.afpacket.constants import SO_ATTACH_FILTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Instruction = tuple[int, int, int, int]
 
-LDH_ABS, LDB_ABS, LD_ABS, LDX_MSH = 0x28, 0x30, 0x20, 0xB1
+LDH_ABS, LDB_ABS, LD_ABS, LD_IND, LDX_MSH = 0x28, 0x30, 0x20, 0x40, 0xB1
 JEQ, RET, MOD, JA = 0x15, 0x06, 0x94, 0x05
 ACCEPT: Instruction = (RET, 0, 0, 0x4_0000)
 REJECT: Instruction = (RET, 0, 0, 0)
-_NET_OFFSET = 0xFFF0_0000  # SKF_NET_OFF: relative to the network header, wherever the hook runs
 
 MAX_INSTRUCTIONS = 4096
 """BPF_MAXINSNS of linux/bpf_common.h."""
@@ -49,9 +49,35 @@ def nothing() -> list[Instruction]:
     return [REJECT]
 
 
-def for_addresses(addresses: Iterable[bytes]) -> list[Instruction]:
-    """Accept IPv4 frames to one of the 4-byte `addresses`: what the datapath takes."""
-    return [*_ethertype_is(0x0800), (LD_ABS, 0, 0, 30), *_accept_any_of(map(_word, addresses)), REJECT]
+def for_addresses(addresses: Iterable[bytes], share: tuple[int, int] = (0, 1)) -> list[Instruction]:
+    """Accept IPv4 frames to one of the 4-byte `addresses`: what the datapath takes.
+
+    With a `share` (index, workers) only those of every `workers`-th client: all connections of a client are in one
+    flow table, and an ICMP error comes to the client that it is about. No PACKET_FANOUT: its members change places
+    when one of them ends, and the flows of both would be looked for in the other's table.
+    """
+    index, workers = share
+    return [
+        *_ethertype_is(0x0800),
+        *(_clients(index, workers) if workers > 1 else ()),
+        (LD_ABS, 0, 0, 30),
+        *_accept_any_of(map(_word, addresses)),
+        REJECT,
+    ]
+
+
+def _clients(index: int, workers: int) -> list[Instruction]:
+    return [
+        (LDB_ABS, 0, 0, 23),
+        (JEQ, 0, 3, 1),
+        (LDX_MSH, 0, 0, 14),
+        (LD_IND, 0, 0, 14 + 8 + 16),  # the destination in the header that an ICMP error quotes (RFC 792)
+        (JA, 0, 0, 1),
+        (LD_ABS, 0, 0, 26),
+        (MOD, 0, 0, workers),
+        (JEQ, 1, 0, index),
+        REJECT,
+    ]
 
 
 def for_control(virtual: Iterable[bytes], real: Iterable[bytes]) -> list[Instruction]:
@@ -80,11 +106,6 @@ def for_control(virtual: Iterable[bytes], real: Iterable[bytes]) -> list[Instruc
     return [*program, REJECT, *from_virtual]
 
 
-def by_client(workers: int) -> list[Instruction]:
-    """Choose a worker by the client's address, so that every connection of a client shares one flow table."""
-    return [(LD_ABS, 0, 0, _NET_OFFSET + 12), (MOD, 0, 0, workers), (0x16, 0, 0, 0)]
-
-
 def _sock_fprog(program: list[Instruction]) -> tuple[bytes, ctypes.Array[ctypes.c_char]]:
     if len(program) > MAX_INSTRUCTIONS:
         raise ValueError(f"a filter of {len(program)} instructions; the kernel takes {MAX_INSTRUCTIONS}")
@@ -94,14 +115,16 @@ def _sock_fprog(program: list[Instruction]) -> tuple[bytes, ctypes.Array[ctypes.
 
 
 def attach(sock: socket.socket, program: list[Instruction]) -> None:
-    """Attach or replace a socket's filter, atomically; raises OSError."""
+    """Attach or replace a socket's filter, atomically where there is room for both; raises OSError."""
     option, keep = _sock_fprog(program)
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
-    del keep
-
-
-def set_fanout_program(sock: socket.socket, program: list[Instruction]) -> None:
-    """Set the program of a PACKET_FANOUT_CBPF group; raises OSError."""
-    option, keep = _sock_fprog(program)
-    sock.setsockopt(SOL_PACKET, PACKET_FANOUT_DATA, option)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        # Old and new filter together are over net.core.optmem_max (20 KiB before Linux 6.7): the old one goes first.
+        nothing_option, keep_nothing = _sock_fprog(nothing())
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, nothing_option)
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
+        del keep_nothing
     del keep

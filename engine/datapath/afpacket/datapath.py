@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
 import os
 import socket
@@ -121,7 +120,19 @@ class AfPacketDatapath:
             except subprocess.TimeoutExpired:
                 running.process.kill()
                 running.process.wait()
-            self._running[index] = None
+            self._forget(index, running)
+
+    def close(self) -> None:
+        """End the workers and give the memory back: counters and flows are gone."""
+        self.stop()
+        for memory in (self._table_memory, *self._flow_memory, *(block.memory for block in self._blocks)):
+            memory.close()
+
+    def _forget(self, index: int, running: _Running) -> None:
+        running.control.close()
+        if running.process.stderr is not None:
+            running.process.stderr.close()
+        self._running[index] = None
 
     def _start_worker(self, index: int) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -137,7 +148,6 @@ class AfPacketDatapath:
             buckets=self.buckets,
             index=index,
             workers=self.workers,
-            fanout_group=os.getpid() & 0xFFFF,
             rx_slots=RX_SLOTS,
             tx_slots=TX_SLOTS,
         )
@@ -149,10 +159,15 @@ class AfPacketDatapath:
         ]
         # One thread a worker: the vector library must not start its own.
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command, pass_fds=descriptors, stderr=subprocess.PIPE, env=environment
-        )
-        theirs.close()
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                command, pass_fds=descriptors, stderr=subprocess.PIPE, env=environment
+            )
+        except OSError as error:
+            ours.close()
+            raise DatapathError(f"no worker for {self.ifname}: {error}") from error
+        finally:
+            theirs.close()
         ours.settimeout(START_TIMEOUT_S)
         with contextlib.suppress(TimeoutError, ConnectionResetError):
             if ours.recv(16) == b"ready":
@@ -175,8 +190,7 @@ class AfPacketDatapath:
         for index, running in enumerate(self._running):
             if running is not None and running.process.poll() is not None:
                 events.append(WorkerEvent("error", self._epitaph(index, running)))
-                running.control.close()
-                self._running[index] = None
+                self._forget(index, running)
             if self._running[index] is None:
                 if now < self._retry_at or not present:
                     continue
@@ -188,7 +202,14 @@ class AfPacketDatapath:
                     events.append(WorkerEvent("error", str(error)))
             else:
                 events += self._watch_heartbeat(index)
+                self._remind(index)
         return events
+
+    def _remind(self, index: int) -> None:
+        """Hand the table over again where its worker had no room for it, and works on."""
+        behind = self._blocks[index].get("generation") != self._table.generation
+        if behind and index not in self._stalled:
+            self._hand_over(self._running[index])
 
     def _watch_heartbeat(self, index: int) -> Iterator[WorkerEvent]:
         age = (time.monotonic_ns() - self._blocks[index].get("heartbeat_ns")) / 1e9
@@ -221,12 +242,14 @@ class AfPacketDatapath:
         self._table_memory = memory
         self._table = table
         self._installed = Installed(table)
-        descriptors = array.array("i", [memory.fd])
         for running in self._running:
-            if running is not None:
-                # A worker that died, or holds dozens of tables it has not taken up, gets it when it is started again.
-                with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
-                    socket.send_fds(running.control, [b"table"], list(descriptors))
+            self._hand_over(running)
+
+    def _hand_over(self, running: _Running | None) -> None:
+        if running is not None:
+            # A worker that died gets it when it is started again, one whose socket is full of tables from `watch`.
+            with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+                socket.send_fds(running.control, [b"table"], [self._table_memory.fd])
 
     def installed_generation(self) -> int:
         """Return the oldest generation that a worker still uses."""

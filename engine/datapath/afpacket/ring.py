@@ -9,11 +9,15 @@ from __future__ import annotations
 import mmap
 import socket
 import struct
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.datapath.afpacket import bpf
 from engine.datapath.afpacket import constants as c
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _FRAMES_A_BLOCK = (
     32  # 32 slots of a multiple of 128 bytes are whole pages, so that slots run on across blocks
@@ -29,14 +33,18 @@ def slot_bytes(mtu: int) -> int:
     return (units | 1) * 128
 
 
-def packet_socket(ifname: str, *, protocol: int = c.ETH_P_ALL) -> socket.socket:
-    """Open a packet socket with virtio headers, bound to the interface; protocol 0 receives nothing."""
+def packet_socket(ifname: str, *, protocol: int = c.ETH_P_ALL, direct: bool = True) -> socket.socket:
+    """Open a packet socket with virtio headers, bound to the interface; protocol 0 receives nothing.
+
+    `direct`: what it sends passes by the queueing discipline. The kernel does not cut super-frames on that way: it
+    drops them where the device cannot (net/core/dev.c, __dev_direct_xmit).
+    """
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
         bpf.attach(sock, bpf.nothing())
         sock.setsockopt(c.SOL_PACKET, c.PACKET_VNET_HDR, 1)
         sock.setsockopt(c.SOL_PACKET, c.PACKET_IGNORE_OUTGOING, 1)
-        if protocol == 0:
+        if protocol == 0 and direct:
             sock.setsockopt(c.SOL_PACKET, c.PACKET_QDISC_BYPASS, 1)
         sock.bind((ifname, protocol))
     except OSError:
@@ -86,6 +94,7 @@ class ReceiveRing(_Ring):
         sock.setsockopt(c.SOL_PACKET, c.PACKET_COPY_THRESH, 1)
         want_buffer(sock, c.SO_RCVBUFFORCE, _RCVBUF_BYTES)
         super().__init__(sock, c.PACKET_RX_RING, slots, slot)
+        self.troubled = False  # the socket's error was taken from it by a call that only wanted a frame
         self._large = bytearray(c.VNET_BYTES + 65536 + 64)
 
     def ready(self, most: int) -> int:
@@ -103,11 +112,16 @@ class ReceiveRing(_Ring):
 
     def take_large(self) -> memoryview | None:
         """Return virtio header and frame of the oldest frame larger than a slot, valid until the next call."""
-        try:
-            size = self.sock.recv_into(self._large, 0, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return None
-        return memoryview(self._large)[:size]
+        for _ in range(2):
+            try:
+                size = self.sock.recv_into(self._large, 0, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return None
+            except OSError:
+                self.troubled = True  # the link went down: said once, before the frames that came until then
+            else:
+                return memoryview(self._large)[:size]
+        return None
 
     def lost(self) -> int:
         """Frames lost for want of a slot since the last call (PACKET_STATISTICS resets on read)."""
@@ -137,6 +151,21 @@ class TransmitRing(_Ring):
         """Move `head` past `count` slots that were filled."""
         self.head = (self.head + count) % self.slots
 
+    def waiting(self) -> NDArray[np.intp]:
+        """Name the slots that the kernel has not taken yet, oldest first."""
+        order = np.arange(self.head, self.head + self.slots) % self.slots
+        waiting: NDArray[np.intp] = order[
+            (self.status[order] == c.TP_STATUS_SEND_REQUEST) & (self.u32[order, 1] != 0)
+        ]
+        return waiting
+
+    def skip(self, slots: NDArray[np.intp]) -> None:
+        """Have the kernel pass over waiting slots: a frame shorter than its virtio header is refused (PACKET_LOSS)."""
+        self.u32[slots, 1] = 0
+
     def flush(self) -> None:
-        """Make the kernel send every slot that asks for it; raises OSError (ENETDOWN, ENOBUFS)."""
+        """Make the kernel send every slot that asks for it; raises OSError (ENETDOWN, ENOBUFS).
+
+        It stops at a frame that the device does not take (ENOBUFS), and tries that one first the next time.
+        """
         self.sock.send(b"", socket.MSG_DONTWAIT)

@@ -93,6 +93,12 @@ class State:
             lines[used[gone]] = 0
             self.count_sessions(entries[gone], -1)
 
+    def recount(self) -> None:
+        """Count the sessions of the flow table that is there: a worker that was killed may have left them uncounted."""
+        self.counters.target_sessions[:] = 0
+        self.counters.server_sessions[:] = 0
+        self.count_sessions(self.flows.entries[np.flatnonzero(self.flows.entries)], 1)
+
     def count_sessions(self, entries: np.ndarray[tuple[int], np.dtype[np.uint64]], sign: int) -> None:
         """Add entries to the session counts (`sign` 1) or take them off (-1)."""
         target = (entries & np.uint64(TARGET_MASK)).astype(np.intp)

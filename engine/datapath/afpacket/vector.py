@@ -1,7 +1,7 @@
 """Many frames at a time: header fields of a batch as columns, one numpy expression for each step.
 
-What is not plain (options, fragments, VLAN tags, ICMP, other protocols, anything doubtful) is left to the single-frame
-path, so a column here may assume an IPv4 header of 20 bytes, TCP or UDP, whole in its slot.
+What is not plain (options, fragments, VLAN tags, super-frames, ICMP, other protocols, anything doubtful) is left to the
+single-frame path, so a column here may assume an IPv4 header of 20 bytes, TCP or UDP, whole in its slot.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ _8, _16, _32, _40, _48 = _U(8), _U(16), _U(32), _U(40), _U(48)
 _FF, _FFFF, _FFFFFFFF = _U(0xFF), _U(0xFFFF), _U(0xFFFF_FFFF)
 _LOW48 = _U(0xFFFF_FFFF_FFFF)
 _SPECIAL = _U(TP_STATUS_COPY | TP_STATUS_VLAN_VALID)
+_GSO_TYPE = _U(0xFF << 40)  # of the virtio header
 _PLAIN_IPV4 = _U(0x45_0008)  # bytes 08 00 45: ETH_P_IP, version 4, 20 bytes of header
 _ETHERTYPE_VERSION = _U(0xFF_FFFF)
 _FRAGMENT_BITS = _U(0xFF3F)  # all of the fragment field but "reserved" and "don't fragment", bytes swapped
@@ -93,6 +94,8 @@ class Vector:
         captured = columns[1] & _FFFFFFFF
         plain = (w11 >> _16 & _ETHERTYPE_VERSION) == _PLAIN_IPV4
         plain &= (columns[0] & _SPECIAL) == 0
+        plain &= (columns[8] & _GSO_TYPE) == 0
+        plain &= columns[0] >> _32 == captured
         plain &= (columns[1] >> _32 & _FFFF) == _MAC_OFFSET
         plain &= (w12 >> _16 & _FRAGMENT_BITS) == 0
         is_tcp = protocol == _TCP

@@ -63,7 +63,6 @@ class WorkerArgs(msgspec.Struct, kw_only=True):
     buckets: int
     index: int
     workers: int
-    fanout_group: int
     rx_slots: int
     tx_slots: int
     table_fd: int
@@ -112,15 +111,14 @@ class Worker:
         self.rx = ReceiveRing(args.ifname, args.rx_slots, slot)
         self.tx = TransmitRing(args.ifname, args.tx_slots, slot)
         self.plain = packet_socket(args.ifname, protocol=0)
-        for sock in (self.tx.sock, self.plain):
+        self.cutting = packet_socket(args.ifname, protocol=0, direct=False)  # for super-frames
+        for sock in (self.tx.sock, self.plain, self.cutting):
             want_buffer(sock, c.SO_SNDBUFFORCE, 32 << 20)  # super-frames are 64 KiB each
         self.columns = np.zeros((WORDS, BATCH), np.uint64)
         self._icmp_second, self._icmp_sent = 0, 0
-        self._memory = None
-        if args.workers > 1:
-            option = args.fanout_group | c.PACKET_FANOUT_CBPF << 16
-            self.rx.sock.setsockopt(c.SOL_PACKET, c.PACKET_FANOUT, option)
-            bpf.set_fanout_program(self.rx.sock, bpf.by_client(args.workers))
+        self.unsent = False  # frames wait in the transmit ring that the device did not take
+        self._refused = -1  # the slot at which it stopped
+        self.state.recount()
         self.install(args.table_fd)
         self.counters.flat[shared.HEARTBEAT] = time.monotonic_ns()
 
@@ -130,7 +128,8 @@ class Worker:
         installed = Installed(shared.load_table(memory))
         memory.close()
         if installed.virtual != self.state.installed.virtual or self.state.installed.generation == 0:
-            bpf.attach(self.rx.sock, bpf.for_addresses(installed.virtual))
+            share = (self.args.index, self.args.workers)
+            bpf.attach(self.rx.sock, bpf.for_addresses(installed.virtual, share))
         self.state.install(installed)
 
     def run(self) -> NoReturn:
@@ -143,11 +142,13 @@ class Worker:
         ready, batch, few = self.rx.ready, self.batch, self.few
         while True:
             count = ready(BATCH)
+            if self.unsent:
+                self.flush()
             if count:
                 now = time.monotonic()
                 (batch if count >= FEW else few)(count, int(now))
             else:
-                for fd, events in poll.poll(IDLE_POLL_MS):
+                for fd, events in poll.poll(1 if self.unsent else IDLE_POLL_MS):
                     if fd == control:
                         self.take_orders()
                     elif events & ~select.POLLIN:
@@ -162,6 +163,9 @@ class Worker:
                 if now >= next_second:
                     next_second = now + 1
                     self.counters.flat[shared.RING_LOST] += self.rx.lost()
+                    if self.rx.troubled:
+                        self.rx.troubled = False
+                        self.look_after_interface()
 
     def take_orders(self) -> None:
         """Take up the newest table that waits on the control socket; end where its other end is closed."""
@@ -212,7 +216,7 @@ class Worker:
         flat[shared.RECEIVED] += 1
         if status & c.TP_STATUS_COPY:
             large = rx.take_large()
-            if large is None:
+            if large is None or len(large) != c.VNET_BYTES + size:
                 flat[shared.DROPPED + DropReason.TRUNCATED] += 1
                 return
             data = large
@@ -239,8 +243,9 @@ class Worker:
         data[10:16] = installed.mac_bytes[target]
         data[16:22] = installed.source_bytes
         flat = self.counters.flat
+        sock = self.plain if data[1] == c.VNET_GSO_NONE else self.cutting
         try:
-            self.plain.send(data if vlan < 0 else tagged(data, vlan, status))
+            sock.send(data if vlan < 0 else tagged(data, vlan, status), socket.MSG_DONTWAIT)
         except OSError:
             flat[shared.DROPPED + DropReason.TX_ERROR] += 1
             return
@@ -261,7 +266,7 @@ class Worker:
         if answer is not None:
             self._icmp_sent += 1
             try:
-                self.plain.send(answer)
+                self.plain.send(answer, socket.MSG_DONTWAIT)
             except OSError:
                 self.counters.flat[shared.DROPPED + DropReason.TX_ERROR] += 1
 
@@ -335,12 +340,28 @@ class Worker:
             self.vector.count(targets[:done], rows[:done], sizes[:done])
 
     def flush(self) -> DropReason:
-        """Send what waits in the transmit ring; returns why room may still be missing."""
+        """Send what waits in the transmit ring; returns why room may still be missing.
+
+        What the device refuses twice is given up, so that it holds up nothing behind it; and so is all that waits
+        when the interface is down, or it would come out of date when it is up again.
+        """
+        tx = self.tx
         try:
-            self.tx.flush()
+            tx.flush()
         except OSError as error:
-            if error.errno not in {errno.EAGAIN, errno.ENOBUFS}:
-                return DropReason.TX_ERROR
+            waiting = tx.waiting()
+            self.unsent = error.errno in {errno.EAGAIN, errno.ENOBUFS} and len(waiting) > 0
+            if self.unsent:
+                refused = int(waiting[0])
+                twice = error.errno == errno.ENOBUFS and refused == self._refused
+                given_up = waiting[:1] if twice else waiting[:0]
+                self._refused = refused
+            else:
+                given_up = waiting
+            tx.skip(given_up)
+            self.counters.flat[shared.DROPPED + DropReason.TX_ERROR] += len(given_up)
+            return DropReason.TX_FULL if self.unsent else DropReason.TX_ERROR
+        self.unsent, self._refused = False, -1
         return DropReason.TX_FULL
 
 
