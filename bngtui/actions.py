@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Group = Literal["Change", "Look", "Panels", "Move", "Program"]
-Context = Literal["targets", "servers", "arp", "events", "node", "details"]
+Group = Literal["Change", "Configuration", "Edit", "Review", "History", "Look", "Panels", "Move", "Program"]
+Context = Literal[
+    "targets", "servers", "arp", "events", "node", "details", "editor", "review", "revisions", "text"
+]
 
 ROWS: frozenset[Context] = frozenset({"targets", "servers", "arp", "events", "node"})
 TARGETS: frozenset[Context] = frozenset({"targets", "details"})
 MEMBERS: frozenset[Context] = frozenset({"targets", "servers", "details"})
 ANYWHERE: frozenset[Context] = ROWS | {"details"}
+EDITOR: frozenset[Context] = frozenset({"editor"})
+REVIEW: frozenset[Context] = frozenset({"review"})
+REVISIONS: frozenset[Context] = frozenset({"revisions"})
+PAGES: frozenset[Context] = ANYWHERE | REVIEW | REVISIONS | {"text"}
+EVERYWHERE: frozenset[Context] = PAGES | EDITOR
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,127 @@ ACTIONS: tuple[Action, ...] = (
         changes=True,
         where=TARGETS,
     ),
+    Action(
+        "save",
+        ("W",),
+        "write operational state into its file",
+        "Configuration",
+        changes=True,
+        where=ANYWHERE | REVISIONS,
+    ),
+    Action(
+        "keep",
+        ("f8",),
+        "confirm the change on trial: it stays",
+        "Configuration",
+        changes=True,
+        where=EVERYWHERE,
+    ),
+    Action(
+        "take_back",
+        ("f9",),
+        "take the change on trial back at once",
+        "Configuration",
+        changes=True,
+        where=EVERYWHERE,
+    ),
+    Action(
+        "review",
+        ("f2", "ctrl+s"),
+        "review: what would change, then apply it",
+        "Edit",
+        "review, apply",
+        1,
+        changes=True,
+        where=EDITOR,
+    ),
+    Action(
+        "complete",
+        ("tab", "ctrl+@", "ctrl+space"),
+        "complete the word, with its meaning",
+        "Edit",
+        "complete",
+        4,
+        changes=True,
+        where=EDITOR,
+    ),
+    Action(
+        "findings", ("f4",), "go to the findings; Enter jumps to one", "Edit", "findings", 3, where=EDITOR
+    ),
+    Action("finding(1)", ("ctrl+n",), "jump to the next finding", "Edit", where=EDITOR),
+    Action("finding(-1)", ("ctrl+p",), "jump to the finding before", "Edit", where=EDITOR),
+    Action("undo", ("ctrl+z",), "undo", "Edit", changes=True, where=EDITOR),
+    Action("redo", ("ctrl+y",), "do it again", "Edit", changes=True, where=EDITOR),
+    Action("find", ("ctrl+f",), "find a text; again: the next", "Edit", "find", 6, where=EDITOR),
+    Action(
+        "load", ("ctrl+r",), "read a file into the editor", "Edit", "read file", 5, changes=True, where=EDITOR
+    ),
+    Action(
+        "store", ("ctrl+o",), "write the text to a file", "Edit", "write file", 5, changes=True, where=EDITOR
+    ),
+    Action("restart", ("f5",), "begin again with what runs now", "Edit", changes=True, where=EDITOR),
+    Action("leave", ("escape", "ctrl+q"), "leave the editor", "Edit", "leave", 1, where=EDITOR),
+    Action("help", ("f1",), "this page", "Program", "help", 2, where=EDITOR),
+    Action(
+        "apply",
+        ("a", "enter"),
+        "apply, and go back by itself unless confirmed in time",
+        "Review",
+        "apply on trial",
+        1,
+        changes=True,
+        where=REVIEW,
+    ),
+    Action(
+        "apply_for_good",
+        ("A",),
+        "apply for good, without a trial",
+        "Review",
+        "for good",
+        2,
+        changes=True,
+        where=REVIEW,
+    ),
+    Action("trial(1)", ("plus",), "more time to confirm", "Review", "time", 4, changes=True, where=REVIEW),
+    Action("trial(-1)", ("minus",), "less time to confirm", "Review", changes=True, where=REVIEW),
+    Action("note", ("n",), "write a note for the history", "Review", "note", 3, changes=True, where=REVIEW),
+    Action(
+        "rebase",
+        ("b",),
+        "keep the text, apply it against what runs now",
+        "Review",
+        changes=True,
+        where=REVIEW,
+    ),
+    Action(
+        "beside",
+        ("v",),
+        "texts side by side, or one below the other",
+        "Look",
+        "view",
+        4,
+        where=REVIEW | REVISIONS,
+    ),
+    Action("text", ("enter",), "the whole text of the revision", "History", "text", 3, where=REVISIONS),
+    Action(
+        "compare",
+        ("x",),
+        "compare with what runs, or with the one before",
+        "History",
+        "compare",
+        3,
+        where=REVISIONS,
+    ),
+    Action(
+        "rollback",
+        ("b",),
+        "run this revision again",
+        "History",
+        "roll back",
+        2,
+        changes=True,
+        where=REVISIONS,
+    ),
     Action("details", ("enter",), "everything about the selected row", "Look", "details", 3, where=ANYWHERE),
     Action("filter", ("slash",), "filter the panel; all words must match", "Look", "filter", 3),
     Action("faults", ("f", "exclamation_mark"), "show only what is not well", "Look", "faults", 4),
@@ -72,7 +200,25 @@ ACTIONS: tuple[Action, ...] = (
     Action("reverse", ("o",), "turn the order around", "Look"),
     Action("freeze", ("z", "space"), "hold the picture; again: go on", "Look", "freeze", 5),
     Action("copy", ("c",), "copy the selected row to the clipboard", "Look", "copy", 8),
-    Action("clear", ("escape",), "drop filter and faults only", "Look", where=ANYWHERE),
+    Action("clear", ("escape",), "drop filter and faults only", "Look", where=PAGES),
+    Action(
+        "editor",
+        ("C",),
+        "edit the configuration",
+        "Configuration",
+        "config",
+        3,
+        where=ANYWHERE,
+    ),
+    Action(
+        "revisions",
+        ("H",),
+        "its history: differences, rollback",
+        "Configuration",
+        "history",
+        4,
+        where=ANYWHERE,
+    ),
     Action("panel(1)", ("tab",), "next panel", "Panels", "panels", 6),
     Action("panel(-1)", ("shift+tab",), "previous panel", "Panels"),
     Action("goto('servers')", ("1",), "servers", "Panels"),
@@ -81,16 +227,17 @@ ACTIONS: tuple[Action, ...] = (
     Action("goto('arp')", ("4",), "ARP: addresses and conflicts", "Panels"),
     Action("goto('node')", ("5",), "node: datapath, drops, modules", "Panels"),
     Action("maximise", ("m",), "this panel alone; again: all", "Panels", "maximise", 7),
-    Action("move(-1)", ("up", "k"), "one row up", "Move", where=ANYWHERE),
-    Action("move(1)", ("down", "j"), "one row down", "Move", where=ANYWHERE),
-    Action("page(-1)", ("pageup", "ctrl+b"), "one page up", "Move", where=ANYWHERE),
-    Action("page(1)", ("pagedown", "ctrl+f"), "one page down", "Move", where=ANYWHERE),
-    Action("edge(-1)", ("home", "g"), "first row", "Move", where=ANYWHERE),
-    Action("edge(1)", ("end", "G"), "last row", "Move", where=ANYWHERE),
-    Action("theme", ("t",), "next theme", "Program", "theme", 7, where=ANYWHERE),
-    Action("repaint", ("ctrl+l",), "draw the screen anew", "Program", where=ANYWHERE),
-    Action("help", ("question_mark", "f1"), "this page", "Program", "help", 1, where=ANYWHERE),
-    Action("quit", ("q", "ctrl+c"), "leave", "Program", "quit", 1, where=ANYWHERE),
+    Action("move(-1)", ("up", "k"), "one row up", "Move", where=PAGES),
+    Action("move(1)", ("down", "j"), "one row down", "Move", where=PAGES),
+    Action("page(-1)", ("pageup", "ctrl+b"), "one page up", "Move", where=PAGES),
+    Action("page(1)", ("pagedown", "ctrl+f"), "one page down", "Move", where=PAGES),
+    Action("edge(-1)", ("home", "g"), "first row", "Move", where=PAGES),
+    Action("edge(1)", ("end", "G"), "last row", "Move", where=PAGES),
+    Action("theme", ("t",), "next theme", "Program", "theme", 7, where=PAGES),
+    Action("repaint", ("ctrl+l",), "draw the screen anew", "Program", where=EVERYWHERE),
+    Action("help", ("question_mark", "f1"), "this page", "Program", "help", 1, where=PAGES),
+    Action("palette", ("colon",), "find an action by its name", "Program", where=ANYWHERE),
+    Action("quit", ("q", "ctrl+c"), "leave", "Program", "quit", 1, where=PAGES),
 )
 
 _SHOWN = {
@@ -108,13 +255,18 @@ _SHOWN = {
     "pagedown": "PgDn",
     "home": "Home",
     "end": "End",
-    "f1": "F1",
+    "colon": ":",
+    "plus": "+",
+    "minus": "-",
+    "ctrl+@": "Ctrl-Space",
+    "ctrl+space": "Ctrl-Space",
+    **{f"f{number}": f"F{number}" for number in range(1, 13)},
 }
 
 
 def key_text(key: str) -> str:
     """Return a key as people write it."""
-    if key.startswith("ctrl+"):
+    if key.startswith("ctrl+") and key not in _SHOWN:
         return f"Ctrl-{key.removeprefix('ctrl+').upper()}"
     return _SHOWN.get(key, key)
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from bngtui.changes import Changes
+from bngtui.driver import CleanDriver
 from bngtui.economy import exact
 from bngtui.effects import Effect, effect_of
 from bngtui.link import Link
 from bngtui.screens.confirm import ConfirmScreen
-from bngtui.screens.details import DetailScreen
 from bngtui.screens.main import MainScreen
 from bngtui.screens.page import Page
 from bngtui.store import Store
@@ -51,11 +52,12 @@ class BngApp(App[None]):
         terminal: Terminal | None = None,
         ascii_only: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=None if terminal is None else CleanDriver)
         self.options = options
         self.store = Store()
         self.store.read_only = options.read_only
         self.link = Link(self.store, options, self._news)
+        self.changes = Changes(self)
         self._themes = themes
         self._ascii_only = ascii_only
         self._terminal = terminal
@@ -103,8 +105,7 @@ class BngApp(App[None]):
             # Nothing can be said any more, and Textual would wait for ever to say it.
             os._exit(128 + 1)
         for screen in self._pages():
-            if isinstance(screen, MainScreen | DetailScreen):
-                screen.tick()
+            screen.tick()
 
     def _pages(self) -> list[Page]:
         """Return the page in front; under a question the page that asked is still seen."""
@@ -154,6 +155,10 @@ class BngApp(App[None]):
         else:
             already = "" if result.changed else " already"
             self.say(f"Done: {effect.done}{already}.", "up")
+
+    async def action_quit(self) -> None:
+        """Leave the page in front, which may have something to ask first (Textual's own Ctrl-Q)."""
+        await self.run_action("quit", self.screen)
 
     def next_theme(self) -> None:
         """Change to the next theme."""

@@ -13,6 +13,7 @@ from bngtui.render import arp, node
 from bngtui.render.header import Freshness
 from bngtui.render.servers import ServerRow
 from bngtui.render.targets import TargetRow
+from bngtui.render.trial import Trial
 from bngtui.render.units import clock
 
 if TYPE_CHECKING:
@@ -97,6 +98,13 @@ class Store:
     def may_change(self) -> bool:
         """Whether this console may ask the engine to change something right now."""
         return not self.read_only and self.link == "up"
+
+    def trial(self, now: float) -> Trial | None:
+        """Return the change that waits to be confirmed, frozen or not, at `now` (the clock of `take_state`)."""
+        config = self.live.config if self.live is not None else None
+        if config is None or config.pending is None or self._read_at is None:
+            return None
+        return Trial.of(config.pending, now - self._read_at, may_answer=self.may_change)
 
     def freshness(self, now: float) -> Freshness:
         """How this console stands to the engine, at `now` (the clock of `take_state`)."""

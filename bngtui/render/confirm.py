@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bngtui.render.text import Line, Span, fit_spans, line, wrap
+from bngtui.render.dialog import framed
+from bngtui.render.text import Line, Span, line, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bngtui.effects import Effect
 
 INNER = 58
@@ -30,7 +29,7 @@ def paint_confirm(effect: Effect, *, chosen: bool, typed: str, hint: str, width:
     body.append(line(""))
     body += _typed_answer(effect, typed) if effect.last else _answers(effect, chosen=chosen)
     body.append(line(Span(hint, "warning")))
-    return _framed(body, width)
+    return framed(body, width)
 
 
 def _answers(effect: Effect, *, chosen: bool) -> list[Line]:
@@ -57,17 +56,4 @@ def _typed_answer(effect: Effect, typed: str) -> list[Line]:
             Span("█", "accent"),
         ),
         line(Span(" ▸ Cancel ", "accent"), Span("Esc, or Enter with nothing typed", "muted")),
-    ]
-
-
-def _framed(body: Sequence[Line], width: int) -> list[Line]:
-    side = Span("│", "accent")
-    inside = [
-        Line((side, Span(" "), *fit_spans(row.spans, width - 2), Span(" "), side), "bar") for row in body
-    ]
-    edge = "─" * width
-    return [
-        line(Span(f"╭{edge}╮", "accent"), tone="bar"),
-        *inside,
-        line(Span(f"╰{edge}╯", "accent"), tone="bar"),
     ]

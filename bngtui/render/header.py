@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bngtui.render.states import SEVERITY
 from bngtui.render.text import Line, Role, Span, clean, fit_spans, spread, width_of
+from bngtui.render.trial import Trial, differs_span, trial_spans
 from bngtui.render.units import age, count, short, uptime
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def freshness_span(fresh: Freshness) -> Span:
     return Span("■ frozen", "accent") if fresh.frozen else Span("● live", "up")
 
 
-def paint_header(state: State | None, fresh: Freshness, width: int) -> list[Line]:
-    """Draw two lines of `width` cells."""
-    return [_who(state, fresh, width), _flow(state, fresh, width)]
+def paint_header(state: State | None, fresh: Freshness, width: int, trial: Trial | None = None) -> list[Line]:
+    """Draw two lines of `width` cells; a change that waits to be confirmed stands before the numbers."""
+    return [_who(state, fresh, width), _flow(state, fresh, width, trial)]
 
 
 def _who(state: State | None, fresh: Freshness, width: int) -> Line:
@@ -60,8 +61,8 @@ def _who(state: State | None, fresh: Freshness, width: int) -> Line:
     if fresh.read_only:
         right += [Span("READ-ONLY", "accent"), gap]
     if state is None:
-        left = [Span(" bngtui", "strong"), gap, freshness_span(fresh)]
-        return Line(spread(left, right, width), "bar")
+        who = [Span(" bngtui", "strong"), gap, freshness_span(fresh)]
+        return Line(spread(who, right, width), "bar")
     host = Span(f" {clean(state.hostname)}", "strong")
     role = Span(state.role.upper(), _ROLE_OF[state.role])
     links = ", ".join(state.datapath.interfaces)
@@ -72,8 +73,7 @@ def _who(state: State | None, fresh: Freshness, width: int) -> Line:
     # From the fullest to the barest. What says that the picture is old is never cut: of an engine that is not
     # reachable its role and its alarms are the past, and go before it.
     choices = [((role, where, up), alarms), ((role, up), alarms), ((role,), alarms)]
-    if fresh.link != "up":
-        choices += [((), alarms), ((), [])]
+    choices.append(((), alarms))
     left: list[Span] = []
     for middle, last in choices:
         left = [host]
@@ -93,9 +93,15 @@ def _alarms(state: State, fresh: Freshness) -> Span:
     return Span(f"{worst.glyph} {number} {noun}, {worst.word}", "muted" if fresh.link != "up" else worst.role)
 
 
-def _flow(state: State | None, fresh: Freshness, width: int) -> Line:
+def _flow(state: State | None, fresh: Freshness, width: int, trial: Trial | None) -> Line:
     if state is None:
         return Line(fit_spans((), width))
+    ahead = trial_spans(trial) if trial is not None and fresh.link == "up" else []
+    if ahead:
+        ahead.append(Span("   "))
+        # Half a number says nothing: what runs in is cut off here, where there is no room for the packets.
+        if width - width_of(ahead) < 40:
+            return Line(fit_spans(ahead, width))
     path = state.datapath
     spans = [
         Span(" in ", "muted"),
@@ -111,7 +117,8 @@ def _flow(state: State | None, fresh: Freshness, width: int) -> Line:
         spans.append(Span(f" of {short(path.sessions_max)}", "warning"))
     if fresh.stale and fresh.age_s is not None:
         spans = [Span(span.text, "muted") for span in spans]
-    note = Span(clean(fresh.trouble), "warning") if fresh.trouble else _note(state)
+    spans = [*ahead, *spans]
+    note = Span(clean(fresh.trouble), "warning") if fresh.trouble else _note(state, fresh)
     if note is not None:
         room = width - width_of(spans) - 4
         if room > 12:
@@ -119,11 +126,13 @@ def _flow(state: State | None, fresh: Freshness, width: int) -> Line:
     return Line(fit_spans(spans, width))
 
 
-def _note(state: State) -> Span | None:
-    """Return the worst alarm in words; on a quiet node that the first checks still run."""
+def _note(state: State, fresh: Freshness) -> Span | None:
+    """Return the worst alarm in words; on a quiet node that the file differs, or that the first checks still run."""
     if state.alarms:
         alarm = min(state.alarms, key=lambda one: SEVERITY[one.severity].rank)
         return Span(clean(f"{alarm.subject}: {alarm.message}"), SEVERITY[alarm.severity].role)
     if not state.first_round_done:
         return Span("first checks are running", "muted")
+    if state.config is not None and state.config.differs:
+        return differs_span(state.config.differs, may_save=not fresh.read_only)
     return None

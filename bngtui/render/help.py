@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _TITLES = {
     "Change": "Change (asks before it does)",
+    "Configuration": "Configuration",
+    "Edit": "Editor",
+    "Review": "Review",
+    "History": "History",
     "Look": "Look",
     "Panels": "Panels",
     "Move": "Move",
@@ -45,6 +49,7 @@ def paint_help(actions: Sequence[Action], width: int, *, read_only: bool) -> lis
 
 def _keys(actions: Sequence[Action]) -> list[Line]:
     lines: list[Line] = []
+    column = max(12, *(len(_keys_of(action)) for action in actions), 0)
     for group, title in _TITLES.items():
         members = [action for action in actions if action.group == group]
         if not members:
@@ -53,9 +58,12 @@ def _keys(actions: Sequence[Action]) -> list[Line]:
             lines.append(line(""))
         lines.append(line(Span(f"  {title}", "strong")))
         for action in members:
-            keys = " ".join(key_text(key) for key in action.keys)
-            lines.append(line(Span(f"  {fit(keys, 12)} ", "accent"), Span(action.help)))
+            lines.append(line(Span(f"  {fit(_keys_of(action), column)} ", "accent"), Span(action.help)))
     return lines
+
+
+def _keys_of(action: Action) -> str:
+    return " ".join(dict.fromkeys(key_text(key) for key in action.keys))
 
 
 def _signs() -> list[Line]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PanelId = Literal["servers", "targets", "events", "arp", "node"]
+PanelId = Literal["servers", "targets", "events", "arp", "node", "revisions"]
 PANELS: tuple[PanelId, ...] = ("servers", "targets", "events", "arp", "node")
-"""All panels, in the order of Tab and of their number keys."""
+"""All panels of the dashboard, in the order of Tab and of their number keys."""
 
 BOTTOM: tuple[PanelId, ...] = ("arp", "events", "node")
 

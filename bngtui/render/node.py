@@ -93,7 +93,13 @@ def rows(state: State) -> list[NodeRow]:
                 "text" if module.state == "active" else "muted",
             )
         )
-    facts.append(NodeRow("config", "configuration", clean(state.config_file)))
+    config = state.config
+    runs = "" if config is None else f", revision {config.revision}"
+    facts.append(NodeRow("config", "configuration", clean(state.config_file) + runs))
+    facts += [
+        NodeRow(f"differs {said}", "not in file", clean(said), "warning", SEVERITY["warning"])
+        for said in (config.differs if config is not None else ())
+    ]
     facts.append(NodeRow("version", "engine", clean(state.engine_version)))
     return facts
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bngtui.render.columns import SEPARATOR, Fitted, fit_columns
 from bngtui.render.layout import PANELS
-from bngtui.render.text import Line, Role, Span, fit, fit_spans, line, spread, wrap
+from bngtui.render.text import Line, Role, Span, fit, fit_spans, line, spread, width_of, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,9 @@ def _title(
     if len(view.rows) > body:
         last = min(view.top + body, len(view.rows))
         right.append(Span(f" {view.top + 1}-{last}/{len(view.rows)}", "muted"))
-    right += tabs
+    # The other panels' names are a comfort; this one's name and state are not.
+    if width_of([*left[:4], *right, *tabs]) + 8 <= width:
+        right += tabs
     return Line(spread(left, [*right, Span(" ")] if right else [], width, RULE))
 
 

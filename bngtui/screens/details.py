@@ -119,13 +119,10 @@ class DetailScreen(Page):
             return
         self.query_one(Header).update_lines()
         self.pager.update_lines()
-        self.footer.offer(self._keys())
+        self.footer.offer(self.offered())
 
-    def tick(self) -> None:
-        """Let the header's age go on while nothing comes in."""
-        self.query_one(Header).update_lines()
-
-    def _keys(self) -> tuple[Action, ...]:
+    def offered(self) -> tuple[Action, ...]:
+        """Return the actions that this subject has."""
         keys = available("details", read_only=self.host.store.read_only)
         if self.subject.member is None:
             keys = tuple(action for action in keys if not action.changes)
@@ -160,12 +157,6 @@ class DetailScreen(Page):
     def action_quit(self) -> None:
         """Go back: q leaves the page, then the program."""
         self.app.pop_screen()
-
-    def action_help(self) -> None:
-        """Open the help page."""
-        from bngtui.screens.help import HelpScreen  # noqa: PLC0415 - the help is a page like this one
-
-        self.app.push_screen(HelpScreen())
 
     def action_change(self, verb: Verb) -> None:
         """Ask, then change this target or server."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from bngtui.actions import available
+from bngtui.actions import ANYWHERE, available
 from bngtui.render.help import paint_help
 from bngtui.screens.page import Page, bindings
 from bngtui.widgets.footer import Footer
@@ -14,11 +14,12 @@ from bngtui.widgets.pager import Pager
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+    from bngtui.actions import Context
     from bngtui.render.text import Line
 
 
 class HelpScreen(Page):
-    """Keys and signs."""
+    """Keys and signs, those of `places`."""
 
     BINDINGS = bindings({"details"})
     DEFAULT_CSS: ClassVar[str] = """
@@ -26,6 +27,10 @@ class HelpScreen(Page):
     HelpScreen Pager { height: 1fr; }
     HelpScreen Footer { height: 1; }
     """
+
+    def __init__(self, places: frozenset[Context] = ANYWHERE) -> None:
+        super().__init__()
+        self._places = places
 
     def compose(self) -> ComposeResult:
         """Lay the regions from top to bottom."""
@@ -51,7 +56,8 @@ class HelpScreen(Page):
 
     def _lines(self, width: int) -> list[Line]:
         read_only = self.host.store.read_only
-        return paint_help(available(read_only=read_only), width, read_only=read_only)
+        actions = [one for one in available(read_only=read_only) if one.where & self._places]
+        return paint_help(actions, width, read_only=read_only)
 
     def action_move(self, by: int) -> None:
         """Scroll by lines."""

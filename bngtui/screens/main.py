@@ -13,7 +13,6 @@ from bngtui.render import events as event_log
 from bngtui.render.layout import BOTTOM, PANELS, PanelId, arrange
 from bngtui.render.text import Span
 from bngtui.screens.details import DetailScreen, Subject
-from bngtui.screens.help import HelpScreen
 from bngtui.screens.page import Page, bindings
 from bngtui.widgets.footer import Footer
 from bngtui.widgets.header import Header
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
+    from bngtui.actions import Action
     from bngtui.effects import Verb
 
 
@@ -93,11 +93,11 @@ class MainScreen(Page):
         for name, panel in self._panels.items():
             panel.take(rows[name], stale=stale, empty=empty if name == "targets" else (empty and " "))
         self.query_one(Header).update_lines()
-        self.footer.offer(available(self.active, read_only=store.read_only))
+        self.footer.offer(self.offered())
 
-    def tick(self) -> None:
-        """Let the header's age go on while nothing comes in."""
-        self.query_one(Header).update_lines()
+    def offered(self) -> Sequence[Action]:
+        """Return the actions of the panel that has the keys."""
+        return available(self.active, read_only=self.host.store.read_only)
 
     def _events_summary(self, rows: Any) -> list[Span]:
         return event_log.summary(rows, self.host.store.missed_events)
@@ -248,10 +248,6 @@ class MainScreen(Page):
         row = self.panel.view.row
         if row is not None:
             self.app.push_screen(DetailScreen(Subject.of(row)))
-
-    def action_help(self) -> None:
-        """Open the help page."""
-        self.app.push_screen(HelpScreen())
 
     # -- the filter ---------------------------------------------------------------------------------------------
 

@@ -19,4 +19,5 @@ class Header(LineView):
     def paint(self, width: int, height: int) -> list[Line]:
         """Draw the header."""
         store = cast("Host", self.app).store
-        return paint_header(store.shown, store.freshness(time.monotonic()), width)[:height]
+        now = time.monotonic()
+        return paint_header(store.shown, store.freshness(now), width, store.trial(now))[:height]

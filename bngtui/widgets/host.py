@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from bngtui.changes import Changes
     from bngtui.effects import Effect, Verb, What
+    from bngtui.link import Link
     from bngtui.render.text import Role
     from bngtui.store import Store
     from bngtui.theme import Palette
@@ -16,6 +18,8 @@ class Host(Protocol):
 
     store: Store
     palette: Palette
+    link: Link
+    changes: Changes
 
     def ask_change(self, verb: Verb, what: What, number: int) -> None:
         """Ask the operator, then the engine, and say what came of it."""

@@ -1,0 +1,193 @@
+"""A configuration text that an operator works on, and where it is kept so that nothing can lose it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from engine.api.messages import RunningConfig
+
+SLOTS = 8
+"""Consoles that may edit the same configuration under one user at a time and each keep a draft."""
+
+FILE_MODE = 0o600
+"""A configuration may hold commands and names that are nobody else's business."""
+
+FOLDER_MODE = 0o700
+MAX_DRAFT_BYTES = 8 * 1024 * 1024
+"""Twice the largest frame of the wire: what could never be applied need not be kept."""
+
+Language = Literal["balanceng", "toml"]
+_ENDINGS: dict[Language, tuple[str, ...]] = {"balanceng": (".conf", ".bng"), "toml": (".toml",)}
+
+
+@dataclass
+class Candidate:
+    """A text, the revision it was made from and that revision's text."""
+
+    file: str  # the engine's configuration file
+    language: Language
+    base: int
+    base_text: str
+    text: str
+    note: str = ""
+
+    @classmethod
+    def of(cls, running: RunningConfig) -> Candidate:
+        """Begin with what runs."""
+        return cls(running.file, running.language, running.revision, running.text, running.text)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the text is not what it was made from."""
+        return self.text != self.base_text
+
+    @property
+    def name(self) -> str:
+        """The name under which the engine is given the text: its ending says the language."""
+        name = Path(self.file).name
+        endings = _ENDINGS[self.language]
+        return name if name.lower().endswith(endings) else f"candidate{endings[0]}"
+
+
+class Draft(msgspec.Struct, kw_only=True):
+    """A text that was not applied, as it is kept on disk."""
+
+    host: str
+    file: str
+    language: Language
+    base: int
+    base_text: str
+    text: str
+    saved: str  # RFC 3339, UTC
+    note: str = ""
+
+
+def state_home() -> Path:
+    """Return this program's folder for what outlives it (XDG Base Directory Specification: XDG_STATE_HOME)."""
+    given = os.environ.get("XDG_STATE_HOME", "")
+    # A relative path has to be ignored, says the specification.
+    home = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
+    return home / "bngtui" / "drafts"
+
+
+class Drafts:
+    """Drafts of one engine's configuration file; each console that edits holds a slot of its own.
+
+    A slot is held by a lock of the kernel's, so it is free again when its console is gone, however it went. Nothing
+    here raises: where the disk refuses, `trouble` says why and the operator is told.
+    """
+
+    def __init__(self, host: str, file: str, folder: Path | None = None) -> None:
+        self.host = host
+        self.file = file
+        self.trouble = ""
+        self._folder = folder or state_home()
+        plain = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{host}-{Path(file).name}")[:60]
+        which = hashlib.sha256(f"{host}\0{file}".encode()).hexdigest()[:12]
+        self._stem = f"{plain}-{which}"
+        self._guard = threading.Lock()  # drafts are written beside the screen, and may be late
+        self._path: Path | None = None
+        self._lock: int | None = None
+
+    def open(self) -> Draft | None:
+        """Hold a slot; one with a draft that nobody works on comes first. Returns that draft."""
+        try:
+            self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            free: Path | None = None
+            for number in range(1, SLOTS + 1):
+                path = self._folder / f"{self._stem}-{number}.draft"
+                if path.exists():
+                    if not self._hold(path):
+                        continue
+                    draft = self._read(path)
+                    if draft is not None:
+                        return draft
+                    return None
+                free = free or (path if self._is_free(path) else None)
+            if free is not None:
+                self._hold(free)
+        except OSError as error:
+            self.trouble = _why(self._folder, error)
+        return None
+
+    def save(self, draft: Draft) -> None:
+        """Keep a draft, whole or not at all. Safe in a thread of its own."""
+        with self._guard:
+            self._save(draft)
+
+    def _save(self, draft: Draft) -> None:
+        if self._path is None or len(draft.text) > MAX_DRAFT_BYTES:
+            return
+        try:
+            handle, name = tempfile.mkstemp(dir=self._folder, prefix=".draft-")
+            try:
+                with os.fdopen(handle, "wb") as out:  # mkstemp makes it readable by its owner alone
+                    out.write(msgspec.json.encode(draft))
+                Path(name).replace(self._path)
+            except OSError:
+                Path(name).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            self.trouble = _why(self._folder, error)
+        else:
+            self.trouble = ""
+
+    def drop(self) -> None:
+        """Forget the draft of this slot."""
+        with self._guard:
+            if self._path is not None:
+                with contextlib.suppress(OSError):
+                    self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give the slot back; a draft in it stays."""
+        with self._guard:
+            if self._lock is not None:
+                os.close(self._lock)
+            self._lock = self._path = None
+
+    def _hold(self, path: Path) -> bool:
+        handle = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            return False
+        self._lock, self._path = handle, path
+        return True
+
+    def _is_free(self, path: Path) -> bool:
+        if not self._hold(path):
+            return False
+        handle, self._lock, self._path = self._lock, None, None
+        if handle is not None:
+            os.close(handle)
+        return True
+
+    def _read(self, path: Path) -> Draft | None:
+        try:
+            if path.stat().st_size > 2 * MAX_DRAFT_BYTES:
+                return None
+            return msgspec.json.decode(path.read_bytes(), type=Draft)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(".lock")
+
+
+def _why(folder: Path, error: OSError) -> str:
+    return f"The draft is not kept: {folder}: {error.strerror or error}"

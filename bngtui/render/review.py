@@ -1,0 +1,116 @@
+"""The review as lines: verdict, what would happen, how the texts differ. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bngtui.render import diff as differ
+from bngtui.render.findings import errors, verdict
+from bngtui.render.states import SEVERITY
+from bngtui.render.text import Line, Span, clean, line, wrap
+from bngtui.render.trial import key_of
+from bngtui.render.units import age
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bngtui.actions import Action
+    from bngtui.candidate import Candidate
+    from bngtui.render.diff import Row
+    from engine.api.messages import ConfigDiff
+    from engine.config.change import Change
+
+
+def hinted(actions: Sequence[Action], *, outdated: bool) -> list[Action]:
+    """Give the footer its words: what goes back, and how to re-base where that is needed."""
+    hints = {"clear": "back to the text", "quit": "", "theme": ""}
+    if outdated:
+        hints["rebase"] = "re-base"
+    return [
+        replace(action, hint=hints[action.name], worth=1) if action.name in hints else action
+        for action in actions
+    ]
+
+
+def paint_review(
+    candidate: Candidate,
+    found: ConfigDiff | None,
+    rows: Sequence[Row],
+    width: int,
+    *,
+    beside: bool,
+    within_s: int,
+    trouble: str,
+) -> list[Line]:
+    """Draw the review. `rows`: `found.unified`, read; `trouble`: why there is no answer."""
+    if trouble:
+        return [line(Span(f"  {piece}", "down")) for piece in wrap(trouble, width - 4)]
+    if found is None:
+        return [line(Span("  asking the engine …", "muted"))]
+    lines: list[Line] = []
+    if found.base != candidate.base:
+        lines += _outdated(candidate, found.base, width)
+    if errors(found.findings):
+        lines += [line(Span(" "), *verdict(found.findings), Span("  nothing can be applied", "muted"))]
+    elif not found.unified:
+        lines.append(line(Span("  The text is what runs: there is nothing to apply.", "muted")))
+    else:
+        lines.append(line(Span(" "), *verdict(found.findings), Span("  "), *differ.headline(found.changes)))
+    lines += _findings(found, width)
+    if not errors(found.findings) and found.unified:
+        lines.append(_trial(candidate, within_s))
+        lines += [line(""), line(Span(" What would happen", "strong"))]
+        lines += differ.summary(found.changes, width)
+    if found.unified:
+        lines += [line(""), line(Span(" The text", "strong"), Span(f"  {differ.counts(rows)}", "muted"))]
+        lines += differ.beside(rows, width) if beside else differ.below(rows, width)
+    return lines
+
+
+def _outdated(candidate: Candidate, running: int, width: int) -> list[Line]:
+    text = (
+        f"Made from revision {candidate.base}, but revision {running} runs: applying is refused until you have "
+        f"looked. Below is your text against revision {running}; {key_of('rebase')} re-bases it, and then what you "
+        "see is what is applied."
+    )
+    pieces = wrap(text, width - 4)
+    return [
+        *(line(Span(" ▲ " if not n else "   ", "warning"), Span(p, "warning")) for n, p in enumerate(pieces)),
+        line(""),
+    ]
+
+
+def _findings(found: ConfigDiff, width: int) -> list[Line]:
+    lines = []
+    for finding in found.findings:
+        mark = SEVERITY[finding.severity]
+        hint = f"; {finding.hint}" if finding.hint else ""
+        text = f"{finding.line}:{finding.column} {mark.word}: {finding.message}{hint}"
+        for number, piece in enumerate(wrap(text, width - 6)):
+            lines.append(
+                line(
+                    Span("   " if not number else "     "),
+                    Span(f"{mark.glyph} " if not number else "", mark.role),
+                    Span(piece),
+                )
+            )
+    return lines
+
+
+def _trial(candidate: Candidate, within_s: int) -> Line:
+    note = Span(f'  note "{clean(candidate.note)}"') if candidate.note else Span("  no note", "muted")
+    return line(
+        Span(" on trial for ", "muted"),
+        Span(age(within_s), "accent"),
+        Span(", then back by itself unless confirmed ", "muted"),
+        note,
+    )
+
+
+def change_words(changes: Sequence[Change]) -> list[str]:
+    """Say changes as sentences, for a dialog."""
+    return [
+        f"{change.subject}: {change.message}" + (f"; {change.effect}" if change.effect else "")
+        for change in changes
+    ]

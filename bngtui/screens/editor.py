@@ -1,0 +1,658 @@
+"""The configuration in an editor: checked while typing, completed from the table of words, never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.geometry import Offset
+
+from bngtui.actions import ACTIONS, EDITOR, available
+from bngtui.candidate import Candidate, Draft, Drafts
+from bngtui.changes import CONFIRM_WITHIN_S
+from bngtui.checking import Checker
+from bngtui.render.complete import explained, explained_spans, offers
+from bngtui.render.dialog import Answer, Question
+from bngtui.render.editor import paint_title
+from bngtui.render.findings import paint_findings, window
+from bngtui.render.revision_list import when
+from bngtui.render.text import clean
+from bngtui.screens import files
+from bngtui.screens.ask import PromptScreen
+from bngtui.screens.help import HelpScreen
+from bngtui.screens.page import Page, bindings
+from bngtui.screens.review import ReviewScreen
+from bngtui.widgets.edit_area import EditArea
+from bngtui.widgets.footer import Footer
+from bngtui.widgets.header import Header
+from bngtui.widgets.lines import LineView
+from bngtui.widgets.popup import Popup
+from engine.api.client import EngineUnreachable, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+    from textual.app import ComposeResult
+
+    from bngtui.actions import Action
+    from bngtui.render.findings import Checked
+    from bngtui.render.text import Line, Span
+    from engine.api.messages import Applied, Revision, RunningConfig
+    from engine.config.finding import Finding
+
+DRAFT_S = 0.4
+"""What is typed is on the disk after this time at the latest."""
+
+
+_KEYS = {key: action.name for action in ACTIONS if "editor" in action.where for key in action.keys}
+
+
+class TitleBar(LineView):
+    """What is edited."""
+
+    def paint(self, width: int, height: int) -> list[Line]:
+        """Draw the title."""
+        del height
+        screen = self.screen
+        return [screen.title_line(width)] if isinstance(screen, EditorScreen) else []
+
+
+class FindingsView(LineView):
+    """What the check found; it has the keys while one is chosen."""
+
+    def __init__(self) -> None:
+        super().__init__(id="findings")
+        self.findings: Sequence[Finding] = ()
+        self.checked: Checked = "waiting"
+        self.chosen: int | None = None
+        self._top = 0
+
+    def paint(self, width: int, height: int) -> list[Line]:
+        """Draw the list."""
+        screen = self.screen
+        self._top = window(self.chosen, self._top, max(1, height - 1))
+        return paint_findings(
+            self.findings,
+            width,
+            height,
+            checked=self.checked,
+            chosen=self.chosen,
+            top=self._top,
+            help_=screen.help_spans() if isinstance(screen, EditorScreen) else (),
+        )
+
+    def take(self, findings: Sequence[Finding], checked: Checked) -> None:
+        """Show these."""
+        self.findings, self.checked = findings, checked
+        if self.chosen is not None:
+            self.chosen = min(self.chosen, len(findings) - 1) if findings else None
+        self.update_lines()
+
+
+class EditorScreen(Page):
+    """One text. `candidate` is None until the engine has given it."""
+
+    BINDINGS = bindings(EDITOR)
+    AUTO_FOCUS = "EditArea"
+    DEFAULT_CSS: ClassVar[str] = """
+    EditorScreen { background: $background; layout: vertical; layers: base above; }
+    EditorScreen Header { height: 2; }
+    EditorScreen TitleBar { height: 1; }
+    EditorScreen EditArea { height: 1fr; }
+    EditorScreen FindingsView { height: 4; }
+    EditorScreen Footer { height: 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.candidate: Candidate | None = None
+        self._drafts: Drafts | None = None
+        self._draft_due = False
+        self._within_s = CONFIRM_WITHIN_S
+        self._seen = 0  # the newest running revision that the operator was told of
+        self._catching_up = False
+        self._needle = ""
+        self.area = EditArea(read_only=True)
+        self.list = FindingsView()
+        self.popup = Popup()
+
+    def compose(self) -> ComposeResult:
+        """Lay the regions from top to bottom."""
+        yield Header()
+        yield TitleBar()
+        yield self.area
+        yield self.list
+        yield Footer()
+        yield self.popup
+
+    def on_mount(self) -> None:
+        """Ask for the text."""
+        self._checker = Checker(self.host.link, self._to_check, self._checked)
+        self.area.interceptor = self._intercept
+        self.run_worker(self._open(), name="open the editor")
+        self.run_worker(self._checker.run(), name="check")
+
+    def on_unmount(self) -> None:
+        """Give the draft's place back."""
+        if self._drafts is not None:
+            self._drafts.close()
+
+    # -- opening ----------------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        running: RunningConfig | None = None
+        trouble = ""
+        try:
+            running = await self.host.link.ask("running")
+        except EngineUnreachable as error:
+            trouble = error.reason
+        except RequestError as error:
+            trouble = error.message
+        live = self.host.store.live
+        draft = None
+        if live is not None and not self.host.store.read_only:
+            self._drafts = Drafts(live.hostname, running.file if running else live.config_file)
+            draft = await asyncio.to_thread(self._drafts.open)
+        if (
+            draft is not None
+            and running is not None
+            and draft.text == running.text
+            and self._drafts is not None
+        ):
+            self._drafts.drop()
+            draft = None
+        if running is not None:
+            self._begin(Candidate.of(running))
+        elif draft is None:
+            self.app.pop_screen()
+            self.host.say(f"There is no text to edit, the engine is not reachable: {trouble}", "down")
+            return
+        if draft is not None:
+            self._offer(draft, running)
+
+    def _begin(self, candidate: Candidate) -> None:
+        self.candidate = candidate
+        self._seen = max(self._seen, candidate.base)
+        self.area.take(candidate.text, candidate.language)
+        if self.area.text != candidate.base_text and not candidate.changed:
+            # Ends of lines of two kinds in one file: TextArea knows one kind a text.
+            candidate.base_text = self.area.text
+            self.say("The lines of the file ended in two ways; here they end in one.", "warning")
+        self._checker.touch(now=True)
+        self.renew()
+
+    def _offer(self, draft: Draft, running: RunningConfig | None) -> None:
+        """Ask what to do with a text that was not applied."""
+        based = f"it was made from revision {draft.base}"
+        if running is not None and running.revision != draft.base:
+            based += f"; revision {running.revision} runs now, the review shows the difference"
+        question = Question(
+            f"There is a text of {when(draft.saved)} UTC that was not applied. Go on with it?",
+            (f"{draft.file} on {draft.host}, {draft.text.count(chr(10))} lines", based),
+            (
+                Answer("g", "Go on with it", "go"),
+                Answer("l", "Leave it for later, and look at what runs", "later"),
+                Answer("d", "Discard it", "discard"),
+            ),
+        )
+        self.ask(
+            question,
+            {a: partial(self._offered, draft, a) for a in ("go", "later", "discard", "")},
+            trigger="C",
+        )
+
+    def _offered(self, draft: Draft, answer: str) -> None:
+        if answer == "go":
+            self._begin(
+                Candidate(draft.file, draft.language, draft.base, draft.base_text, draft.text, draft.note)
+            )
+            self.area.focus()
+        elif answer == "discard" and self._drafts is not None:
+            self._drafts.drop()
+        elif self._drafts is not None:
+            # It stays where it is; what is typed now is not to be put in its place.
+            self._drafts.close()
+            self._drafts = None
+            if self.candidate is None:
+                self.app.pop_screen()
+            else:
+                self.host.say("The draft stays; this time nothing that is typed is kept as one.", "warning")
+        if self.candidate is None and answer != "go":
+            self.app.pop_screen()
+
+    # -- what is shown ----------------------------------------------------------------------------------------------
+
+    def renew(self) -> None:
+        """Show what the store has now; see whether something else runs meanwhile."""
+        if not self.is_attached or not self.size.width:
+            return
+        self.list.styles.height = 4 if self.size.height < 34 else 8
+        read_only = self.host.store.read_only
+        self.area.read_only = read_only or self.candidate is None
+        self.query_one(Header).update_lines()
+        self.query_one(TitleBar).update_lines()
+        self.footer.offer(self.offered())
+        self._look_around()
+
+    def repaint(self) -> None:
+        """Send every cell anew, in the colours of the theme in use."""
+        super().repaint()
+        self.area.recolour()
+
+    def on_resize(self) -> None:
+        """Share the room out anew."""
+        self.popup.close()
+        self.renew()
+
+    def offered(self) -> Sequence[Action]:
+        """Return the actions of the editor."""
+        return available("editor", read_only=self.host.store.read_only)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the text on the screen is not what it was made from."""
+        return self.candidate is not None and self.area.text != self.candidate.base_text
+
+    def title_line(self, width: int) -> Line:
+        """Return the line above the text."""
+        row, column = self.area.cursor_location
+        live = self.host.store.live
+        config = live.config if live is not None else None
+        return paint_title(
+            self.candidate,
+            (row + 1, column + 1),
+            width,
+            changed=self.changed,
+            running=config.revision if config is not None and self.host.store.link == "up" else None,
+            read_only=self.host.store.read_only,
+        )
+
+    def help_spans(self) -> list[Span]:
+        """Return what the word at the cursor means."""
+        row, column = self.area.cursor_location
+        return explained_spans(explained(self.area.lines, row, column, self.area.speech))
+
+    def on_text_area_changed(self) -> None:
+        """Have the new text checked and kept."""
+        self.popup.close() if self.popup.offers is None else self._refilter()
+        self._checker.touch()
+        self.list.checked = "waiting"
+        self.query_one(TitleBar).update_lines()
+        if not self._draft_due and self.candidate is not None:
+            self._draft_due = True
+            self.set_timer(DRAFT_S, self._keep_draft)
+
+    def on_edit_area_moved(self) -> None:
+        """Show where the cursor is, and what the word there means."""
+        self.query_one(TitleBar).update_lines()
+        self.list.update_lines()
+        if self.popup.offers is not None:
+            self._refilter()
+
+    def _to_check(self) -> tuple[str, str]:
+        return self.area.text, self.candidate.name if self.candidate is not None else "candidate"
+
+    def _checked(self, findings: list[Finding], by: Checked) -> None:
+        if self.candidate is None:
+            return
+        self.list.take(findings, by)
+        self.area.mark(findings)
+
+    # -- the draft --------------------------------------------------------------------------------------------------
+
+    def _keep_draft(self) -> None:
+        self._draft_due = False
+        candidate, drafts = self.candidate, self._drafts
+        if candidate is None or drafts is None:
+            return
+        if not self.changed:
+            drafts.drop()
+            return
+        self.run_worker(self._write_draft(drafts, self._as_draft(candidate, drafts)), name="keep the draft")
+
+    def _as_draft(self, candidate: Candidate, drafts: Drafts) -> Draft:
+        return Draft(
+            host=drafts.host,
+            file=candidate.file,
+            language=candidate.language,
+            base=candidate.base,
+            base_text=candidate.base_text,
+            text=self.area.text,
+            saved=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            note=candidate.note,
+        )
+
+    async def _write_draft(self, drafts: Drafts, draft: Draft) -> None:
+        known = drafts.trouble
+        await asyncio.to_thread(drafts.save, draft)
+        if drafts.trouble and drafts.trouble != known:
+            self.say(drafts.trouble, "warning")
+
+    # -- others, and what runs meanwhile ----------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        """Tell the operator as soon as another configuration runs than the one that is edited."""
+        live, candidate = self.host.store.live, self.candidate
+        if live is None or live.config is None or candidate is None or self._catching_up:
+            return
+        running = live.config.revision
+        if running in {candidate.base, self._seen} or self.host.store.link != "up":
+            return
+        self._catching_up = True
+        self.run_worker(self._catch_up(running, candidate), name="catch up")
+
+    async def _catch_up(self, number: int, candidate: Candidate) -> None:
+        try:
+            running: RunningConfig = await self.host.link.ask("running")
+            revision: Revision = await self.host.link.ask("revision", revision=running.revision)
+        except (EngineUnreachable, RequestError):
+            return
+        finally:
+            self._catching_up = False
+        if candidate is not self.candidate or running.revision == candidate.base:
+            return
+        self._seen = number
+        who = f"revision {running.revision} by {clean(revision.user)}, {when(revision.time)}: {clean(revision.note)}"
+        if running.revision < candidate.base:
+            # Our own trial, or one that we built on, was taken back: what stands here is a change of what runs again.
+            candidate.base, candidate.base_text = running.revision, running.text
+            self.say(
+                f"Back to revision {running.revision}. The text is still here, as a change of it.", "warning"
+            )
+            self._keep_draft()
+        elif not self.changed:
+            place = self.area.cursor_location
+            self._begin(Candidate.of(running))
+            self.area.move_cursor(self.area.clamp_visitable(place))
+            self.say(f"Shown now: {who}", "accent")
+        else:
+            self.say(f"Meanwhile {who}", "warning")
+        self.query_one(TitleBar).update_lines()
+
+    # -- keys before the text ---------------------------------------------------------------------------------------
+
+    async def _intercept(self, event: events.Key) -> bool:
+        if self.list.chosen is not None and self._in_list(event):
+            return True
+        if self.popup.offers is not None and self._in_popup(event):
+            return True
+        action = _KEYS.get(event.key)
+        if action is None:
+            return False
+        await self.run_action(action)
+        return True
+
+    def _in_popup(self, event: events.Key) -> bool:
+        if event.key in {"up", "down"}:
+            self.popup.move(1 if event.key == "down" else -1)
+        elif event.key in {"enter", "tab"}:
+            self._accept()
+        elif event.key == "escape":
+            self.popup.close()
+        else:
+            return False
+        return True
+
+    def _in_list(self, event: events.Key) -> bool:
+        chosen, last = self.list.chosen or 0, len(self.list.findings) - 1
+        steps = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -5, "pagedown": 5}
+        if event.key in steps:
+            self.list.chosen = max(0, min(last, chosen + steps[event.key]))
+            self._show_finding()
+        elif event.key in {"enter", "escape", "f4", "tab"}:
+            if event.key == "enter":
+                self._show_finding()
+            self.list.chosen = None
+        elif event.is_printable:
+            self.list.chosen = None  # who types means the text
+            self.list.update_lines()
+            return False
+        else:
+            return False
+        self.list.update_lines()
+        return True
+
+    def _show_finding(self) -> None:
+        if self.list.chosen is not None and self.list.findings:
+            finding = self.list.findings[self.list.chosen]
+            self.area.go(finding.line, finding.column)
+
+    # -- findings ---------------------------------------------------------------------------------------------------
+
+    def action_findings(self) -> None:
+        """Give the keys to the list."""
+        if not self.list.findings:
+            self.say("There is no finding.", "up")
+            return
+        self.popup.close()
+        self.list.chosen = 0
+        self._show_finding()
+        self.list.update_lines()
+
+    def action_finding(self, step: int) -> None:
+        """Jump to the next finding after the cursor, or the one before."""
+        here = (self.area.cursor_location[0] + 1, self.area.cursor_location[1] + 1)
+        places = sorted({(finding.line, finding.column) for finding in self.list.findings})
+        if not places:
+            self.say("There is no finding.", "up")
+            return
+        if step > 0:
+            found = next((place for place in places if place > here), places[0])
+        else:
+            found = next((place for place in reversed(places) if place < here), places[-1])
+        self.area.go(*found)
+
+    # -- completion -------------------------------------------------------------------------------------------------
+
+    def action_complete(self) -> None:
+        """Complete the word at the cursor; at the beginning of a line Tab moves the text in."""
+        row, column = self.area.cursor_location
+        line = self.area.lines[row]
+        if not line[:column].strip() and line[column:].strip():
+            self.area.insert("    ")
+            return
+        found = offers(self.area.lines, row, column, self.area.speech)
+        begun = line[found.start : column]
+        begins = [offer for offer in found.items if offer.word.startswith(begun)]
+        if not found.items:
+            self.say("No word of the language fits here.", "text")
+        elif begun and len(begins) == 1 and begins[0].word != begun:
+            self._put(found.start, begins[0].word, begins[0].form)
+        else:
+            area = self.area
+            at = area.cursor_screen_offset
+            self.popup.open(found, Offset(max(0, at.x - len(begun) - 2), at.y), self.size)
+
+    def _refilter(self) -> None:
+        row, column = self.area.cursor_location
+        found = offers(self.area.lines, row, column, self.area.speech)
+        begun = self.area.lines[row][found.start : column]
+        before = self.popup.offers
+        if before is None or found.start != before.start or not found.items or not begun:
+            self.popup.close()
+        else:
+            at = self.area.cursor_screen_offset
+            self.popup.open(found, Offset(max(0, at.x - len(begun) - 2), at.y), self.size)
+
+    def _accept(self) -> None:
+        offer, found = self.popup.chosen, self.popup.offers
+        self.popup.close()
+        if offer is not None and found is not None:
+            self._put(found.start, offer.word, offer.form)
+
+    def _put(self, start: int, word: str, form: str) -> None:
+        row, column = self.area.cursor_location
+        rest = self.area.lines[row][column:]
+        end = column + (len(rest) - len(rest.lstrip("abcdefghijklmnopqrstuvwxyz0123456789_")) if rest else 0)
+        toml_key = (
+            self.area.speech == "toml" and form and not word.startswith("[") and not word.endswith((".", "]"))
+        )
+        tail = " = " if toml_key else " " if form and not word.endswith((".", "]")) else ""
+        if self.area.lines[row][end : end + 1].strip(" \t") == "" and self.area.lines[row][end:].startswith(
+            (" ", "\t")
+        ):
+            tail = ""
+        self.area.replace(word + tail, (row, start), (row, end), maintain_selection_offset=False)
+        self.popup.close()
+
+    # -- finding a text ---------------------------------------------------------------------------------------------
+
+    def action_find(self) -> None:
+        """Type a text and go to it; the same again: the next one."""
+        self.prompt(PromptScreen("Find", self._needle), self._find)
+
+    def _find(self, needle: str) -> None:
+        self._needle = needle
+        lines, low = self.area.lines, needle.lower()
+        row, column = self.area.cursor_location
+        for step in range(len(lines) + 1):
+            index = (row + step) % len(lines)
+            found = lines[index].lower().find(low, column if step == 0 else 0)
+            if found >= 0:
+                self.area.go(index + 1, found + 1)
+                self.area.move_cursor((index, found + len(needle)), select=True)
+                return
+        self.say(f"Not found: {needle}", "warning")
+
+    # -- files ------------------------------------------------------------------------------------------------------
+
+    def action_load(self) -> None:
+        """Read a file into the editor."""
+        prompt = PromptScreen("Read a file of this host into the editor", hint="Tab completes", path=True)
+        self.prompt(prompt, lambda path: self.run_worker(self._load(path)))
+
+    async def _load(self, path: str) -> None:
+        try:
+            text, language = await asyncio.to_thread(files.read, path)
+        except files.FileError as error:
+            self.say(str(error), "down")
+            return
+        if self.candidate is None:
+            return
+        if language == self.candidate.language:
+            self.area.swap(text)
+            self.say(f"Read {path}; Ctrl-Z brings the text before it back.", "text")
+        else:
+            self.candidate.language = language
+            self.area.take(text, language)
+            self.say(f"Read {path}, which is in the other language.", "text")
+        self._checker.touch(now=True)
+
+    def action_store(self) -> None:
+        """Write the text to a file."""
+        prompt = PromptScreen("Write the text to a file of this host", hint="Tab completes", path=True)
+        self.prompt(prompt, self._ask_store)
+
+    def _ask_store(self, path: str) -> None:
+        if not files.exists(path):
+            self.run_worker(self._store(path))
+            return
+        question = Question(
+            f"{path} is there already. Write over it?",
+            (),
+            (Answer("n", "Leave it as it is", ""), Answer("y", "Write over it", "yes")),
+        )
+        self.ask(question, {"yes": lambda: self.run_worker(self._store(path))})
+
+    async def _store(self, path: str) -> None:
+        try:
+            await asyncio.to_thread(files.write, path, self.area.text)
+        except files.FileError as error:
+            self.say(str(error), "down")
+        else:
+            self.say(f"Written to {path}; the engine was not asked.", "text")
+
+    # -- review, and leaving ----------------------------------------------------------------------------------------
+
+    def action_review(self) -> None:
+        """Show what would change."""
+        candidate = self.candidate
+        if candidate is None:
+            return
+        candidate.text = self.area.text
+        self.popup.close()
+        self.app.push_screen(ReviewScreen(candidate, self))
+
+    def applied(self, applied: Applied) -> None:
+        """Go on from the text that runs now."""
+        if self.candidate is None:
+            return
+        self.candidate.base, self.candidate.base_text = applied.revision, self.candidate.text
+        self.candidate.note = ""
+        self._seen = applied.revision
+        if self._drafts is not None:
+            self._drafts.drop()
+        self.host.changes.tell_applied(applied, "applied")
+        self.query_one(TitleBar).update_lines()
+
+    def take_running(self, running: RunningConfig) -> None:
+        """Drop the text and show what runs."""
+        self._begin(Candidate.of(running))
+        if self._drafts is not None:
+            self._drafts.drop()
+
+    def action_restart(self) -> None:
+        """Begin again with what runs, after a question where something would be lost."""
+        if not self.changed:
+            self.run_worker(self._restart())
+            return
+        question = Question(
+            "Drop this text and begin again with what runs?",
+            ("what was typed is lost",),
+            (Answer("n", "Keep the text", ""), Answer("y", "Drop it", "yes")),
+        )
+        self.ask(question, {"yes": lambda: self.run_worker(self._restart())}, trigger="f5")
+
+    async def _restart(self) -> None:
+        running: RunningConfig | None = await self.host.changes.ask("running")
+        if running is not None:
+            self.take_running(running)
+
+    def action_leave(self) -> None:
+        """Go back to the dashboard; ask where a text is not applied."""
+        if not self.changed or self.host.store.read_only:
+            self.app.pop_screen()
+            return
+        later = "it is kept, and offered when the editor is opened again"
+        question = Question(
+            "The text was changed and not applied.",
+            (later,) if self._drafts is not None else ("it cannot be kept: another draft is",),
+            (
+                Answer("s", "Stay in the editor", ""),
+                Answer("k", "Leave, keep the text for later", "keep"),
+                Answer("d", "Leave, discard the text", "discard"),
+            ),
+        )
+        self.ask(question, {"keep": self._leave_kept, "discard": self._leave_discarded}, trigger="escape")
+
+    def _leave_kept(self) -> None:
+        candidate, drafts = self.candidate, self._drafts
+        if candidate is not None and drafts is not None:
+            drafts.save(self._as_draft(candidate, drafts))
+        self.app.pop_screen()
+
+    def _leave_discarded(self) -> None:
+        if self._drafts is not None:
+            self._drafts.drop()
+            self._drafts.close()
+            self._drafts = None
+        self.app.pop_screen()
+
+    def action_quit(self) -> None:
+        """Leave the editor: what Ctrl-Q does everywhere is to leave the page."""
+        self.action_leave()
+
+    def action_undo(self) -> None:
+        """Undo."""
+        self.area.action_undo()
+
+    def action_redo(self) -> None:
+        """Do it again."""
+        self.area.action_redo()
+
+    def action_help(self) -> None:
+        """Open the editor's keys."""
+        self.app.push_screen(HelpScreen(EDITOR))

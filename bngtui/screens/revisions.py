@@ -1,0 +1,288 @@
+"""The history: every accepted configuration, what it changed, and the way back to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from bngtui.actions import REVISIONS, available
+from bngtui.changes import CONFIRM_WITHIN_S
+from bngtui.render import diff as differ
+from bngtui.render import revision_list
+from bngtui.render.dialog import Answer, Question
+from bngtui.render.review import change_words
+from bngtui.render.text import Line, Span, line
+from bngtui.screens.help import HelpScreen
+from bngtui.screens.page import Page, bindings
+from bngtui.screens.revision_text import TextScreen
+from bngtui.widgets.footer import Footer
+from bngtui.widgets.header import Header
+from bngtui.widgets.pager import Pager
+from bngtui.widgets.panel import Panel
+from engine.api.client import EngineUnreachable, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+    from textual.app import ComposeResult
+
+    from bngtui.actions import Action
+    from engine.api.messages import ConfigDiff, Revision
+
+SETTLE_S = 0.08
+"""Who runs through the list with the arrow keys wants the difference of where the running ends."""
+
+
+class RevisionsScreen(Page):
+    """A list, and below it the difference of the selected one."""
+
+    BINDINGS = bindings(REVISIONS)
+    DEFAULT_CSS: ClassVar[str] = """
+    RevisionsScreen { background: $background; layout: vertical; }
+    RevisionsScreen Header { height: 2; }
+    RevisionsScreen Panel { height: 8; }
+    RevisionsScreen Pager { height: 1fr; }
+    RevisionsScreen Footer { height: 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.panel: Panel[Revision] = Panel(revision_list.SPEC, revision_list.summary)
+        self.panel.active = True
+        self.pager = Pager("Difference", self._lines)
+        self._revisions: list[Revision] = []
+        self._diffs: dict[tuple[int, int], ConfigDiff] = {}
+        self._rows: tuple[tuple[int, int], Sequence[differ.Row]] = ((0, 0), ())
+        self._against_running = False
+        self._beside: bool | None = None
+        self._trouble = ""
+        self._known: tuple[int, bool, int] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay the regions from top to bottom."""
+        yield Header()
+        yield self.panel
+        yield self.pager
+        yield Footer()
+
+    def renew(self) -> None:
+        """Show what the store has now; ask for the history again where something else runs."""
+        if not self.is_attached or not self.size.width:
+            return
+        self.panel.styles.height = max(5, min(2 + max(1, len(self._revisions)), self.size.height * 2 // 5))
+        self.query_one(Header).update_lines()
+        self.footer.offer(self.offered())
+        store = self.host.store
+        config = store.live.config if store.live is not None else None
+        known = (
+            (config.revision, config.pending is not None, store.live.last_event_id)
+            if config is not None and store.live is not None
+            else None
+        )
+        if store.link == "up" and (known != self._known or self._trouble):
+            self._known = known
+            self.run_worker(self._read(), name="history", exclusive=True, group="history")
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Share the room out anew."""
+        self.renew()
+
+    def offered(self) -> Sequence[Action]:
+        """Return the actions of the history."""
+        hints = {"clear": "back", "quit": "", "theme": ""}
+        return [
+            replace(action, hint=hints[action.name], worth=1) if action.name in hints else action
+            for action in available("revisions", read_only=self.host.store.read_only)
+        ]
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            self._revisions = await self.host.link.ask("history")
+            self._trouble = ""
+        except EngineUnreachable as error:
+            self._trouble = f"The engine is not reachable: {error.reason}"
+        except RequestError as error:
+            self._trouble = f"Refused: {error.message}"
+        self._diffs.clear()
+        self.panel.take(self._revisions, stale=bool(self._trouble), empty=self._trouble or None)
+        self.renew()
+        self._selected()
+
+    @property
+    def row(self) -> Revision | None:
+        """The selected revision."""
+        return self.panel.view.row
+
+    @property
+    def running(self) -> Revision | None:
+        """The revision that runs."""
+        return next((one for one in self._revisions if one.running), None)
+
+    @property
+    def pair(self) -> tuple[int, int] | None:
+        """Old and new number of the difference to show; None where there is nothing to compare with."""
+        row, running = self.row, self.running
+        if row is None:
+            return None
+        if self._against_running:
+            return (
+                (running.number, row.number) if running is not None and running.number != row.number else None
+            )
+        # Its predecessor is what ran before it: not one that nobody confirmed.
+        earlier = [one.number for one in self._revisions if one.number < row.number and not one.reverted]
+        return (max(earlier), row.number) if earlier else None
+
+    def _selected(self) -> None:
+        """Show the difference of the selected revision, when the selection rests."""
+        self.pager.edge(-1)
+        pair = self.pair
+        if pair is not None and pair not in self._diffs:
+            self.set_timer(SETTLE_S, lambda: self._ask_diff(pair))
+        self._titled()
+
+    def _titled(self) -> None:
+        row = self.row
+        if row is None:
+            return
+        if self._against_running:
+            running = self.running
+            self.pager.title = (
+                f"From revision {running.number if running else '?'}, which runs, to {row.number}"
+            )
+        else:
+            self.pager.title = f"What revision {row.number} changed"
+        self.pager.update_lines()
+
+    def _ask_diff(self, pair: tuple[int, int]) -> None:
+        if pair == self.pair and pair not in self._diffs:
+            self.run_worker(self._fetch(pair), name="diff", exclusive=True, group="diff")
+
+    async def _fetch(self, pair: tuple[int, int]) -> None:
+        found: ConfigDiff | None = await self.host.changes.ask("revision-diff", old=pair[0], new=pair[1])
+        if found is not None:
+            self._diffs[pair] = found
+            self.pager.update_lines()
+
+    # -- what is shown ----------------------------------------------------------------------------------------------
+
+    def _lines(self, width: int) -> list[Line]:
+        row, pair = self.row, self.pair
+        if row is None:
+            return [line(Span("  " + (self._trouble or "reading the history …"), "muted"))]
+        if pair is None:
+            why = (
+                "This revision runs." if self._against_running else "This is the first revision that is kept."
+            )
+            return [line(Span(f"  {why}", "muted"))]
+        found = self._diffs.get(pair)
+        if found is None:
+            return [line(Span("  asking the engine …", "muted"))]
+        if self._rows[0] != pair:
+            self._rows = (pair, differ.rows(found.unified))
+        rows = self._rows[1]
+        beside = width >= differ.SIDE_BY_SIDE if self._beside is None else self._beside
+        lines = [line(Span("  "), *differ.headline(found.changes), Span(f"  {differ.counts(rows)}", "muted"))]
+        if found.changes:
+            lines += differ.summary(found.changes, width)
+        if rows:
+            lines += [line(""), *(differ.beside(rows, width) if beside else differ.below(rows, width))]
+        return lines
+
+    # -- keys -------------------------------------------------------------------------------------------------------
+
+    def action_move(self, by: int) -> None:
+        """Select another revision."""
+        self.panel.move(by)
+        self._selected()
+
+    def action_edge(self, side: int) -> None:
+        """Select the newest or the oldest."""
+        self.panel.edge(side)
+        self._selected()
+
+    def action_page(self, by: int) -> None:
+        """Scroll the difference."""
+        self.pager.scroll_lines(by * max(1, self.pager.size.height - 3))
+
+    def action_compare(self) -> None:
+        """Compare with what runs, or with the one before."""
+        self._against_running = not self._against_running
+        self._selected()
+
+    def action_beside(self) -> None:
+        """Show the texts the other way."""
+        width = self.size.width
+        beside = width >= differ.SIDE_BY_SIDE if self._beside is None else self._beside
+        if not beside and width < differ.SIDE_BY_SIDE:
+            self.say(f"Side by side wants {differ.SIDE_BY_SIDE} columns; here are {width}.", "text")
+            return
+        self._beside = not beside
+        self.pager.update_lines()
+
+    def action_text(self) -> None:
+        """Show the whole text of the selected revision."""
+        if self.row is not None:
+            self.app.push_screen(TextScreen(self.row))
+
+    def action_rollback(self) -> None:
+        """Ask, then run the selected revision again."""
+        row = self.row
+        if row is None or not self.host.changes.may():
+            return
+        if row.running:
+            self.say(f"Revision {row.number} runs already.", "text")
+            return
+        self.run_worker(self._ask_rollback(row), name="rollback")
+
+    async def _ask_rollback(self, row: Revision) -> None:
+        running = self.running
+        if running is None:
+            return
+        found: ConfigDiff | None = await self.host.changes.ask(
+            "revision-diff", old=running.number, new=row.number
+        )
+        if found is None:
+            return
+        cuts = {
+            words
+            for words, change in zip(change_words(found.changes), found.changes, strict=True)
+            if change.cuts
+        }
+        note = f"of {revision_list.when(row.time)} UTC by {revision_list.who(row)}: {row.note}"
+        question = Question(
+            f"Roll back to revision {row.number}?",
+            (note, *(change_words(found.changes) or ["nothing that the engine acts on changes"])),
+            (
+                Answer("n", "Leave what runs", ""),
+                Answer("y", f"Roll back on trial: confirm within {CONFIRM_WITHIN_S} s", "trial"),
+                Answer("Y", "Roll back for good", "good"),
+            ),
+            grave=tuple(cuts),
+        )
+        then = {
+            "trial": lambda: self._rollback(row, CONFIRM_WITHIN_S),
+            "good": lambda: self._rollback(row, None),
+        }
+        self.ask(question, then, trigger="b")
+
+    def _rollback(self, row: Revision, within_s: int | None) -> None:
+        self.run_worker(self.host.changes.rollback(row, within_s), name="rollback")
+
+    def action_clear(self) -> None:
+        """Go back."""
+        self.app.pop_screen()
+
+    def action_quit(self) -> None:
+        """Go back."""
+        self.app.pop_screen()
+
+    def action_help(self) -> None:
+        """Open the keys of the history."""
+        self.app.push_screen(HelpScreen(REVISIONS))
+
+    def on_panel_chosen(self) -> None:
+        """Show what the pointer selected."""
+        self.call_after_refresh(self._selected)

@@ -1,0 +1,275 @@
+"""The text being edited: Textual's TextArea, coloured by line when it is shown, with findings marked in it.
+
+TextArea works out the colours of the whole text at every key; of the largest configurations that takes longer than a
+key may. Here a line's colours are worked out when the line is drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual._text_area_theme import TextAreaTheme
+from textual.document._syntax_aware_document import SyntaxAwareDocument
+from textual.message import Message
+from textual.strip import Strip
+from textual.widgets import TextArea
+from textual.widgets.text_area import LanguageDoesNotExist, Selection
+
+from bngtui.render.highlight import INKS, TREE_SITTER, highlight
+from bngtui.render.source_text import block_at
+from bngtui.render.states import SEVERITY
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from textual import events
+    from textual.document._document import EditResult
+    from textual.document._edit import Edit
+
+    from bngtui.render.source_text import Language
+    from bngtui.theme import Palette
+    from bngtui.widgets.host import Host
+    from engine.config.finding import Finding
+
+_GUTTER_MARK = 3  # cells after the line's number: a blank, a finding's sign and a blank
+
+_Highlight = tuple[int, int | None, str]
+
+
+class _Lazy(dict[int, list[_Highlight]]):
+    """Line → its highlights, made when they are asked for."""
+
+    def __init__(self, make: Callable[[int], list[_Highlight]]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, row: int) -> list[_Highlight]:
+        made = self[row] = self._make(row)
+        return made
+
+    def __bool__(self) -> bool:
+        return True  # TextArea asks whether there are any before it asks for a line's
+
+
+class EditArea(TextArea):
+    """The editor itself. `interceptor` sees every key first and says whether it was for somebody else."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    EditArea, EditArea:focus { border: none; padding: 0; background: $background; scrollbar-size: 1 1; }
+    """
+
+    @dataclass
+    class Moved(Message):
+        """The cursor is somewhere else."""
+
+    def __init__(self, *, read_only: bool = False) -> None:
+        self._findings: dict[int, list[Finding]] = {}
+        self.interceptor: Callable[[events.Key], Awaitable[bool]] = _nobody
+        self.speech: Language = "balanceng"
+        super().__init__(soft_wrap=False, show_line_numbers=True, read_only=read_only, max_checkpoints=200)
+        self.cursor_blink = False
+        self.match_cursor_bracket = True
+
+    def on_mount(self) -> None:
+        """Take the theme's colours."""
+        self.recolour()
+
+    # -- text -------------------------------------------------------------------------------------------------------
+
+    def take(self, text: str, language: Language) -> None:
+        """Show another text from its first line; what was undone of the old one is forgotten."""
+        self.speech = language
+        self._findings = {}
+        try:
+            self.language = "toml" if language == "toml" else None
+        except LanguageDoesNotExist:
+            self.language = None  # the grammar is missing: plain text is still text
+        self.load_text(text)
+
+    def swap(self, text: str) -> None:
+        """Put another text in place of this one, so that undo brings it back."""
+        row, column = self.cursor_location
+        self.replace(text, (0, 0), self.document.end)
+        self.move_cursor(self.clamp_visitable((row, column)))
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines as they are; not to be changed."""
+        return self.document.lines
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Do an edit; findings below it move with their lines until the check speaks again."""
+        before, first = self.document.line_count, edit.top[0]
+        result = super().edit(edit)
+        by = self.document.line_count - before
+        if by and self._findings:
+            self._findings = {
+                row + by if row > first else row: found for row, found in self._findings.items()
+            }
+        return result
+
+    def go(self, line: int, column: int) -> None:
+        """Put the cursor on a place counted from 1, and show what is around it."""
+        row = max(0, min(line - 1, self.document.line_count - 1))
+        self.move_cursor(self.clamp_visitable((row, max(0, column - 1))), center=True)
+
+    # -- findings ---------------------------------------------------------------------------------------------------
+
+    def mark(self, findings: Sequence[Finding]) -> None:
+        """Mark these in the text, and nothing else."""
+        marks: dict[int, list[Finding]] = {}
+        for finding in findings:
+            marks.setdefault(finding.line - 1, []).append(finding)
+        if marks != self._findings:
+            self._findings = marks
+            self._build_highlight_map()
+            self.refresh()
+
+    # -- colours ----------------------------------------------------------------------------------------------------
+
+    @property
+    def palette(self) -> Palette:
+        """The colours of the theme in use."""
+        return cast("Host", self.app).palette
+
+    def recolour(self) -> None:
+        """Take the colours of the theme in use."""
+        styles = self.palette.styles
+        plain = styles["text", "plain"]
+        reverse = Style(reverse=True)
+        inks = {f"ink.{ink}": _ink(styles[role, "plain"]) for ink, role in INKS.items()}
+        marks = {
+            f"finding.{severity}": Style(color=styles[mark.role, "plain"].color, underline=True)
+            for severity, mark in SEVERITY.items()
+        }
+        cursor = styles["text", "cursor"]
+        line = Style() if cursor.reverse else Style(bgcolor=cursor.bgcolor)
+        self.register_theme(
+            TextAreaTheme(
+                name="bng",
+                base_style=plain,
+                gutter_style=styles["muted", "plain"],
+                cursor_style=reverse,
+                cursor_line_style=line,
+                cursor_line_gutter_style=styles["accent", "plain"] + line,
+                bracket_matching_style=Style(underline=True, bold=True),
+                selection_style=reverse,
+                syntax_styles={**inks, **marks},
+            )
+        )
+        self.theme = "bng"
+        self._build_highlight_map()
+        self.refresh()
+
+    def _build_highlight_map(self) -> None:
+        self._line_cache.clear()
+        self._highlights = cast("Any", _Lazy(self._highlights_of))
+
+    def _highlights_of(self, row: int) -> list[_Highlight]:
+        if row >= self.document.line_count:
+            return []
+        line = self.document.get_line(row)
+        if isinstance(self.document, SyntaxAwareDocument):
+            runs = self._grammar(row)
+        else:
+            block, _ = block_at(self.lines, row, self.speech)
+            runs = [
+                (_bytes(line, run.start), _bytes(line, run.end), f"ink.{run.ink}")
+                for run in highlight(line, block)
+            ]
+        for finding in self._findings.get(row, ()):
+            start = min(finding.column - 1, len(line))
+            end = min(start + max(1, finding.length), len(line) + 1)
+            # Past the last character stands the blank for the cursor: no bytes of the line, but one of the widget's.
+            last = _bytes(line, end) + (1 if end > len(line) else 0)
+            runs.append((_bytes(line, start), last, f"finding.{finding.severity}"))
+        return runs
+
+    def _grammar(self, row: int) -> list[_Highlight]:
+        """Ask the grammar for the colours of one line."""
+        document, query = self.document, self._highlight_query
+        if query is None or not isinstance(document, SyntaxAwareDocument):
+            return []
+        captures = document.query_syntax_tree(query, (row, 0), (row + 1, 0))
+        runs: list[_Highlight] = []
+        # Of two names of one piece the later in TREE_SITTER counts.
+        for name in TREE_SITTER:
+            for node in captures.get(name, ()):
+                (first, start), (last, end) = node.start_point, node.end_point
+                if first <= row <= last:
+                    from_ = start if first == row else 0
+                    to = end if last == row else None
+                    if to is None or to > from_:
+                        runs.append((from_, to, f"ink.{TREE_SITTER[name]}"))
+        return runs
+
+    # -- drawing ----------------------------------------------------------------------------------------------------
+
+    @property
+    def gutter_width(self) -> int:
+        """Cells of line numbers, and of the signs of findings."""
+        return super().gutter_width + _GUTTER_MARK - 2
+
+    def get_line(self, line_index: int) -> Text:
+        """Return a line; what would move a terminal's cursor is replaced by a sign of the same width."""
+        line = self.document.get_line(line_index)
+        if not line.isprintable():
+            line = "".join(char if char.isprintable() or char == "\t" else "�" for char in line)
+        return Text(line, end="", no_wrap=True)
+
+    def _render_line(self, y: int) -> Strip:
+        strip = super()._render_line(y)
+        row = y + self.scroll_offset.y
+        found = self._findings.get(row)
+        if found and row < self.document.line_count:
+            mark = min((SEVERITY[finding.severity] for finding in found), key=lambda mark: mark.rank)
+            style = self.palette.styles[mark.role, "plain"]
+            sign = Strip([Segment(f" {mark.glyph} ", style)])
+            at = self.gutter_width
+            strip = Strip.join([strip.crop(0, at - _GUTTER_MARK), sign, strip.crop(at)])
+        if self.palette.plain_signs:
+            strip = Strip([Segment(self.palette.text(s.text), s.style, s.control) for s in strip])
+        return strip
+
+    # -- keys -------------------------------------------------------------------------------------------------------
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Do what a key does before the next one is looked at.
+
+        Textual types a letter here, but lets a key with a binding (an arrow) go all the way up to the application
+        first. Over a slow line keys come in bursts, and the letter would be typed before the arrow had moved.
+        """
+        if await self.interceptor(event):
+            event.stop()
+            event.prevent_default()
+            return
+        bound = () if event.is_printable else self._bindings.key_to_bindings.get(event.key, ())
+        for binding in bound:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(binding.action)
+            return
+        await super()._on_key(event)
+
+    def _watch_selection(self, previous_selection: Selection, selection: Selection) -> None:
+        super()._watch_selection(previous_selection, selection)
+        if self.is_mounted and previous_selection.end != selection.end:
+            self.post_message(self.Moved())
+
+
+async def _nobody(_event: events.Key) -> bool:
+    return False
+
+
+def _ink(style: Style) -> Style:
+    """Keep of a style what may lie on any ground."""
+    return Style(color=style.color, bold=style.bold)
+
+
+def _bytes(line: str, column: int) -> int:
+    """Return where a column begins in the line's UTF-8, which is what TextArea counts in."""
+    return column if line.isascii() else len(line[:column].encode("utf-8", "surrogatepass"))
