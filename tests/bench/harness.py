@@ -67,8 +67,8 @@ def wire(name: str | None = None) -> Iterator[Wire]:
             ip.link("set", index=ip.link_lookup(ifname="eth0")[0], state="up")
         yield made
     finally:
-        for name in (made.gen, made.lb):
-            namespaces.remove(name)
+        for node in (made.gen, made.lb):
+            namespaces.remove(node)
 
 
 def path(name: str) -> str:
