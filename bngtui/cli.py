@@ -74,6 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(parse: argparse.ArgumentParser, options: Options) -> int:
+    # A size that a shell exported would hide the terminal's own, and every change of it.
+    for exported in ("COLUMNS", "LINES"):
+        os.environ.pop(exported, None)
     # Textual reads these when it is imported. Nothing here moves for its own sake.
     os.environ.setdefault("TEXTUAL_FPS", "30")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
