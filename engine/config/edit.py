@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from engine.config import balanceng, edit_balanceng, edit_toml, toml
+from engine.config import balanceng, edit_append, edit_balanceng, edit_toml, toml
 from engine.config.commands import replay
 from engine.config.findings import START, Findings
 from engine.config.splice import CannotEdit
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.config.finding import Finding
+    from engine.config.findings import Positions
     from engine.config.model import Config
     from engine.config.source import Language
     from engine.config.syntax import Document
@@ -47,7 +48,8 @@ def write_states(
     Numbers that the text does not define are overlooked. Raises CannotEdit for a text with errors, and for TOML in a
     form that cannot be edited in place. Doing it twice changes nothing more.
     """
-    config, _ = _read(_bare(text), language)
+    parsed = _parse(_bare(text), language)
+    config = parsed.config
     made = {
         f"{kind}s": [
             msgspec.structs.replace(item, enabled=states.get((kind, item.number), item.enabled))
@@ -55,7 +57,7 @@ def write_states(
         ]
         for kind in ("server", "target")
     }
-    return rewrite(text, language, msgspec.structs.replace(config, **made))
+    return _rewrite(text, language, parsed, msgspec.structs.replace(config, **made))
 
 
 def run_commands(text: str, language: Language, commands: str, file: str = "command") -> Edited:
@@ -66,10 +68,10 @@ def run_commands(text: str, language: Language, commands: str, file: str = "comm
     """
     findings = Findings(file)
     try:
-        config, _ = _read(_bare(text), language)
-        new = replay(config, commands, findings)
+        parsed = _parse(_bare(text), language)
+        new = replay(parsed.config, commands, findings)
         if not findings.errors:
-            text = rewrite(text, language, new)
+            text = _rewrite(text, language, parsed, new)
     except CannotEdit as error:
         findings.error("cannot-edit", START, str(error), "edit the file, and reload it")
     return Edited(text, findings.sorted())
@@ -78,61 +80,72 @@ def run_commands(text: str, language: Language, commands: str, file: str = "comm
 def rewrite(text: str, language: Language, new: Config) -> str:
     """Return `text`, edited in as few places as needed to say `new`. Raises CannotEdit.
 
-    What is returned has been read again, and says `new`.
+    What is returned has been read again, and says `new`. Takes about half a second for the largest configuration.
     """
+    return _rewrite(text, language, _parse(_bare(text), language), new)
+
+
+class _Parsed(NamedTuple):
+    """A text without errors; `document` is None for TOML."""
+
+    config: Config
+    positions: Positions
+    document: Document | None
+
+
+def _rewrite(text: str, language: Language, parsed: _Parsed, new: Config) -> str:
     bare = _bare(text)
-    mark = text[: len(text) - len(bare)]
+    if parsed.config == new:
+        return text
     edit = _rewrite_toml if language == "toml" else _rewrite_balanceng
-    return mark + edit(bare, new)
+    return text[: len(text) - len(bare)] + edit(bare, parsed, new)
 
 
-def _rewrite_balanceng(text: str, new: Config) -> str:
-    start = edited = text
+def _rewrite_balanceng(text: str, parsed: _Parsed, new: Config) -> str:
+    edited, now = text, parsed
     try:
         for _ in range(_ROUNDS):
-            draft, document = balanceng.parse(edited, findings := Findings(""))
-            old = draft.finish()
-            if findings.errors:
-                break
-            if old == new:
+            edited = _edit(edited, now, new)
+            now = _parse(edited, "balanceng")
+            if now.config == new:
                 return edited
-            edited = edit_balanceng.edit(edited, document, draft.positions, old, new)
     except CannotEdit:
         pass  # commands at the end say the same, if not as nicely
-    draft, document = balanceng.parse(start, Findings(""))
-    old = draft.finish()
-    ordered = msgspec.structs.replace(old, modules=new.modules)  # given once, so only where it stands
-    start = edit_balanceng.edit(start, document, draft.positions, old, ordered)
-    return _verified(edit_balanceng.append(start, old, new), "balanceng", new)
+    # The modules are given once, so only where they stand.
+    edited = _edit(text, parsed, msgspec.structs.replace(parsed.config, modules=new.modules))
+    return _verified(edit_append.append(edited, parsed.config, new), "balanceng", new)
 
 
-def _rewrite_toml(text: str, new: Config) -> str:
-    old, _ = _read(text, "toml")
-    if old == new:
-        return text
+def _edit(text: str, parsed: _Parsed, new: Config) -> str:
+    if parsed.document is None:
+        raise CannotEdit("this is no BalanceNG text")
+    return edit_balanceng.edit(text, parsed.document, parsed.positions, parsed.config, new)
+
+
+def _rewrite_toml(text: str, parsed: _Parsed, new: Config) -> str:
     try:
-        return _verified(edit_toml.edit(text, old, new), "toml", new)
+        return _verified(edit_toml.edit(text, parsed.config, new), "toml", new)
     except CannotEdit:
-        return _verified(edit_toml.edit_by_tables(text, old, new), "toml", new)
+        return _verified(edit_toml.edit_by_tables(text, parsed.config, new), "toml", new)
 
 
 def _verified(text: str, language: Language, new: Config) -> str:
-    if _read(text, language)[0] != new:
+    if _parse(text, language).config != new:
         raise CannotEdit("this text cannot be edited in place")
     return text
 
 
-def _read(text: str, language: Language) -> tuple[Config, Document | None]:
+def _parse(text: str, language: Language) -> _Parsed:
     findings = Findings("")
+    document: Document | None = None
     if language == "toml":
         draft, _ = toml.parse(text, findings)
-        document = None
     else:
         draft, document = balanceng.parse(text, findings)
     config = draft.finish()
     if findings.errors:
         raise CannotEdit("the configuration has errors")
-    return config, document
+    return _Parsed(config, draft.positions, document)
 
 
 def _bare(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.config import dump_balanceng, dump_toml, load
+from engine.config import dump_balanceng, dump_toml, edit_append, load
 from engine.config.edit import CannotEdit, rewrite, run_commands, write_states
 from engine.config.model import (
     MODULES,
@@ -150,6 +150,17 @@ def test_a_text_comes_to_say_any_other_model_and_keeps_its_comments(language, da
     assert not re.search(r"(?m)^no ", edited), "edited by commands at the end"
     if old == new:
         assert edited == text
+
+
+@given(old=models, new=models, end=st.sampled_from(["\n", "", "\r\n"]))
+@settings(max_examples=40, deadline=None, phases=PHASES)
+def test_commands_at_the_end_say_any_other_model_too(old, new, end):
+    new.modules = old.modules
+    text = dump_balanceng(old).replace("\n", end or "\n")
+    text = text if end else text.removesuffix("\n")
+    appended = edit_append.append(text, old, new)
+    assert read(appended, "balanceng") == new
+    assert appended.startswith(text)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
