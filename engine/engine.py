@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from engine.modules.world import ProbeKey
     from engine.options import RunOptions
 
+HOST_REFUSES = (HostError, NetlinkError, OSError)
+"""What the host may say to anything asked of it: reasons to try again, never to end."""
+
 TICK_S = 0.1
 """Pace of the modules: a tenth of the shortest interval a configuration can name."""
 
@@ -76,7 +79,7 @@ def run(options: RunOptions) -> int:
         return 1
     try:
         return asyncio.run(Engine(options, data, loaded).main())
-    except (HostError, SocketUnavailableError, PermissionError) as error:
+    except (*HOST_REFUSES, SocketUnavailableError) as error:
         log.error("%s", error)  # noqa: TRY400 - an operator's error, no stack trace
         return 1
 
@@ -192,7 +195,7 @@ class Engine:
         """Follow the host while running: what it refuses now is an alarm, and forwarding goes on."""
         try:
             await self._follow_host()
-        except (HostError, NetlinkError) as error:
+        except HOST_REFUSES as error:
             if "host" not in self.alarms or self.alarms["host"].message != str(error):
                 self.event_log.add(Notice("config", "error", "host", str(error)))
             self.alarms["host"] = Alarm(severity="error", subject="host", message=str(error))
@@ -315,8 +318,15 @@ class Engine:
         former = self.world.config
         try:
             await self._go_over(config, actor)
-        except (HostError, NetlinkError, OSError, ValueError) as error:
-            await self._go_over(former, actor)
+        except (*HOST_REFUSES, ValueError) as error:
+            try:
+                await self._go_over(former, actor)
+            except HOST_REFUSES as refused:
+                # The host refuses whatever there is now; `_keep_following` asks it again every second.
+                self.tell(
+                    "error", f"the former configuration runs on as far as the host lets it: {refused}", actor
+                )
+                self._recompile = True
             raise SwitchError(str(error)) from error
         self.admin.forget_unknown()
 

@@ -102,7 +102,11 @@ class Forwarding:
             datapath = self._parked.pop((number, link.name))
         else:
             datapath = AfPacketDatapath(link.name, link.mtu, workers)
-            datapath.start()
+            try:
+                datapath.start()
+            except DatapathError:
+                datapath.close()
+                raise
         self._datapaths[number] = datapath
         self._started[number] = link
         self._compilers.setdefault(number, Compiler())
@@ -114,11 +118,16 @@ class Forwarding:
         datapath.stop()
         if len(self._parked) >= PARKED:
             oldest = next(iter(self._parked))
-            self._ended.append(self._parked.pop(oldest).counters())
+            self._forget(self._parked.pop(oldest))
         former = self._parked.pop((number, datapath.ifname), None)
         if former is not None:
-            self._ended.append(former.counters())
+            self._forget(former)
         self._parked[number, datapath.ifname] = datapath
+
+    def _forget(self, datapath: AfPacketDatapath) -> None:
+        """Give the memory of an ended datapath back; its totals stay."""
+        self._ended = [_add([*self._ended, datapath.counters()], [])]
+        datapath.close()
 
     def stop(self) -> None:
         """End every datapath."""

@@ -7,6 +7,7 @@ finds the former file. An unconfirmed change never reaches the file.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from dataclasses import dataclass, field
@@ -137,7 +138,8 @@ class Transactions(Configured):
     async def tick(self, now: float) -> None:
         """Revert what was not confirmed in time."""
         if self.trial is not None and now >= self.trial.deadline and not self._busy:
-            await self._revert(None, f"revision {self.trial.revision} was not confirmed in time")
+            with contextlib.suppress(OpError):  # told already, and tried again at the new deadline
+                await self._revert(None, f"revision {self.trial.revision} was not confirmed in time")
 
     # -- the transaction --------------------------------------------------------------------------------------------
 

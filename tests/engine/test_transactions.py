@@ -132,6 +132,20 @@ async def test_a_trial_reverts_at_its_time_and_never_reaches_the_file(transactio
     assert transactions.runner.said[-1][0] == "warning"
 
 
+async def test_a_trial_that_cannot_be_taken_back_yet_is_tried_again(transactions, file):
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 100)
+    transactions.runner.refuse = "the host owns the virtual address"
+    await transactions.tick(160)
+    assert transactions.running.text == HASH
+    assert transactions.runner.said[-1][0] == "error"
+    said = len(transactions.runner.said)
+    transactions.runner.refuse = None
+    await transactions.tick(160.1)
+    assert len(transactions.runner.said) == said
+    await transactions.tick(165)
+    assert transactions.running.text == SEED
+
+
 async def test_a_second_trial_still_goes_back_to_what_was_confirmed(transactions):
     await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
     await transactions.apply(ApplyArgs(text=NAMED, confirm_within_s=60), ACTOR, 10)

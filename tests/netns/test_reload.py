@@ -116,6 +116,26 @@ def test_a_change_that_cuts_everybody_off_reverts_by_itself(restored, cut, sente
     assert scene.state().config.revision == revision
 
 
+def test_the_engine_outlives_a_host_under_which_no_configuration_can_run(restored):
+    """An operator gives the host the virtual address while a change is under trial: an alarm, and not the end."""
+    scene = restored
+    apply(scene, VARIANTS[5][1](SEED_TEXT), confirm_within_s=1)
+    change = ["ip", "addr", "add", f"{plan.VIP}/32", "dev", "eth0"]
+    assert scene.lab.run("lb", change).returncode == 0
+    try:
+        until(lambda: any("going back failed" in e.message for e in scene.events()), 10, "going back fails")
+        with pytest.raises(Refused, match="owns the virtual address"):
+            apply(scene, VARIANTS[0][1](SEED_TEXT))
+        assert len(scene.workers()) == 1
+    finally:
+        change[2] = "del"
+        scene.lab.run("lb", change)
+    until(lambda: scene.state().config.pending is None, 10, "the trial is taken back")
+    assert scene.ask("running")["text"] == SEED_TEXT
+    until(lambda: not scene.alarms(), 5, "the alarm is over")
+    assert scene.get().target in {"target1", "target2"}
+
+
 def test_confirmed_in_time_it_stays_and_reaches_the_file(restored):
     scene = restored
     text = VARIANTS[4][1](SEED_TEXT)

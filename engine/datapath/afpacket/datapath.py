@@ -135,7 +135,10 @@ class AfPacketDatapath:
         self._running[index] = None
 
     def _start_worker(self, index: int) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise DatapathError(f"no worker for {self.ifname}: {error}") from error
         block, flows = self._blocks[index], self._flow_memory[index]
         descriptors = (theirs.fileno(), block.memory.fd, flows.fd, self._table_memory.fd)
         args = WorkerArgs(
@@ -178,7 +181,7 @@ class AfPacketDatapath:
                 return
         ours.close()
         process.kill()
-        _, errors = process.communicate()
+        _, errors = process.communicate()  # closes the pipe too
         raise DatapathError(f"the worker on {self.ifname} did not start: {_last_line(errors)}")
 
     def watch(self, now: float, *, present: bool = True) -> list[WorkerEvent]:
