@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import socket
@@ -120,7 +121,8 @@ class Backend:
             return self._explainer.explain(args)
         if isinstance(args, CheckArgs):
             names = [name for _, name in socket.if_nameindex()]
-            return load(args.text, args.file, host_interfaces=names).findings
+            loaded = await asyncio.to_thread(load, args.text, args.file, host_interfaces=names)
+            return loaded.findings
         if op == "conf":
             return dump_balanceng(self._engine.world.config)
         if op in _CONFIGURATION:
@@ -134,7 +136,7 @@ class Backend:
         transactions, now = self._engine.transactions, time.monotonic()
         match args:
             case DiffArgs():
-                return transactions.diff(args.text, args.file)
+                return await asyncio.to_thread(transactions.diff, args.text, args.file)
             case ApplyArgs():
                 return await transactions.apply(args, actor, now)
             case CommandArgs():
@@ -144,7 +146,7 @@ class Backend:
             case RevisionArgs():
                 return transactions.revision(args.revision)
             case RevisionDiffArgs():
-                return transactions.compare_revisions(args.old, args.new)
+                return await asyncio.to_thread(transactions.compare_revisions, args.old, args.new)
         match op:
             case "running":
                 return transactions.text(now)
@@ -170,11 +172,10 @@ class Backend:
     def _sessions(self, args: SessionsArgs) -> Sessions:
         forwarding = self._engine.forwarding
         limit = max(0, min(args.limit, SESSIONS_MOST))
-        # A client's entry may stand anywhere: look at all, then keep what was asked for.
-        most = forwarding.describe()[2] if args.client else limit
-        flows = forwarding.flows(most, args.server, args.target)
-        if args.client:
-            flows = [f for f in flows if f.client == args.client][:limit]
+        try:
+            flows = forwarding.flows(limit, args.server, args.target, args.client or None)
+        except ValueError as error:
+            raise OpError("bad-args", str(error)) from error
         return Sessions(
             total=int(forwarding.counters().target_sessions.sum()),
             sessions=[

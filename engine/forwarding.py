@@ -50,10 +50,10 @@ class Forwarding:
         self.generation = 0
 
     def follow_links(self) -> list[Notice]:
-        """Start a datapath where an interface has appeared, and afresh where its MTU or the workers wanted changed.
+        """Start a datapath where an interface has appeared, and afresh where its MTU changed; flows outlive both.
 
         An interface that went and came back is not among these: its workers ended with it, and `watch` starts them
-        again. Flows outlive all of it but another number of workers.
+        again. Another number of workers waits for the next start of the engine, since each has flows of its own.
         """
         notices = []
         wanted = {site.interface for site in self._view.sites}
@@ -78,12 +78,8 @@ class Forwarding:
 
     def _follow(self, number: int, link: Link) -> str | None:
         datapath = self._datapaths.get(number)
-        workers = self._workers_on(number)
-        if datapath is not None and datapath.workers != workers:
-            self._end(number)
-            datapath = None
         if datapath is None:
-            self._start(number, link, workers)
+            self._start(number, link)
             return f"afpacket forwards on {link.name}"
         self._started[number] = link
         if datapath.mtu != link.mtu:
@@ -95,7 +91,8 @@ class Forwarding:
         interface = self._world.config.interface(number)
         return (interface.threads if interface else None) or self._workers
 
-    def _start(self, number: int, link: Link, workers: int) -> None:
+    def _start(self, number: int, link: Link) -> None:
+        workers = self._workers_on(number)
         parked = self._parked.get((number, link.name))
         if parked is not None and parked.workers == workers:
             parked.restart(link.mtu)
@@ -221,11 +218,13 @@ class Forwarding:
             sum(d.sessions_max() for d in paths),
         )
 
-    def flows(self, limit: int, server: int | None, target: int | None) -> list[Flow]:
-        """Live flows, at most `limit`."""
+    def flows(
+        self, limit: int, server: int | None, target: int | None, client: str | None = None
+    ) -> list[Flow]:
+        """Live flows, at most `limit`. Raises ValueError where `client` is no address."""
         found: list[Flow] = []
         for datapath in self._datapaths.values():
-            found += datapath.flows(limit - len(found), server, target)
+            found += datapath.flows(limit - len(found), server, target, client)
         return found
 
     def pairs(self) -> dict[tuple[int, int], int]:

@@ -7,6 +7,7 @@ finds the former file. An unconfirmed change never reaches the file.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import re
@@ -23,7 +24,7 @@ from engine.api.server import OpError
 from engine.config import Language, Loaded, load
 from engine.config.atomic import write_atomic
 from engine.config.diff import compare
-from engine.config.edit import run_commands, write_states
+from engine.config.edit import CannotEdit, run_commands, write_states
 from engine.events import timestamp
 from engine.running import Configured, Running, SwitchError, Trial, interfaces
 
@@ -43,6 +44,8 @@ _ROLLED_BACK = "rollback to revision "  # the note of such a revision, with the 
 
 _NOTE = 60  # characters of typed commands that a revision's note repeats
 
+_NUMBER = re.compile("[0-9]{1,18}")  # a note may be anything an operator has written
+
 _ACTOR = re.compile(r"(?P<user>.*)\((?P<uid>\d+)\)")
 
 
@@ -50,48 +53,50 @@ _ACTOR = re.compile(r"(?P<user>.*)\((?P<uid>\d+)\)")
 class Transactions(Configured):
     """All changes of the running configuration go through here, one at a time."""
 
-    _busy: bool = field(default=False, init=False)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
     async def apply(self, args: ApplyArgs, actor: str, now: float) -> Applied:
         """Run a candidate. Raises OpError: invalid (with findings), conflict, refused."""
-        self._check_base(args.base)
-        loaded = self.read(args.text, args.file)
-        return await self._transact(
-            loaded, args.text, args.confirm_within_s, args.note or f"apply {args.file}", actor, now
-        )
+        async with self._turn:
+            self._check_base(args.base)
+            loaded = await asyncio.to_thread(self.read, args.text, args.file)
+            note = args.note or f"apply {args.file}"
+            return await self._transact(loaded, args.text, args.confirm_within_s, note, actor, now)
 
     async def command(self, args: CommandArgs, actor: str, now: float) -> Applied:
         """Run commands of BalanceNG's language on the running text. Raises OpError."""
-        self._check_base(args.base)
-        edited = run_commands(self.running.text, self.running.language, args.text, "command")
-        if any(f.severity == "error" for f in edited.findings):
-            raise _invalid(edited.findings)
-        loaded = self.read(edited.text, self.name(self.running.revision))
-        typed = " ".join(args.text.split())
-        note = typed if len(typed) <= _NOTE else f"{typed[: _NOTE - 1]}…"
-        return await self._transact(loaded, edited.text, args.confirm_within_s, note, actor, now)
+        async with self._turn:
+            self._check_base(args.base)
+            running = self.running
+            edited = await asyncio.to_thread(
+                run_commands, running.text, running.language, args.text, "command"
+            )
+            if not edited.ok:
+                raise _invalid(edited.findings)
+            loaded = await asyncio.to_thread(self.read, edited.text, self.name(running.revision))
+            typed = " ".join(args.text.split())
+            note = typed if len(typed) <= _NOTE else f"{typed[: _NOTE - 1]}…"
+            return await self._transact(loaded, edited.text, args.confirm_within_s, note, actor, now)
 
     async def rollback(self, args: RollbackArgs, actor: str, now: float) -> Applied:
         """Run an earlier revision again, as a new one; without a number: end a trial, or go one back."""
-        if args.revision is None and self.trial is not None:
-            return await self._revert(actor, f"revision {self.trial.revision} taken back")
-        number = args.revision
-        if number is None:
-            number = self._earlier()
-        text = self.stored(number).text.decode(errors="replace")
-        loaded = self.read(text, self.name(number))
-        return await self._transact(
-            loaded, text, args.confirm_within_s, f"{_ROLLED_BACK}{number}", actor, now
-        )
+        async with self._turn:
+            if args.revision is None and self.trial is not None:
+                return await self._revert(actor, f"revision {self.trial.revision} taken back")
+            number = self._earlier() if args.revision is None else args.revision
+            text = self.stored(number).text.decode(errors="replace")
+            loaded = await asyncio.to_thread(self.read, text, self.name(number))
+            note = f"{_ROLLED_BACK}{number}"
+            return await self._transact(loaded, text, args.confirm_within_s, note, actor, now)
 
     def _earlier(self) -> int:
         """Find the revision before the running one; of one that was rolled back to, before that one."""
         running = self.running.revision
         stored = self.store.get(running)
         came_from = stored.note.removeprefix(_ROLLED_BACK) if stored else ""
-        before = int(came_from) if came_from.isdigit() else running
+        before = int(came_from) if _NUMBER.fullmatch(came_from) else running
         earlier = [s.number for s in self.store.list() if s.confirmed and s.number < before]
         if not earlier:
             raise OpError("refused", "there is no earlier revision to go back to")
@@ -99,47 +104,58 @@ class Transactions(Configured):
 
     async def confirm(self, actor: str) -> Applied:
         """Keep the change under trial: write it to the file. Raises OpError."""
-        trial = self.trial
-        if trial is None:
-            raise OpError("refused", "no change waits to be confirmed")
-        self._write_file(self.running)
-        self.store.confirm(trial.revision)
-        self.trial = None
-        self.runner.tell("info", f"revision {trial.revision} confirmed", actor)
-        return Applied(revision=trial.revision)
+        async with self._turn:
+            trial = self.trial
+            if trial is None:
+                raise OpError("refused", "no change waits to be confirmed")
+            self._write_file(self.running)
+            self.store.confirm(trial.revision)
+            self.trial = None
+            self.runner.tell("info", f"revision {trial.revision} confirmed", actor)
+            return Applied(revision=trial.revision)
 
     async def save(self, actor: str, now: float) -> Applied:
         """Write operational state into the configuration and its file. Raises OpError."""
-        targets, servers = self.runner.overrides()
-        states: dict[tuple[Literal["target", "server"], int], bool] = {}
-        for number, admin in targets.items():
-            states["target", number] = admin == "enabled"
-        for number, state in servers.items():
-            states["server", number] = state == "enabled"
-        text = write_states(self.running.text, self.running.language, states)
-        if text == self.running.text and self.trial is None:
-            self._write_file(self.running)
-            return Applied(revision=self.running.revision)
-        loaded = self.read(text, self.name(self.running.revision))
-        applied = await self._transact(loaded, text, None, "save: operational state", actor, now)
-        self.runner.settle_overrides()
-        return applied
+        async with self._turn:
+            running = self.running
+            targets, servers = self.runner.overrides()
+            states: dict[tuple[Literal["target", "server"], int], bool] = {}
+            for number, admin in targets.items():
+                states["target", number] = admin == "enabled"
+            for number, state in servers.items():
+                states["server", number] = state == "enabled"
+            try:
+                text = await asyncio.to_thread(write_states, running.text, running.language, states)
+            except CannotEdit as error:
+                raise OpError(
+                    "refused", f"{error}; write it into the file yourself, and reload it"
+                ) from error
+            if text == running.text and self.trial is None:
+                self._write_file(running)
+                return Applied(revision=running.revision)
+            loaded = await asyncio.to_thread(self.read, text, self.name(running.revision))
+            applied = await self._transact(loaded, text, None, "save: operational state", actor, now)
+            self.runner.settle_overrides()
+            return applied
 
     async def reload_file(self, actor: str, now: float) -> Applied:
         """Read the configuration file again and run it (SIGHUP). Raises OpError."""
-        try:
-            data = self.file.read_bytes()
-        except OSError as error:
-            raise OpError("refused", f"{self.file}: {error.strerror}") from error
-        loaded = load(data, str(self.file), host_interfaces=interfaces())
-        text = data.decode(errors="replace")
-        return await self._transact(loaded, text, None, f"reload of {self.file.name}", actor, now)
+        async with self._turn:
+            try:
+                data = self.file.read_bytes()
+            except OSError as error:
+                raise OpError("refused", f"{self.file}: {error.strerror}") from error
+            text = data.decode(errors="replace")
+            loaded = await asyncio.to_thread(load, data, str(self.file), host_interfaces=interfaces())
+            return await self._transact(loaded, text, None, f"reload of {self.file.name}", actor, now)
 
     async def tick(self, now: float) -> None:
         """Revert what was not confirmed in time."""
-        if self.trial is not None and now >= self.trial.deadline and not self._busy:
-            with contextlib.suppress(OpError):  # told already, and tried again at the new deadline
-                await self._revert(None, f"revision {self.trial.revision} was not confirmed in time")
+        trial = self.trial
+        if trial is not None and now >= trial.deadline and not self._turn.locked():
+            async with self._turn:
+                with contextlib.suppress(OpError):  # told already, and tried again at the new deadline
+                    await self._revert(None, f"revision {trial.revision} was not confirmed in time")
 
     # -- the transaction --------------------------------------------------------------------------------------------
 
@@ -150,13 +166,7 @@ class Transactions(Configured):
             raise _invalid(loaded.findings)
         if confirm_within_s is not None and not 1 <= confirm_within_s <= CONFIRM_MOST_S:
             raise OpError("bad-args", f"confirm within 1 to {CONFIRM_MOST_S} seconds, not {confirm_within_s}")
-        if self._busy:
-            raise OpError("refused", "another change is being made; try again")
-        self._busy = True
-        try:
-            return await self._switch(loaded, loaded.config, text, confirm_within_s, note, actor, now)
-        finally:
-            self._busy = False
+        return await self._switch(loaded, loaded.config, text, confirm_within_s, note, actor, now)
 
     async def _switch(
         self,
@@ -203,7 +213,6 @@ class Transactions(Configured):
         trial = self.trial
         if trial is None:
             raise OpError("refused", "no change waits to be confirmed")
-        self._busy = True
         try:
             changes = compare(self.running.config, trial.back.config, self.runner.flows())
             await self.runner.switch(trial.back.config, actor or "the engine's timer")
@@ -212,8 +221,6 @@ class Transactions(Configured):
             trial.deadline += 5
             self.runner.tell("error", f"{why}, but going back failed: {error}", actor)
             raise OpError("refused", str(error)) from error
-        finally:
-            self._busy = False
         self.store.drop(trial.revision)
         self.running, self.trial = trial.back, None
         self.runner.tell("warning", f"{why}: revision {trial.back.revision} runs again", actor)
