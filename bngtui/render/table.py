@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from rich.cells import cell_len
+
 from bngtui.render.columns import SEPARATOR, Fitted, fit_columns
 from bngtui.render.layout import PANELS
 from bngtui.render.text import Line, Role, Span, fit, fit_spans, line, spread, width_of, wrap
@@ -109,14 +111,25 @@ def _heading(view: View[Row], fitted: Sequence[Fitted[Row]], width: int) -> Line
 
 
 def _row(row: Row, fitted: Sequence[Fitted[Row]], shown: frozenset[str], *, stale: bool) -> list[Span]:
+    """Return the cells of a row; a text that is too long for its column takes empty ones on its left as well."""
     spans: list[Span] = []
+    empty = 0  # cells of empty columns, not yet drawn
     for number, item in enumerate(fitted):
-        if number:
-            spans.append(Span(SEPARATOR))
+        gap = len(SEPARATOR) if number else 0
         cell = item.column.cell(row, item.width, shown)
+        if not cell.text:
+            empty += gap + item.width
+            continue
+        width = item.width
+        if empty and cell_len(cell.text) > width:
+            # The gap before the first empty column stays; those between it and this one are text now.
+            first = len(SEPARATOR) if spans else 0
+            gap, width, empty = first, width + empty + gap - first, 0
+        spans.append(Span(" " * (empty + gap)))
+        empty = 0
         role: Role = "muted" if stale else cell.role
-        spans.append(Span(fit(cell.text, item.width, right=item.column.right), role))
-    return spans
+        spans.append(Span(fit(cell.text, width, right=item.column.right), role))
+    return [*spans, Span(" " * empty)]
 
 
 def _scroll_bar(view: View[Row], body: int) -> list[Span]:

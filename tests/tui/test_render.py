@@ -340,6 +340,16 @@ def test_arp_shows_conflicts_first_and_what_happened_last():
     assert len({arp.SPEC.identity(row) for row in rows}) == len(rows)
 
 
+def test_a_long_text_takes_the_empty_columns_before_it():
+    view = View(arp.SPEC)
+    view.take(arp.rows(make_state().arp[:1], EVENTS[::-1]))
+    lines = [row.text for row in paint_table(view, 60, 6, active=False)]
+    assert {cell_len(text) for text in lines} == {60}
+    place = lines[2].index("02:00:00:00:01:01")
+    assert lines[3][place:].startswith("ARP conflict: 02:00")
+    assert lines[3][place - 2 : place] == "  "
+
+
 def test_node_shows_every_drop_reason_and_why_a_datapath_was_not_taken():
     state = make_state()
     state.datapath = msgspec.structs.replace(
