@@ -143,9 +143,15 @@ class FlowTable:
         }
 
     def flows(
-        self, now_s: int, rules: Rules, limit: int, server: int | None, target: int | None
+        self,
+        now_s: int,
+        rules: Rules,
+        limit: int,
+        server: int | None,
+        target: int | None,
+        client: bytes | None = None,
     ) -> Iterator[Flow]:
-        """Yield live entries for people, at most `limit`."""
+        """Yield live entries for people, at most `limit`; of one client where its 16-byte address is given."""
         # The comparison is a copy: nonzero() of what the worker changes meanwhile raises.
         used = np.flatnonzero(self.entries != 0)
         entries = self.entries[used]
@@ -154,6 +160,8 @@ class FlowTable:
             keep &= (entries >> np.uint64(SERVER_SHIFT) & np.uint64(SERVER_MASK)) == server
         if target is not None:
             keep &= (entries & np.uint64(TARGET_MASK)) == target
+        if client is not None:
+            keep &= (self.address[used] == np.frombuffer(client, np.uint64)).all(axis=1)
         for index, entry in zip(used[keep][:limit].tolist(), entries[keep][:limit].tolist(), strict=True):
             port = int.from_bytes(int(self.port[index]).to_bytes(2, "little"), "big")
             yield Flow(

@@ -268,14 +268,17 @@ class AfPacketDatapath:
         """How many flows fit."""
         return self.workers * self.buckets * WAYS
 
-    def flows(self, limit: int, server: int | None = None, target: int | None = None) -> list[Flow]:
-        """Live flows for people, at most `limit`."""
+    def flows(
+        self, limit: int, server: int | None = None, target: int | None = None, client: str | None = None
+    ) -> list[Flow]:
+        """Live flows for people, at most `limit`. Raises ValueError where `client` is no address."""
         now_s = int(time.monotonic())
+        address = None if client is None else address16(client)
         found: list[Flow] = []
         for table in self._flows:
             left = limit - len(found)
             if left > 0:
-                found += table.flows(now_s, self._installed.rules, left, server, target)
+                found += table.flows(now_s, self._installed.rules, left, server, target, address)
         return found
 
     def pairs(self) -> Counter[tuple[int, int]]:
