@@ -23,7 +23,7 @@ MEASURE_S = 8.0
 
 async def cost(engine, console, advance):
     """Return bytes/s to the terminal and the share of a core, with a new state every second."""
-    await console.until(lambda: "● live" in console.text() and "web9" in console.text())
+    await console.until(lambda: "● live" in console.text() and "Trend" in console.text())
     loop = asyncio.get_running_loop()
     start = None
     began = loop.time()
