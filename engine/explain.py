@@ -98,10 +98,11 @@ class Explainer:
 
     def _candidates(self, text: str) -> list[Server]:
         servers = self._chain.view.servers
-        if text.isdigit():
-            if int(text) not in servers:
-                raise OpError("not-found", f"there is no server {text}")
-            return [servers[int(text)]]
+        if text.isascii() and text.isdigit():
+            number = int(text[:12])  # no server has so long a number, and int() refuses thousands of digits
+            if number not in servers:
+                raise OpError("not-found", f"there is no server {text[:40]}")
+            return [servers[number]]
         address = _address(text)
         found = [s for s in servers.values() if s.ipaddr == address]
         if not found:
@@ -119,4 +120,4 @@ def _address(text: str) -> str:
     try:
         return str(ipaddress.IPv4Address(text))
     except ValueError:
-        raise OpError("bad-args", f"{text!r} is no IPv4 address") from None
+        raise OpError("bad-args", f"{text[:80]!r} is no IPv4 address") from None

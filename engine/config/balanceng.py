@@ -197,7 +197,10 @@ class _Reader:
             )
             message = f"{name} takes one value"
             self.findings.error(
-                "too-many-values", args[1].span, message, hint if len(hint) < 80 else "use quotes"
+                "too-many-values",
+                args[1].span,
+                message,
+                hint if len(hint) < 80 and hint.isprintable() else "use quotes",
             )
             self.draft.broken.add(key)
             return

@@ -181,6 +181,13 @@ async def test_two_rollbacks_in_a_row_do_not_swing_to_and_fro(transactions):
     assert transactions.running.text == SEED
 
 
+@pytest.mark.parametrize("number", ["²", "9" * 500])
+async def test_a_note_that_looks_like_a_rollback_is_a_note(transactions, number):
+    await transactions.apply(ApplyArgs(text=HASH, note=f"rollback to revision {number}"), ACTOR, 0)
+    await transactions.rollback(RollbackArgs(), ACTOR, 1)
+    assert transactions.running.text == SEED
+
+
 async def test_a_restart_during_a_trial_finds_the_former_configuration(transactions, start):
     await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
     again = start()
