@@ -16,13 +16,14 @@ LANGUAGES = {"balanceng": "BalanceNG", "toml": "TOML"}
 def paint_title(
     candidate: Candidate | None,
     cursor: tuple[int, int],
+    lines: int,
     width: int,
     *,
     changed: bool,
     running: int | None,
     read_only: bool,
 ) -> Line:
-    """Draw the title. `cursor` is line and column from 1; `running` the revision that runs, None: not known."""
+    """Draw the title. `cursor` is line and column from 1, of so many `lines`; `running` the revision that runs, None: not known."""
     mark = Span("▌", "accent")
     if candidate is None:
         return Line(
@@ -39,7 +40,7 @@ def paint_title(
         state = Span("  ● as it runs", "up")
     outdated = running is not None and running != candidate.base
     news = [Span(f"  ▲ revision {running} runs now", "warning")] if outdated else []
-    where = [Span(f" {cursor[0]}:{cursor[1]} ", "muted")]
+    where = [Span(f" {cursor[0]}:{cursor[1]} of {lines} ", "muted")]
     # What says that somebody else was faster is never cut.
     for middle in ([language, base, state], [base, state], [state], []):
         left = [mark, name, *middle, *news, Span(" ")]

@@ -57,8 +57,10 @@ def _keys(actions: Sequence[Action]) -> list[Line]:
         if lines:
             lines.append(line(""))
         lines.append(line(Span(f"  {title}", "strong")))
-        for action in members:
-            lines.append(line(Span(f"  {fit(_keys_of(action), column)} ", "accent"), Span(action.help)))
+        lines += [
+            line(Span(f"  {fit(_keys_of(action), column)} ", "accent"), Span(action.help))
+            for action in members
+        ]
     return lines
 
 

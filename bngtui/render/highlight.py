@@ -27,7 +27,6 @@ INKS: dict[Ink, Role] = {
 
 TREE_SITTER: dict[str, Ink] = {
     "toml.type": "keyword",
-    "property": "word",
     "boolean": "value",
     "comment": "comment",
     "string": "string",
@@ -38,7 +37,10 @@ TREE_SITTER: dict[str, Ink] = {
     "punctuation.bracket": "brace",
     "punctuation.delimiter": "brace",
 }
-"""Names of the TOML grammar's highlight query → ink, so that both languages look alike."""
+"""Names of the TOML grammar's highlight query → ink, so that both languages look alike.
+
+The query calls the names of tables and of what stands in them alike; the second are "word".
+"""
 
 _SECOND = frozenset({"register", "enable", "disable", "no"})
 _KINDS = frozenset(KINDS) | frozenset(PLURALS) | {"register", "enable"}

@@ -44,7 +44,7 @@ COLUMNS: tuple[Column[Revision], ...] = (
     Column("time", "Time, UTC", lambda r, _w, _s: Span(when(r.time), "text"), width=14),
     Column("who", "Who", lambda r, _w, _s: Span(who(r)), width=4, widest=12, hug=True),
     Column("lines", "Lines", lambda r, _w, _s: Span(str(r.lines), "muted"), width=5, right=True, priority=5),
-    Column("note", "Note", lambda r, _w, _s: Span(clean(r.note)), width=12, grow=1),
+    Column("note", "Note", lambda r, _w, _s: Span(clean(r.note)), width=12, comfort=40, grow=1),
     Column("language", "Language", lambda r, _w, _s: Span(r.language, "muted"), width=9, priority=9),
 )
 

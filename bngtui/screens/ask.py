@@ -102,7 +102,10 @@ class AskScreen(Dialog):
         if now < self._deaf_until:
             return
         answers = self.question.answers
-        if event.key in {"escape", "ctrl+c"}:
+        named = next((answer for answer in answers if answer.key == event.character), None)
+        if named is not None:
+            self.dismiss(named.value)
+        elif event.key in {"escape", "ctrl+c"}:
             self.dismiss("")
         elif event.key == "enter":
             self.dismiss(answers[self._chosen].value)
@@ -110,10 +113,6 @@ class AskScreen(Dialog):
             self._chosen = (self._chosen - 1) % len(answers)
         elif event.key in {"down", "tab", "right", "j"}:
             self._chosen = (self._chosen + 1) % len(answers)
-        else:
-            found = next((answer for answer in answers if answer.key == event.character), None)
-            if found is not None:
-                self.dismiss(found.value)
         if self.is_attached:
             self.renew()
 
@@ -166,7 +165,7 @@ class PromptScreen(Dialog):
         self._typed = typed
         more = " …" if len(names) > _PLACES else ""
         self._hint = (
-            "  ".join(names[:_PLACES]) + more if len(names) > 1 else ("" if names else "no such file")
+            ", ".join(names[:_PLACES]) + more if len(names) > 1 else ("" if names else "no such file")
         )
 
 

@@ -7,27 +7,25 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.geometry import Offset
-
 from bngtui.actions import ACTIONS, EDITOR, available
 from bngtui.candidate import Candidate, Draft, Drafts
 from bngtui.changes import CONFIRM_WITHIN_S
 from bngtui.checking import Checker
-from bngtui.render.complete import explained, explained_spans, offers
+from bngtui.render.complete import explained, explained_spans
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.editor import paint_title
-from bngtui.render.findings import paint_findings, window
 from bngtui.render.revision_list import when
 from bngtui.render.text import clean
-from bngtui.screens import files
-from bngtui.screens.ask import PromptScreen
+from bngtui.screens.editor_files import EditorFiles
 from bngtui.screens.help import HelpScreen
-from bngtui.screens.page import Page, bindings
+from bngtui.screens.page import bindings
 from bngtui.screens.review import ReviewScreen
+from bngtui.widgets.completion import Completion
 from bngtui.widgets.edit_area import EditArea
+from bngtui.widgets.findings_view import FindingsView
 from bngtui.widgets.footer import Footer
 from bngtui.widgets.header import Header
-from bngtui.widgets.lines import LineView
+from bngtui.widgets.painted import Painted
 from bngtui.widgets.popup import Popup
 from engine.api.client import EngineUnreachable, RequestError
 
@@ -50,49 +48,7 @@ DRAFT_S = 0.4
 _KEYS = {key: action.name for action in ACTIONS if "editor" in action.where for key in action.keys}
 
 
-class TitleBar(LineView):
-    """What is edited."""
-
-    def paint(self, width: int, height: int) -> list[Line]:
-        """Draw the title."""
-        del height
-        screen = self.screen
-        return [screen.title_line(width)] if isinstance(screen, EditorScreen) else []
-
-
-class FindingsView(LineView):
-    """What the check found; it has the keys while one is chosen."""
-
-    def __init__(self) -> None:
-        super().__init__(id="findings")
-        self.findings: Sequence[Finding] = ()
-        self.checked: Checked = "waiting"
-        self.chosen: int | None = None
-        self._top = 0
-
-    def paint(self, width: int, height: int) -> list[Line]:
-        """Draw the list."""
-        screen = self.screen
-        self._top = window(self.chosen, self._top, max(1, height - 1))
-        return paint_findings(
-            self.findings,
-            width,
-            height,
-            checked=self.checked,
-            chosen=self.chosen,
-            top=self._top,
-            help_=screen.help_spans() if isinstance(screen, EditorScreen) else (),
-        )
-
-    def take(self, findings: Sequence[Finding], checked: Checked) -> None:
-        """Show these."""
-        self.findings, self.checked = findings, checked
-        if self.chosen is not None:
-            self.chosen = min(self.chosen, len(findings) - 1) if findings else None
-        self.update_lines()
-
-
-class EditorScreen(Page):
+class EditorScreen(EditorFiles):
     """One text. `candidate` is None until the engine has given it."""
 
     BINDINGS = bindings(EDITOR)
@@ -100,7 +56,7 @@ class EditorScreen(Page):
     DEFAULT_CSS: ClassVar[str] = """
     EditorScreen { background: $background; layout: vertical; layers: base above; }
     EditorScreen Header { height: 2; }
-    EditorScreen TitleBar { height: 1; }
+    EditorScreen Painted { height: 1; }
     EditorScreen EditArea { height: 1fr; }
     EditorScreen FindingsView { height: 4; }
     EditorScreen Footer { height: 1; }
@@ -114,15 +70,16 @@ class EditorScreen(Page):
         self._within_s = CONFIRM_WITHIN_S
         self._seen = 0  # the newest running revision that the operator was told of
         self._catching_up = False
-        self._needle = ""
         self.area = EditArea(read_only=True)
-        self.list = FindingsView()
+        self.list = FindingsView(self.help_spans)
+        self.title_bar = Painted(self.title_line)
         self.popup = Popup()
+        self.completion = Completion(self.area, self.popup)
 
     def compose(self) -> ComposeResult:
         """Lay the regions from top to bottom."""
         yield Header()
-        yield TitleBar()
+        yield self.title_bar
         yield self.area
         yield self.list
         yield Footer()
@@ -136,9 +93,13 @@ class EditorScreen(Page):
         self.run_worker(self._checker.run(), name="check")
 
     def on_unmount(self) -> None:
-        """Give the draft's place back."""
-        if self._drafts is not None:
-            self._drafts.close()
+        """Keep what was typed last, and give the draft's place back."""
+        candidate, drafts = self.candidate, self._drafts
+        if drafts is None:
+            return
+        if candidate is not None and self.changed:
+            drafts.save(self._as_draft(candidate, drafts))
+        drafts.close()
 
     # -- opening ----------------------------------------------------------------------------------------------------
 
@@ -233,8 +194,10 @@ class EditorScreen(Page):
         read_only = self.host.store.read_only
         self.area.read_only = read_only or self.candidate is None
         self.query_one(Header).update_lines()
-        self.query_one(TitleBar).update_lines()
+        self.title_bar.update_lines()
         self.footer.offer(self.offered())
+        if self.list.checked == "here" and self.host.store.link == "up":
+            self._checker.touch(now=True)
         self._look_around()
 
     def repaint(self) -> None:
@@ -244,7 +207,7 @@ class EditorScreen(Page):
 
     def on_resize(self) -> None:
         """Share the room out anew."""
-        self.popup.close()
+        self.completion.close()
         self.renew()
 
     def offered(self) -> Sequence[Action]:
@@ -264,6 +227,7 @@ class EditorScreen(Page):
         return paint_title(
             self.candidate,
             (row + 1, column + 1),
+            len(self.area.lines),
             width,
             changed=self.changed,
             running=config.revision if config is not None and self.host.store.link == "up" else None,
@@ -277,20 +241,19 @@ class EditorScreen(Page):
 
     def on_text_area_changed(self) -> None:
         """Have the new text checked and kept."""
-        self.popup.close() if self.popup.offers is None else self._refilter()
+        self.completion.follow()
         self._checker.touch()
         self.list.checked = "waiting"
-        self.query_one(TitleBar).update_lines()
+        self.title_bar.update_lines()
         if not self._draft_due and self.candidate is not None:
             self._draft_due = True
             self.set_timer(DRAFT_S, self._keep_draft)
 
     def on_edit_area_moved(self) -> None:
         """Show where the cursor is, and what the word there means."""
-        self.query_one(TitleBar).update_lines()
+        self.title_bar.update_lines()
         self.list.update_lines()
-        if self.popup.offers is not None:
-            self._refilter()
+        self.completion.follow()
 
     def _to_check(self) -> tuple[str, str]:
         return self.area.text, self.candidate.name if self.candidate is not None else "candidate"
@@ -370,14 +333,14 @@ class EditorScreen(Page):
             self.say(f"Shown now: {who}", "accent")
         else:
             self.say(f"Meanwhile {who}", "warning")
-        self.query_one(TitleBar).update_lines()
+        self.title_bar.update_lines()
 
     # -- keys before the text ---------------------------------------------------------------------------------------
 
     async def _intercept(self, event: events.Key) -> bool:
         if self.list.chosen is not None and self._in_list(event):
             return True
-        if self.popup.offers is not None and self._in_popup(event):
+        if self.completion.key(event):
             return True
         action = _KEYS.get(event.key)
         if action is None:
@@ -385,39 +348,22 @@ class EditorScreen(Page):
         await self.run_action(action)
         return True
 
-    def _in_popup(self, event: events.Key) -> bool:
-        if event.key in {"up", "down"}:
-            self.popup.move(1 if event.key == "down" else -1)
-        elif event.key in {"enter", "tab"}:
-            self._accept()
-        elif event.key == "escape":
-            self.popup.close()
-        else:
-            return False
-        return True
-
     def _in_list(self, event: events.Key) -> bool:
-        chosen, last = self.list.chosen or 0, len(self.list.findings) - 1
+        chosen = self.list.chosen or 0
         steps = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -5, "pagedown": 5}
         if event.key in steps:
-            self.list.chosen = max(0, min(last, chosen + steps[event.key]))
-            self._show_finding()
+            self._choose(max(0, chosen + steps[event.key]))
         elif event.key in {"enter", "escape", "f4", "tab"}:
-            if event.key == "enter":
-                self._show_finding()
-            self.list.chosen = None
-        elif event.is_printable:
-            self.list.chosen = None  # who types means the text
-            self.list.update_lines()
-            return False
+            self.list.choose(None)
         else:
+            # Who types means the text.
+            self.list.choose(None)
             return False
-        self.list.update_lines()
         return True
 
-    def _show_finding(self) -> None:
-        if self.list.chosen is not None and self.list.findings:
-            finding = self.list.findings[self.list.chosen]
+    def _choose(self, index: int) -> None:
+        finding = self.list.choose(index)
+        if finding is not None:
             self.area.go(finding.line, finding.column)
 
     # -- findings ---------------------------------------------------------------------------------------------------
@@ -427,10 +373,8 @@ class EditorScreen(Page):
         if not self.list.findings:
             self.say("There is no finding.", "up")
             return
-        self.popup.close()
-        self.list.chosen = 0
-        self._show_finding()
-        self.list.update_lines()
+        self.completion.close()
+        self._choose(0)
 
     def action_finding(self, step: int) -> None:
         """Jump to the next finding after the cursor, or the one before."""
@@ -448,122 +392,9 @@ class EditorScreen(Page):
     # -- completion -------------------------------------------------------------------------------------------------
 
     def action_complete(self) -> None:
-        """Complete the word at the cursor; at the beginning of a line Tab moves the text in."""
-        row, column = self.area.cursor_location
-        line = self.area.lines[row]
-        if not line[:column].strip() and line[column:].strip():
-            self.area.insert("    ")
-            return
-        found = offers(self.area.lines, row, column, self.area.speech)
-        begun = line[found.start : column]
-        begins = [offer for offer in found.items if offer.word.startswith(begun)]
-        if not found.items:
+        """Complete the word at the cursor; before the first word of a line Tab moves the text in."""
+        if not self.completion.start():
             self.say("No word of the language fits here.", "text")
-        elif begun and len(begins) == 1 and begins[0].word != begun:
-            self._put(found.start, begins[0].word, begins[0].form)
-        else:
-            area = self.area
-            at = area.cursor_screen_offset
-            self.popup.open(found, Offset(max(0, at.x - len(begun) - 2), at.y), self.size)
-
-    def _refilter(self) -> None:
-        row, column = self.area.cursor_location
-        found = offers(self.area.lines, row, column, self.area.speech)
-        begun = self.area.lines[row][found.start : column]
-        before = self.popup.offers
-        if before is None or found.start != before.start or not found.items or not begun:
-            self.popup.close()
-        else:
-            at = self.area.cursor_screen_offset
-            self.popup.open(found, Offset(max(0, at.x - len(begun) - 2), at.y), self.size)
-
-    def _accept(self) -> None:
-        offer, found = self.popup.chosen, self.popup.offers
-        self.popup.close()
-        if offer is not None and found is not None:
-            self._put(found.start, offer.word, offer.form)
-
-    def _put(self, start: int, word: str, form: str) -> None:
-        row, column = self.area.cursor_location
-        rest = self.area.lines[row][column:]
-        end = column + (len(rest) - len(rest.lstrip("abcdefghijklmnopqrstuvwxyz0123456789_")) if rest else 0)
-        toml_key = (
-            self.area.speech == "toml" and form and not word.startswith("[") and not word.endswith((".", "]"))
-        )
-        tail = " = " if toml_key else " " if form and not word.endswith((".", "]")) else ""
-        if self.area.lines[row][end : end + 1].strip(" \t") == "" and self.area.lines[row][end:].startswith(
-            (" ", "\t")
-        ):
-            tail = ""
-        self.area.replace(word + tail, (row, start), (row, end), maintain_selection_offset=False)
-        self.popup.close()
-
-    # -- finding a text ---------------------------------------------------------------------------------------------
-
-    def action_find(self) -> None:
-        """Type a text and go to it; the same again: the next one."""
-        self.prompt(PromptScreen("Find", self._needle), self._find)
-
-    def _find(self, needle: str) -> None:
-        self._needle = needle
-        lines, low = self.area.lines, needle.lower()
-        row, column = self.area.cursor_location
-        for step in range(len(lines) + 1):
-            index = (row + step) % len(lines)
-            found = lines[index].lower().find(low, column if step == 0 else 0)
-            if found >= 0:
-                self.area.go(index + 1, found + 1)
-                self.area.move_cursor((index, found + len(needle)), select=True)
-                return
-        self.say(f"Not found: {needle}", "warning")
-
-    # -- files ------------------------------------------------------------------------------------------------------
-
-    def action_load(self) -> None:
-        """Read a file into the editor."""
-        prompt = PromptScreen("Read a file of this host into the editor", hint="Tab completes", path=True)
-        self.prompt(prompt, lambda path: self.run_worker(self._load(path)))
-
-    async def _load(self, path: str) -> None:
-        try:
-            text, language = await asyncio.to_thread(files.read, path)
-        except files.FileError as error:
-            self.say(str(error), "down")
-            return
-        if self.candidate is None:
-            return
-        if language == self.candidate.language:
-            self.area.swap(text)
-            self.say(f"Read {path}; Ctrl-Z brings the text before it back.", "text")
-        else:
-            self.candidate.language = language
-            self.area.take(text, language)
-            self.say(f"Read {path}, which is in the other language.", "text")
-        self._checker.touch(now=True)
-
-    def action_store(self) -> None:
-        """Write the text to a file."""
-        prompt = PromptScreen("Write the text to a file of this host", hint="Tab completes", path=True)
-        self.prompt(prompt, self._ask_store)
-
-    def _ask_store(self, path: str) -> None:
-        if not files.exists(path):
-            self.run_worker(self._store(path))
-            return
-        question = Question(
-            f"{path} is there already. Write over it?",
-            (),
-            (Answer("n", "Leave it as it is", ""), Answer("y", "Write over it", "yes")),
-        )
-        self.ask(question, {"yes": lambda: self.run_worker(self._store(path))})
-
-    async def _store(self, path: str) -> None:
-        try:
-            await asyncio.to_thread(files.write, path, self.area.text)
-        except files.FileError as error:
-            self.say(str(error), "down")
-        else:
-            self.say(f"Written to {path}; the engine was not asked.", "text")
 
     # -- review, and leaving ----------------------------------------------------------------------------------------
 
@@ -573,7 +404,7 @@ class EditorScreen(Page):
         if candidate is None:
             return
         candidate.text = self.area.text
-        self.popup.close()
+        self.completion.close()
         self.app.push_screen(ReviewScreen(candidate, self))
 
     def applied(self, applied: Applied) -> None:
@@ -586,7 +417,7 @@ class EditorScreen(Page):
         if self._drafts is not None:
             self._drafts.drop()
         self.host.changes.tell_applied(applied, "applied")
-        self.query_one(TitleBar).update_lines()
+        self.title_bar.update_lines()
 
     def take_running(self, running: RunningConfig) -> None:
         """Drop the text and show what runs."""

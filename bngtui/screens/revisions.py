@@ -127,13 +127,11 @@ class RevisionsScreen(Page):
         row, running = self.row, self.running
         if row is None:
             return None
-        if self._against_running:
-            return (
-                (running.number, row.number) if running is not None and running.number != row.number else None
-            )
-        # Its predecessor is what ran before it: not one that nobody confirmed.
+        # Its predecessor is what ran before it: not one that nobody confirmed. The oldest has none any more.
         earlier = [one.number for one in self._revisions if one.number < row.number and not one.reverted]
-        return (max(earlier), row.number) if earlier else None
+        if earlier and not self._against_running:
+            return (max(earlier), row.number)
+        return (running.number, row.number) if running is not None and running.number != row.number else None
 
     def _selected(self) -> None:
         """Show the difference of the selected revision, when the selection rests."""
@@ -144,16 +142,15 @@ class RevisionsScreen(Page):
         self._titled()
 
     def _titled(self) -> None:
-        row = self.row
+        row, pair = self.row, self.pair
         if row is None:
             return
-        if self._against_running:
-            running = self.running
-            self.pager.title = (
-                f"From revision {running.number if running else '?'}, which runs, to {row.number}"
-            )
+        if pair is None:
+            self.pager.title = f"Revision {row.number}"
+        elif self.running is not None and pair[0] == self.running.number:
+            self.pager.title = f"From revision {pair[0]}, which runs, to {row.number}"
         else:
-            self.pager.title = f"What revision {row.number} changed"
+            self.pager.title = f"What revision {row.number} changed since {pair[0]}"
         self.pager.update_lines()
 
     def _ask_diff(self, pair: tuple[int, int]) -> None:
@@ -173,10 +170,7 @@ class RevisionsScreen(Page):
         if row is None:
             return [line(Span("  " + (self._trouble or "reading the history …"), "muted"))]
         if pair is None:
-            why = (
-                "This revision runs." if self._against_running else "This is the first revision that is kept."
-            )
-            return [line(Span(f"  {why}", "muted"))]
+            return [line(Span("  It runs, and there is none before it.", "muted"))]
         found = self._diffs.get(pair)
         if found is None:
             return [line(Span("  asking the engine …", "muted"))]

@@ -13,7 +13,9 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual._text_area_theme import TextAreaTheme
+from textual.document._document_navigator import DocumentNavigator
 from textual.document._syntax_aware_document import SyntaxAwareDocument
+from textual.document._wrapped_document import WrappedDocument
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
@@ -55,11 +57,20 @@ class _Lazy(dict[int, list[_Highlight]]):
         return True  # TextArea asks whether there are any before it asks for a line's
 
 
+class _Unwrapped(WrappedDocument):
+    """A document whose lines are never broken; TextArea asks for its height at every line it draws."""
+
+    @property
+    def height(self) -> int:
+        """Lines on the screen were it high enough."""
+        return self.document.line_count
+
+
 class EditArea(TextArea):
     """The editor itself. `interceptor` sees every key first and says whether it was for somebody else."""
 
     DEFAULT_CSS: ClassVar[str] = """
-    EditArea, EditArea:focus { border: none; padding: 0; background: $background; scrollbar-size: 1 1; }
+    EditArea, EditArea:focus { border: none; padding: 0; background: $background; scrollbar-size: 0 0; }
     """
 
     @dataclass
@@ -89,6 +100,12 @@ class EditArea(TextArea):
         except LanguageDoesNotExist:
             self.language = None  # the grammar is missing: plain text is still text
         self.load_text(text)
+
+    def _set_document(self, text: str, language: str | None) -> None:
+        super()._set_document(text, language)
+        self.wrapped_document = _Unwrapped(self.document, tab_width=self.indent_width)
+        self.navigator = DocumentNavigator(self.wrapped_document)
+        self._rewrap_and_refresh_virtual_size()
 
     def swap(self, text: str) -> None:
         """Put another text in place of this one, so that undo brings it back."""
@@ -196,15 +213,15 @@ class EditArea(TextArea):
             return []
         captures = document.query_syntax_tree(query, (row, 0), (row + 1, 0))
         runs: list[_Highlight] = []
-        # Of two names of one piece the later in TREE_SITTER counts.
-        for name in TREE_SITTER:
+        for name, ink in TREE_SITTER.items():
             for node in captures.get(name, ()):
                 (first, start), (last, end) = node.start_point, node.end_point
                 if first <= row <= last:
                     from_ = start if first == row else 0
                     to = end if last == row else None
                     if to is None or to > from_:
-                        runs.append((from_, to, f"ink.{TREE_SITTER[name]}"))
+                        word = ink == "keyword" and _in_pair(node)
+                        runs.append((from_, to, f"ink.{'word' if word else ink}"))
         return runs
 
     # -- drawing ----------------------------------------------------------------------------------------------------
@@ -224,16 +241,24 @@ class EditArea(TextArea):
     def _render_line(self, y: int) -> Strip:
         strip = super()._render_line(y)
         row = y + self.scroll_offset.y
-        found = self._findings.get(row)
-        if found and row < self.document.line_count:
-            mark = min((SEVERITY[finding.severity] for finding in found), key=lambda mark: mark.rank)
-            style = self.palette.styles[mark.role, "plain"]
-            sign = Strip([Segment(f" {mark.glyph} ", style)])
-            at = self.gutter_width
-            strip = Strip.join([strip.crop(0, at - _GUTTER_MARK), sign, strip.crop(at)])
+        if row < self.document.line_count:
+            strip = Strip.join([self._gutter(row), strip.crop(self.gutter_width)])
         if self.palette.plain_signs:
             strip = Strip([Segment(self.palette.text(s.text), s.style, s.control) for s in strip])
         return strip
+
+    def _gutter(self, row: int) -> Strip:
+        """Draw a line's number and the sign of the worst finding in it: ``12 ✖ ``."""
+        here = row == self.cursor_location[0]
+        number = f"{row + self.line_number_start:>{self.gutter_width - _GUTTER_MARK}} "
+        style = self._theme.cursor_line_gutter_style if here else self._theme.gutter_style
+        found = self._findings.get(row)
+        if not found:
+            return Strip([Segment(number + "  ", style)])
+        mark = min((SEVERITY[finding.severity] for finding in found), key=lambda mark: mark.rank)
+        ground = style.bgcolor if style else None
+        sign = self.palette.styles[mark.role, "plain"] + Style(bgcolor=ground)
+        return Strip([Segment(number, style), Segment(f"{mark.glyph} ", sign)])
 
     # -- keys -------------------------------------------------------------------------------------------------------
 
@@ -253,7 +278,23 @@ class EditArea(TextArea):
             event.prevent_default()
             await self.run_action(binding.action)
             return
+        if event.key == "enter" and not self.read_only:
+            event.stop()
+            event.prevent_default()
+            start, end = self.selection
+            self._replace_via_keyboard("\n" + self._indent(), start, end)
+            return
         await super()._on_key(event)
+
+    def _indent(self) -> str:
+        """Return the blanks a new line begins with: as the line above, and in a new block as the text does it."""
+        row, column = self.cursor_location
+        before = self.lines[row][:column]
+        own = before[: len(before) - len(before.lstrip())]
+        if not before.rstrip().endswith("{"):
+            return own
+        inside = next((line for line in self.lines if line[:1].isspace() and line.strip()), "    x")
+        return inside[: len(inside) - len(inside.lstrip())]
 
     def _watch_selection(self, previous_selection: Selection, selection: Selection) -> None:
         super()._watch_selection(previous_selection, selection)
@@ -263,6 +304,14 @@ class EditArea(TextArea):
 
 async def _nobody(_event: events.Key) -> bool:
     return False
+
+
+def _in_pair(node: Any) -> bool:
+    """Whether a key of the grammar names a value, not a table; it may be one of several with dots between them."""
+    parent = node.parent
+    while parent is not None and parent.type == "dotted_key":
+        parent = parent.parent
+    return parent is not None and parent.type == "pair"
 
 
 def _ink(style: Style) -> Style:
