@@ -132,8 +132,8 @@ def buckets(method: str, targets: Sequence[TargetInput]) -> NDArray[np.uint16]:
     if not usable:
         return np.zeros(0, np.uint16)
     numbers = np.array([t.number for t in usable], np.uint16)
-    if method == "first":
-        return numbers[:1]
+    if method == "first" or len(usable) == 1:
+        return numbers[:1]  # of one target every method makes the same, and Maglev's way takes milliseconds a server
     if method == "session":
         return numbers
     if method == "hash":

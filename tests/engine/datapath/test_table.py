@@ -79,6 +79,11 @@ def test_weighted_turns_are_spread_not_bunched():
     assert buckets("rr", two).tolist() == [1, 2, 1]
 
 
+def test_one_target_is_one_bucket_whatever_the_method():
+    for method in ("rr", "random", "hash", "session", "first"):
+        assert buckets(method, [TargetInput(7, "a:80", bytes(6), 3)]).tolist() == [7]
+
+
 def test_weight_zero_gets_nothing_and_huge_weights_stay_small():
     def pair(one: int, other: int) -> list[TargetInput]:
         return [TargetInput(1, "a", b"\2" * 6, one), TargetInput(2, "b", b"\2" * 6, other)]
