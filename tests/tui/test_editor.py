@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import stat
 import sys
 import time
@@ -720,11 +722,16 @@ def large_text():
     """512 servers and 1,024 targets."""
     block = "{kind} {n} {{\n  ipaddr 10.{net}.{high}.{low}\n  port 80\n  protocol tcp\n  {last}\n}}\n"
     parts = ["modules vrrp,arp,ping,hc,master,slb\n"]
-    for n in range(1, 1025):
-        parts.append(block.format(kind="target", n=n, net=1, high=n // 250, low=n % 250 + 1, last="ping 3,8"))
-    for n in range(1, 513):
-        last = f"targets {2 * n - 1},{2 * n}"
-        parts.append(block.format(kind="server", n=n, net=2, high=n // 250, low=n % 250 + 1, last=last))
+    parts += [
+        block.format(kind="target", n=n, net=1, high=n // 250, low=n % 250 + 1, last="ping 3,8")
+        for n in range(1, 1025)
+    ]
+    parts += [
+        block.format(
+            kind="server", n=n, net=2, high=n // 250, low=n % 250 + 1, last=f"targets {2 * n - 1},{2 * n}"
+        )
+        for n in range(1, 513)
+    ]
     return "".join(parts)
 
 
