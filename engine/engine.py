@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -63,6 +64,7 @@ def run(options: RunOptions) -> int:
     logging.basicConfig(
         format="%(asctime)s %(levelname)-7s %(message)s", level=logging.INFO, stream=sys.stderr
     )
+    _raise_file_limit()
     if options.datapath.startswith("xdp"):
         log.error("--datapath %s: %s; use auto or afpacket", options.datapath, WHY_AFPACKET)
         return 1
@@ -82,6 +84,13 @@ def run(options: RunOptions) -> int:
     except (*HOST_REFUSES, SocketUnavailableError) as error:
         log.error("%s", error)  # noqa: TRY400 - an operator's error, no stack trace
         return 1
+
+
+def _raise_file_limit() -> None:
+    """Allow as many descriptors as the host does: 1,024 targets may be connected to at once by their checks."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Engine:
@@ -151,14 +160,30 @@ class Engine:
         next_second = loop.time()
         while not self._stop.is_set():
             now = time.monotonic()
-            await self.transactions.tick(now)
-            self._act(self.chain.tick(now))
-            if loop.time() >= next_second:
+            every_second = loop.time() >= next_second
+            if every_second:
                 next_second = loop.time() + PUBLISH_S
-                await self._every_second(now)
-            self._settle_in_turn()
+            try:
+                await self._turn(now, every_second=every_second)
+            except Exception as error:  # noqa: BLE001 - whatever it is, consoles and checks go on
+                self._confess(error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), TICK_S)
+
+    async def _turn(self, now: float, *, every_second: bool) -> None:
+        await self.transactions.tick(now)
+        self._act(self.chain.tick(now))
+        if every_second:
+            await self._every_second(now)
+        self._settle_in_turn()
+
+    def _confess(self, error: Exception) -> None:
+        """Tell of a fault of the engine's own. It goes on: the workers forward by the last table meanwhile."""
+        text = f"fault in the engine, forwarding goes on: {type(error).__name__}: {error}"
+        if "engine" not in self.alarms or self.alarms["engine"].message != text:
+            log.error("%s", text, exc_info=error)
+            self.event_log.add(Notice("config", "error", "engine", text))
+        self.alarms["engine"] = Alarm(severity="error", subject="engine", message=text)
 
     async def _finish(self) -> None:
         _notify("STOPPING=1")

@@ -39,7 +39,7 @@ MAX_MAXSESSIONS = 10_000_000
 """As many sessions as the original keeps at all."""
 
 MAX_THREADS = 64
-"""Workers of one interface (`PACKET_FANOUT` takes more; hardware that needs more is XDP's)."""
+"""Workers of one interface; each takes a share of the clients (hardware that needs more is XDP's)."""
 
 DEFAULT_INTERVAL_S = 3
 """Seconds between two checks where a file gives none (the value of BalanceNG's examples)."""
