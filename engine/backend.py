@@ -136,7 +136,7 @@ class Backend:
         transactions, now = self._engine.transactions, time.monotonic()
         match args:
             case DiffArgs():
-                return await asyncio.to_thread(transactions.diff, args.text, args.file)
+                return await asyncio.to_thread(transactions.diff, args.text, args.file, self._engine.flows())
             case ApplyArgs():
                 return await transactions.apply(args, actor, now)
             case CommandArgs():
@@ -146,7 +146,8 @@ class Backend:
             case RevisionArgs():
                 return transactions.revision(args.revision)
             case RevisionDiffArgs():
-                return await asyncio.to_thread(transactions.compare_revisions, args.old, args.new)
+                flows = self._engine.flows()
+                return await asyncio.to_thread(transactions.compare_revisions, args.old, args.new, flows)
         match op:
             case "running":
                 return transactions.text(now)

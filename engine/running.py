@@ -128,14 +128,20 @@ class Configured:
             pending=self.pending(now),
         )
 
-    def diff(self, text: str, file: str) -> ConfigDiff:
-        """Compare a candidate with what runs. An invalid one has findings and no changes."""
+    def diff(self, text: str, file: str, flows: Flows | None = None) -> ConfigDiff:
+        """Compare a candidate with what runs. An invalid one has findings and no changes.
+
+        `flows` are those of now where they are not given. A thread has to give them: the datapaths are the loop's.
+        """
+        running = self.running
         loaded = self.read(text, file)
-        changes = self.changes(loaded.config) if loaded.ok and loaded.config is not None else []
+        changes: list[Change] = []
+        if loaded.ok and loaded.config is not None:
+            changes = compare(running.config, loaded.config, flows or self.runner.flows())
         return ConfigDiff(
-            base=self.running.revision,
+            base=running.revision,
             changes=changes,
-            unified=unified(self.running.text, text, f"revision {self.running.revision}", file),
+            unified=unified(running.text, text, f"revision {running.revision}", file),
             findings=loaded.findings,
         )
 
@@ -150,13 +156,13 @@ class Configured:
         revision.text = stored.text.decode(errors="replace")
         return revision
 
-    def compare_revisions(self, old: int, new: int) -> ConfigDiff:
-        """Say what going from one revision to another changes; the flows are those of now. Raises OpError."""
+    def compare_revisions(self, old: int, new: int, flows: Flows | None = None) -> ConfigDiff:
+        """Say what going from one revision to another changes; `flows` as in `diff`. Raises OpError."""
         texts = [self.stored(n).text.decode(errors="replace") for n in (old, new)]
         configs = [self.read(t, self.name(n)).config for t, n in zip(texts, (old, new), strict=True)]
         changes: list[Change] = []
         if configs[0] is not None and configs[1] is not None:
-            changes = compare(configs[0], configs[1], self.runner.flows())
+            changes = compare(configs[0], configs[1], flows or self.runner.flows())
         return ConfigDiff(
             base=old,
             changes=changes,

@@ -222,6 +222,13 @@ async def test_invalid_ones_are_refused_with_every_finding(transactions):
     assert transactions.diff(bad, "x.conf").changes == []
 
 
+async def test_a_comparison_beside_the_loop_leaves_the_datapaths_alone(transactions, monkeypatch):
+    await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+    monkeypatch.setattr(transactions.runner, "flows", lambda: pytest.fail("counted in a thread"))
+    assert transactions.diff(SEED, "x.conf", Flows()).changes
+    assert transactions.compare_revisions(1, 2, Flows()).changes
+
+
 async def test_the_base_has_to_run_still(transactions):
     await transactions.apply(ApplyArgs(text=HASH, base=1, note="first"), ACTOR, 0)
     with pytest.raises(OpError, match=r"revision 2 by alice at .*: first") as refused:

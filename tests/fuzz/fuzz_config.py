@@ -34,7 +34,7 @@ from loop import CORPUS, SLOW_S, Broken, Run, options, quick  # noqa: E402
 
 from engine.config import dump_balanceng, dump_toml, load  # noqa: E402
 from engine.config.diff import Flows, compare, unified  # noqa: E402
-from engine.config.edit import CannotEdit, run_commands, write_states  # noqa: E402
+from engine.config.edit import CannotEdit, rewrite, run_commands, write_states  # noqa: E402
 
 BETWEEN = b"\n\x1e\n"
 LANGUAGES = ("balanceng", "toml")
@@ -75,6 +75,7 @@ def check(data):
     second = _load(other, language)
     if second.ok:
         _compare(loaded, second)
+        _rewrite(loaded, second)
 
 
 def _load(data, language):
@@ -154,6 +155,21 @@ def _compare(one, two):
             unified(old.text, new.text, "old", "new")
 
 
+def _rewrite(one, two):
+    for old, new in ((one, two), (two, one)):
+        try:
+            with quick("rewrite", LIMIT_S):
+                text = rewrite(old.text, old.language, new.config)
+        except CannotEdit as error:
+            if old.language == "balanceng":
+                raise Broken(f"cannot be rewritten: {error}") from error
+            continue
+        if load(text, "fuzz", language=old.language).config != new.config:
+            raise Broken("rewritten it says something else")
+        if rewrite(text, old.language, new.config) != text:
+            raise Broken("rewritten twice it is not what it is once")
+
+
 def mutated(data, rng):
     """Make another input of one."""
     language, text, commands, other = unpack(data)
@@ -181,6 +197,9 @@ def seeds():
     """Samples, their translations, and what was found before."""
     commands = "\n".join(mutate.STATEMENTS["balanceng"][:3]).encode()
     for language in LANGUAGES:
+        one, *others = mutate.SEEDS[language]
+        for line, other in zip(mutate.STATEMENTS["balanceng"], others, strict=False):
+            yield pack(language, one, line.encode(), other)
         for text in mutate.SEEDS[language]:
             yield pack(language, text, commands, text)
             config = load(text, "seed", language=language).config

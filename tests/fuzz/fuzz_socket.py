@@ -57,6 +57,9 @@ CALM_S = 12.0
 RESTORE_S = 5.0
 """The seed's configuration is applied anew so often: what fuzzing made of it is not what is tested."""
 
+MOST_KEPT = 256 * 1024
+"""Bytes kept of what was sent before a finding."""
+
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -89,6 +92,7 @@ class Scene:
         """Tell a finding, and keep what was sent."""
         if what in self.findings:
             return
+        sent = sent[-MOST_KEPT:]
         path = CORPUS / "socket" / f"{sha256(sent).hexdigest()[:12]}.bin"
         if self.keep and sent:
             path.parent.mkdir(parents=True, exist_ok=True)
