@@ -133,7 +133,8 @@ def buckets(method: str, targets: Sequence[TargetInput]) -> NDArray[np.uint16]:
         return np.zeros(0, np.uint16)
     numbers = np.array([t.number for t in usable], np.uint16)
     if method == "first" or len(usable) == 1:
-        return numbers[:1]  # of one target every method makes the same, and Maglev's way takes milliseconds a server
+        # Of one target every method makes the same, and Maglev's way takes milliseconds a server.
+        return numbers[:1]
     if method == "session":
         return numbers
     if method == "hash":
