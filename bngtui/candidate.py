@@ -72,6 +72,8 @@ class Draft(msgspec.Struct, kw_only=True):
     text: str
     saved: str  # RFC 3339, UTC
     note: str = ""
+    row: int = 0  # where the cursor was, from 0
+    column: int = 0
 
 
 def state_home() -> Path:

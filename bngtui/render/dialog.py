@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from bngtui.render.text import Line, Role, Span, clean, fit_spans, line, wrap
 
@@ -63,7 +63,7 @@ def paint_question(question: Question, chosen: int, *, width: int = INNER, room:
 
 def paint_prompt(title: str, typed: str, hint: str, *, width: int = INNER) -> list[Line]:
     """Draw a line to type into; where it is too long its end is seen."""
-    room = width - 5
+    room = width - 6
     shown = clean(typed)
     while cell_len(shown) > room:
         shown = "…" + shown[2:]
@@ -71,7 +71,7 @@ def paint_prompt(title: str, typed: str, hint: str, *, width: int = INNER) -> li
         fit_spans(
             [
                 Span(" > ", "accent"),
-                Span(set_cell_size(shown, cell_len(shown)), "strong"),
+                Span(shown, "strong"),
                 Span("█", "accent"),
             ],
             width - 2,

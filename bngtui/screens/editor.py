@@ -170,6 +170,7 @@ class EditorScreen(EditorFiles):
             self._begin(
                 Candidate(draft.file, draft.language, draft.base, draft.base_text, draft.text, draft.note)
             )
+            self.area.go(draft.row + 1, draft.column + 1)
             self.area.focus()
         elif answer == "discard" and self._drafts is not None:
             self._drafts.drop()
@@ -277,6 +278,7 @@ class EditorScreen(EditorFiles):
         self.run_worker(self._write_draft(drafts, self._as_draft(candidate, drafts)), name="keep the draft")
 
     def _as_draft(self, candidate: Candidate, drafts: Drafts) -> Draft:
+        row, column = self.area.cursor_location
         return Draft(
             host=drafts.host,
             file=candidate.file,
@@ -286,6 +288,8 @@ class EditorScreen(EditorFiles):
             text=self.area.text,
             saved=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             note=candidate.note,
+            row=row,
+            column=column,
         )
 
     async def _write_draft(self, drafts: Drafts, draft: Draft) -> None:
