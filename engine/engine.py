@@ -56,6 +56,10 @@ TICK_S = 0.1
 PUBLISH_S = 1.0
 """Pace of snapshots; a change of health or admin state is published at once."""
 
+SWITCH_S = 0.0005
+"""How long a thread that reads a large configuration keeps the interpreter from the loop, which has to ask for it anew
+after every system call: Python's own 5 ms add up to a second where a dozen consoles are busy."""
+
 log = logging.getLogger("engine")
 
 
@@ -79,6 +83,7 @@ def run(options: RunOptions) -> int:
     if not loaded.ok or loaded.config is None:
         log.error("%s is not valid; nothing was started", options.config)
         return 1
+    sys.setswitchinterval(SWITCH_S)
     try:
         return asyncio.run(Engine(options, data, loaded).main())
     except (*HOST_REFUSES, SocketUnavailableError) as error:

@@ -116,7 +116,7 @@ def _edit(loaded, commands):
     if not edited.ok:
         if edited.text != loaded.text:
             raise Broken("refused commands changed the text")
-    elif loaded.ok:
+    elif loaded.ok and edited.text.strip():  # an empty file is refused where it is applied
         again = load(edited.text, "fuzz", language=loaded.language)
         if not again.ok:
             raise Broken(f"accepted commands made an invalid text: {again.findings[:3]}")
@@ -164,7 +164,7 @@ def _rewrite(one, two):
             if old.language == "balanceng":
                 raise Broken(f"cannot be rewritten: {error}") from error
             continue
-        if load(text, "fuzz", language=old.language).config != new.config:
+        if text.strip() and load(text, "fuzz", language=old.language).config != new.config:
             raise Broken("rewritten it says something else")
         if rewrite(text, old.language, new.config) != text:
             raise Broken("rewritten twice it is not what it is once")
@@ -269,7 +269,7 @@ def main(argv=None):
     parser.add_argument("--unguided", action="store_true", help="without atheris, even where it is installed")
     args = parser.parse_args(argv)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 31)
-    run = Run("config", args.seconds, check, keep=not args.no_keep)
+    run = Run("config", args.seconds, check, keep=not args.no_keep, alone=not GUIDED or args.unguided)
     print(f"seed {seed}, {'guided by coverage' if GUIDED and not args.unguided else 'unguided'}", flush=True)
     if GUIDED and not args.unguided:
         guided(run, seed)

@@ -92,17 +92,22 @@ def signature(error: BaseException) -> str:
 
 @dataclass
 class Run:
-    """One run of a fuzzer; `check` raises for an input that breaks a promise."""
+    """One run of a fuzzer; `check` raises for an input that breaks a promise.
+
+    `alone`: all memory of the process is the tested code's, and libFuzzer does not keep its inputs in it.
+    """
 
     name: str
     seconds: float
     check: Callable[[bytes], None]
     keep: bool = True
+    alone: bool = True
     executions: int = 0
     findings: dict[str, Path | None] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
     _rss: int = rss_kib()
     _warm: int = 0
+    _warm_blocks: int = 0
     _slowest: float = 0.0
     _told: float = 0.0
 
@@ -163,7 +168,7 @@ class Run:
         now = time.monotonic() - self._began
         if not self._warm and now > self.seconds * WARM_UP:
             gc.collect()
-            self._warm = rss_kib()
+            self._warm, self._warm_blocks = rss_kib(), sys.getallocatedblocks()
         if now - self._told > 60:
             self._told = now
             print(f"{now:5.0f} s: {self.executions} executions, {rss_kib()} KiB", flush=True)
@@ -172,13 +177,18 @@ class Run:
         """Print the figures; 1 where something was found, memory's growth included."""
         gc.collect()
         now, warm = rss_kib(), self._warm or rss_kib()
-        if now > warm * GROWTH and now - warm > SLACK_KIB:
+        blocks = sys.getallocatedblocks()
+        warm_blocks = self._warm_blocks or blocks
+        if self.alone and now > warm * GROWTH and now - warm > SLACK_KIB:
             self.findings["memory grew"] = None
+        if blocks > warm_blocks * GROWTH and not self.findings:  # a finding keeps its traceback
+            self.findings["objects grew"] = None
         took = time.monotonic() - self._began
         print(
             f"{self.name}: {self.executions} executions in {took:.0f} s, {len(self.findings)} findings; "
             f"slowest {self._slowest:.2f} s of CPU; "
-            f"resident {self._rss} KiB at the start, {warm} after the warm-up, {now} at the end",
+            f"resident {self._rss} KiB at the start, {warm} after the warm-up, {now} at the end; "
+            f"{warm_blocks} blocks of Python's after the warm-up, {blocks} at the end",
             flush=True,
         )
         for mark, path in self.findings.items():
