@@ -11,7 +11,7 @@ from textual.app import App
 
 from bngtui.changes import Changes
 from bngtui.driver import CleanDriver
-from bngtui.economy import exact
+from bngtui.economy import Sent, exact
 from bngtui.effects import Effect, effect_of
 from bngtui.link import Link
 from bngtui.screens.confirm import ConfirmScreen
@@ -58,6 +58,7 @@ class BngApp(App[None]):
         self.store.read_only = options.read_only
         self.link = Link(self.store, options, self._news)
         self.changes = Changes(self)
+        self._sent = Sent()
         self._themes = themes
         self._ascii_only = ascii_only
         self._terminal = terminal
@@ -171,10 +172,11 @@ class BngApp(App[None]):
 
     def redraw(self) -> None:
         """Send the whole screen to the terminal again."""
+        self._sent.forget()
         for screen in self.screen_stack:
             if isinstance(screen, Page):
                 screen.repaint()
         self.refresh(layout=True)
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        super()._display(screen, exact(renderable))
+        super()._display(screen, exact(renderable, self._sent))

@@ -2,7 +2,8 @@
 
 Textual 8.2.8 redraws a changed region from its widget's left edge (`ChopsUpdate.render_segments` crops a strip on the
 right only), so a number that changes at the right end of a row sends the whole row. Here a strip is cropped on both
-sides, and colours that stay are not said again.
+sides, colours that stay are not said again, and what the terminal shows already is not sent again: a TextArea asks
+for all its lines at every key.
 """
 
 from __future__ import annotations
@@ -20,8 +21,31 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
 
+class Sent:
+    """What partial updates have sent since the last whole screen, by row and cells."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, dict[tuple[int, int], str]] = {}
+
+    def forget(self) -> None:
+        """Know nothing of the terminal: it was drawn whole, or it lost something."""
+        self._rows.clear()
+
+    def news(self, y: int, start: int, stop: int, text: str) -> bool:
+        """Take note that cells `start` up to `stop` of row `y` become `text`; False where they are that already."""
+        row = self._rows.setdefault(y, {})
+        if row.get((start, stop)) == text:
+            return False
+        for first, last in [place for place in row if place[0] < stop and start < place[1]]:
+            del row[first, last]
+        row[start, stop] = text
+        return True
+
+
 class ExactUpdate(ChopsUpdate):
-    """A partial update that sends the cells of its spans and no others."""
+    """A partial update that sends the cells of its spans and no others, and of them those that are `sent` not yet."""
+
+    sent: Sent | None = None
 
     def render_segments(self, console: Console) -> str:
         """Return the bytes for the terminal as text."""
@@ -32,15 +56,20 @@ class ExactUpdate(ChopsUpdate):
                 start, stop = max(x, x1), min(end, x2)
                 if strip is None or start >= stop:
                     continue
-                out.append(Control.move_to(start, y).segment.text)
-                out.append(_render(strip.crop(start - x, stop - x), system))
+                text = _render(strip.crop(start - x, stop - x), system)
+                if self.sent is None or self.sent.news(y, start, stop, text):
+                    out += (Control.move_to(start, y).segment.text, text)
         return "".join(out)
 
 
-def exact(update: RenderableType | None) -> RenderableType | None:
-    """Return the update as an ExactUpdate where it is a partial one."""
+def exact(update: RenderableType | None, sent: Sent) -> RenderableType | None:
+    """Return the update as an ExactUpdate where it is a partial one; any other draws over what was `sent`."""
     if type(update) is ChopsUpdate:
-        return ExactUpdate(update.chops, update.spans, update.chop_ends)
+        partial = ExactUpdate(update.chops, update.spans, update.chop_ends)
+        partial.sent = sent
+        return partial
+    if update is not None:
+        sent.forget()
     return update
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from bngtui.actions import ACTIONS, EDITOR, available
-from bngtui.candidate import Candidate, Draft, Drafts
+from bngtui.candidate import Candidate, Drafts
 from bngtui.changes import CONFIRM_WITHIN_S
 from bngtui.checking import Checker
 from bngtui.render.complete import explained, explained_spans
@@ -16,7 +14,7 @@ from bngtui.render.dialog import Answer, Question
 from bngtui.render.editor import paint_title
 from bngtui.render.revision_list import when
 from bngtui.render.text import clean
-from bngtui.screens.editor_files import EditorFiles
+from bngtui.screens.editor_drafts import EditorDrafts
 from bngtui.screens.help import HelpScreen
 from bngtui.screens.page import bindings
 from bngtui.screens.review import ReviewScreen
@@ -48,7 +46,7 @@ DRAFT_S = 0.4
 _KEYS = {key: action.name for action in ACTIONS if "editor" in action.where for key in action.keys}
 
 
-class EditorScreen(EditorFiles):
+class EditorScreen(EditorDrafts):
     """One text. `candidate` is None until the engine has given it."""
 
     BINDINGS = bindings(EDITOR)
@@ -66,7 +64,6 @@ class EditorScreen(EditorFiles):
         super().__init__()
         self.candidate: Candidate | None = None
         self._drafts: Drafts | None = None
-        self._draft_due = False
         self._within_s = CONFIRM_WITHIN_S
         self._seen = 0  # the newest running revision that the operator was told of
         self._catching_up = False
@@ -126,7 +123,7 @@ class EditorScreen(EditorFiles):
             self._drafts.drop()
             draft = None
         if running is not None:
-            self._begin(Candidate.of(running))
+            self.begin(Candidate.of(running))
         elif draft is None:
             self.app.pop_screen()
             self.host.say(f"There is no text to edit, the engine is not reachable: {trouble}", "down")
@@ -134,7 +131,8 @@ class EditorScreen(EditorFiles):
         if draft is not None:
             self._offer(draft, running)
 
-    def _begin(self, candidate: Candidate) -> None:
+    def begin(self, candidate: Candidate) -> None:
+        """Show this text."""
         self.candidate = candidate
         self._seen = max(self._seen, candidate.base)
         self.area.take(candidate.text, candidate.language)
@@ -144,46 +142,6 @@ class EditorScreen(EditorFiles):
             self.say("The lines of the file ended in two ways; here they end in one.", "warning")
         self._checker.touch(now=True)
         self.renew()
-
-    def _offer(self, draft: Draft, running: RunningConfig | None) -> None:
-        """Ask what to do with a text that was not applied."""
-        based = f"it was made from revision {draft.base}"
-        if running is not None and running.revision != draft.base:
-            based += f"; revision {running.revision} runs now, the review shows the difference"
-        question = Question(
-            f"There is a text of {when(draft.saved)} UTC that was not applied. Go on with it?",
-            (f"{draft.file} on {draft.host}, {draft.text.count(chr(10))} lines", based),
-            (
-                Answer("g", "Go on with it", "go"),
-                Answer("l", "Leave it for later, and look at what runs", "later"),
-                Answer("d", "Discard it", "discard"),
-            ),
-        )
-        self.ask(
-            question,
-            {a: partial(self._offered, draft, a) for a in ("go", "later", "discard", "")},
-            trigger="C",
-        )
-
-    def _offered(self, draft: Draft, answer: str) -> None:
-        if answer == "go":
-            self._begin(
-                Candidate(draft.file, draft.language, draft.base, draft.base_text, draft.text, draft.note)
-            )
-            self.area.go(draft.row + 1, draft.column + 1)
-            self.area.focus()
-        elif answer == "discard" and self._drafts is not None:
-            self._drafts.drop()
-        elif self._drafts is not None:
-            # It stays where it is; what is typed now is not to be put in its place.
-            self._drafts.close()
-            self._drafts = None
-            if self.candidate is None:
-                self.app.pop_screen()
-            else:
-                self.host.say("The draft stays; this time nothing that is typed is kept as one.", "warning")
-        if self.candidate is None and answer != "go":
-            self.app.pop_screen()
 
     # -- what is shown ----------------------------------------------------------------------------------------------
 
@@ -214,11 +172,6 @@ class EditorScreen(EditorFiles):
     def offered(self) -> Sequence[Action]:
         """Return the actions of the editor."""
         return available("editor", read_only=self.host.store.read_only)
-
-    @property
-    def changed(self) -> bool:
-        """Whether the text on the screen is not what it was made from."""
-        return self.candidate is not None and self.area.text != self.candidate.base_text
 
     def title_line(self, width: int) -> Line:
         """Return the line above the text."""
@@ -265,39 +218,6 @@ class EditorScreen(EditorFiles):
         self.list.take(findings, by)
         self.area.mark(findings)
 
-    # -- the draft --------------------------------------------------------------------------------------------------
-
-    def _keep_draft(self) -> None:
-        self._draft_due = False
-        candidate, drafts = self.candidate, self._drafts
-        if candidate is None or drafts is None:
-            return
-        if not self.changed:
-            drafts.drop()
-            return
-        self.run_worker(self._write_draft(drafts, self._as_draft(candidate, drafts)), name="keep the draft")
-
-    def _as_draft(self, candidate: Candidate, drafts: Drafts) -> Draft:
-        row, column = self.area.cursor_location
-        return Draft(
-            host=drafts.host,
-            file=candidate.file,
-            language=candidate.language,
-            base=candidate.base,
-            base_text=candidate.base_text,
-            text=self.area.text,
-            saved=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            note=candidate.note,
-            row=row,
-            column=column,
-        )
-
-    async def _write_draft(self, drafts: Drafts, draft: Draft) -> None:
-        known = drafts.trouble
-        await asyncio.to_thread(drafts.save, draft)
-        if drafts.trouble and drafts.trouble != known:
-            self.say(drafts.trouble, "warning")
-
     # -- others, and what runs meanwhile ----------------------------------------------------------------------------
 
     def _look_around(self) -> None:
@@ -332,7 +252,7 @@ class EditorScreen(EditorFiles):
             self._keep_draft()
         elif not self.changed:
             place = self.area.cursor_location
-            self._begin(Candidate.of(running))
+            self.begin(Candidate.of(running))
             self.area.move_cursor(self.area.clamp_visitable(place))
             self.say(f"Shown now: {who}", "accent")
         else:
@@ -425,7 +345,7 @@ class EditorScreen(EditorFiles):
 
     def take_running(self, running: RunningConfig) -> None:
         """Drop the text and show what runs."""
-        self._begin(Candidate.of(running))
+        self.begin(Candidate.of(running))
         if self._drafts is not None:
             self._drafts.drop()
 
@@ -445,36 +365,6 @@ class EditorScreen(EditorFiles):
         running: RunningConfig | None = await self.host.changes.ask("running")
         if running is not None:
             self.take_running(running)
-
-    def action_leave(self) -> None:
-        """Go back to the dashboard; ask where a text is not applied."""
-        if not self.changed or self.host.store.read_only:
-            self.app.pop_screen()
-            return
-        later = "it is kept, and offered when the editor is opened again"
-        question = Question(
-            "The text was changed and not applied.",
-            (later,) if self._drafts is not None else ("it cannot be kept: another draft is",),
-            (
-                Answer("s", "Stay in the editor", ""),
-                Answer("k", "Leave, keep the text for later", "keep"),
-                Answer("d", "Leave, discard the text", "discard"),
-            ),
-        )
-        self.ask(question, {"keep": self._leave_kept, "discard": self._leave_discarded}, trigger="escape")
-
-    def _leave_kept(self) -> None:
-        candidate, drafts = self.candidate, self._drafts
-        if candidate is not None and drafts is not None:
-            drafts.save(self._as_draft(candidate, drafts))
-        self.app.pop_screen()
-
-    def _leave_discarded(self) -> None:
-        if self._drafts is not None:
-            self._drafts.drop()
-            self._drafts.close()
-            self._drafts = None
-        self.app.pop_screen()
 
     def action_quit(self) -> None:
         """Leave the editor: what Ctrl-Q does everywhere is to leave the page."""

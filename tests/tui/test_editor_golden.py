@@ -115,7 +115,7 @@ async def test_completion(run_dir):
 
 
 async def test_the_draft_is_offered(run_dir, monkeypatch):
-    monkeypatch.setattr("bngtui.screens.editor.time.strftime", lambda *_: "2026-03-01T12:02:00Z")
+    monkeypatch.setattr("bngtui.screens.editor_drafts.time.strftime", lambda *_: "2026-03-01T12:02:00Z")
     async with ConfigEngine(run_dir):
         async with console(run_dir, (80, 24)) as pilot:
             await open_editor(pilot)
