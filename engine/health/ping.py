@@ -31,7 +31,8 @@ RECEIVE_BYTES = 1 << 20
 
 _PAYLOAD = b"bng health check"
 _HEADER = struct.Struct("!BBHHH")
-_UNREACHABLE_ERRNO = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
+_UNREACHABLE_ERRNO = (errno.EHOSTUNREACH, errno.EHOSTDOWN)
+"""What the network before the target says; ENETUNREACH is only what our own routes say, while the link is off."""
 
 
 @dataclass(slots=True)

@@ -27,7 +27,6 @@ _CERTAIN = {
     errno.ECONNREFUSED: "connection refused on {0}:{1}",
     errno.ECONNRESET: "connection reset by {0}:{1}",
     errno.EHOSTUNREACH: "no route to host {0}",
-    errno.ENETUNREACH: "network of {0} is unreachable",
     errno.EHOSTDOWN: "host {0} is down",
 }
 
@@ -92,6 +91,9 @@ async def _outcome(loop: asyncio.AbstractEventLoop, sock: socket.socket, timeout
 def _failed(code: int, address: str, port: int, timeout_s: float) -> ProbeAnswer:
     if code in _CERTAIN:
         return ProbeAnswer(ok=False, error=_CERTAIN[code].format(address, port), certain=True)
+    if code == errno.ENETUNREACH:
+        # Our own routes say so, while the link is off for one: nothing about the target, whose flows may wait.
+        return ProbeAnswer(ok=False, error=f"network of {address} is unreachable")
     if code == errno.ETIMEDOUT:
         return ProbeAnswer(ok=False, error=f"no answer from {address}:{port} within {timeout_s:g} s")
     return ProbeAnswer(ok=False, error=f"{os.strerror(code)} on {address}:{port}")

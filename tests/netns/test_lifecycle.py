@@ -124,6 +124,7 @@ def test_a_killed_worker_is_started_again_with_its_flows_and_an_event(own_scene)
             lambda: [pid for pid in scene.workers() if pid != worker], 5, "another worker runs"
         )
         until(lambda: scene.event(since, "forwards again"), 5, "an event says so")
+        time.sleep(1)
     assert state_of(another) in {"S", "R"}
     event = scene.event(since, "ended with code -9")
     assert (event.kind, event.severity) == ("datapath", "error")
