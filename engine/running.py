@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -221,7 +222,10 @@ def recall(store: Store, data: bytes, loaded: Loaded) -> tuple[Running, list[str
     if newest is not None and newest.text == data:
         number = newest.number if newest.confirmed else store.confirm(newest.number).number
     else:
-        user = os.environ.get("USER") or str(os.getuid())
+        try:
+            user = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            user = str(os.getuid())
         note = "the file at the start of the engine"
         time = timestamp()
         number = store.add(
