@@ -21,6 +21,8 @@ from engine.config.findings import START, Findings, Key, Positions
 from engine.config.words import BLOCKS, KINDS, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine.config.check_view import Problem
     from engine.config.draft import Item
     from engine.config.finding import Span
@@ -175,14 +177,16 @@ def _check(old: Config, new: Config, draft: _RunningDraft, findings: Findings) -
     """Report what is wrong with the new configuration and was not with the old one."""
     known = {problem[:3] for problem in _problems(old, Positions())}
     for problem in _problems(new, draft.positions):
+        if findings.full:
+            return
         if problem[:3] not in known:
             report = findings.error if problem.severity == "error" else findings.warning
             report(problem.code, _place(problem, draft), problem.message, problem.hint)
 
 
-def _problems(config: Config, positions: Positions) -> list[Problem]:
+def _problems(config: Config, positions: Positions) -> Iterator[Problem]:
     view = View.of(config, positions, (), None)
-    return [problem for rule in rules.RULES for problem in rule(view)]
+    return (problem for rule in rules.RULES for problem in rule(view))
 
 
 def _place(problem: Problem, draft: _RunningDraft) -> Span:

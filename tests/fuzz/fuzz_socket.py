@@ -30,7 +30,7 @@ import msgspec  # noqa: E402 - this file runs as a script, too, from anywhere
 from loop import CORPUS, GROWTH, SAMPLES, SLACK_KIB, options, rss_kib  # noqa: E402
 from streams import stream  # noqa: E402
 
-from engine.api.client import Client, EngineUnreachable, RequestError  # noqa: E402
+from engine.api.client import Client, EngineUnreachable, RequestError, ask  # noqa: E402
 from engine.api.codec import HEADER  # noqa: E402
 from engine.api.messages import OPS  # noqa: E402
 from engine.api.server import SOCKETS  # noqa: E402
@@ -39,8 +39,12 @@ from engine.lab.balancer import Balancer  # noqa: E402
 from engine.lab.topology import Lab  # noqa: E402
 
 STATE_S = 1.0
-"""Longest a well-behaved console may wait for the state, less what engine and console waited for a processor: the
-fuzzers run niced, and what the host does besides is no promise of the engine's."""
+"""Most processor time that the engine may take, all threads together, until a well-behaved console has the state. Not
+wall time: the fuzzers saturate the host, and how it shares its processors is no promise of the engine's."""
+
+HUNG_S = 3.0
+"""Longest it may wait for other reasons than a processor: disks, and grace periods of the kernel's (closing a packet
+socket waits for one)."""
 
 ANSWER_S = 20.0
 """Longest an answer may take; a frame that never completes is given up by the engine after 10 s."""
@@ -75,6 +79,7 @@ class Scene:
     codes: dict[str, int] = field(default_factory=dict)
     states: int = 0
     slowest_s: float = 0.0
+    most_s: float = 0.0
     findings: dict[str, str] = field(default_factory=dict)
     recent: list[bytes] = field(default_factory=list)
     keep: bool = True
@@ -100,10 +105,15 @@ class Scene:
         self.findings[what] = path.name if sent else "-"
         print(f"\nFOUND {what} -> {self.findings[what]} {detail}\n{sent[:800]!r}", flush=True)
 
-    def usage(self) -> tuple[int, int]:
-        """Resident memory of the engine in KiB, with its workers, and its open descriptors."""
+    def usage(self) -> tuple[int, int, int]:
+        """Memory of the engine and of its workers, without what is shared, in KiB; and the engine's open descriptors."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return sum(map(rss_kib, (self.pid, *children))), len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+        own = rss_kib(self.pid, "RssAnon")
+        return (
+            own,
+            sum(rss_kib(child, "RssAnon") for child in children),
+            len(list(Path(f"/proc/{self.pid}/fd").iterdir())),
+        )
 
 
 # -- a hostile console ----------------------------------------------------------------------------------------------
@@ -199,52 +209,67 @@ class Operator:
                 found.append(self._here.recv())
         return found
 
-    def end(self) -> tuple[int, float, list[tuple[str, str]]]:
-        """End it; returns how many states it got, the longest wait in seconds, and the last news."""
+    def end(self) -> tuple[int, float, float, list[tuple[str, str]]]:
+        """End it; returns how many states it got, the longest wait, the engine's most CPU in one, and the last news."""
         self._here.send("end")
         self._process.join(60)
         news = self.news()
-        states, slowest = next((detail for what, detail in news if what == "figures"), (0, 0.0))
+        states, slowest, most = next((detail for what, detail in news if what == "figures"), (0, 0.0, 0.0))
         found = [entry for entry in news if entry[0] != "figures"]
         if not states:
             found.append(("a well-behaved console got no state", ""))
-        return states, slowest, found
+        return states, slowest, most, found
 
 
-def _clocks(pid: int) -> dict[int | str, float]:
-    """Wall time, and how long each thread of a process, and we, were ready to run and did not; seconds.
+def _clocks(pid: int) -> dict[int | str, tuple[float, float]]:
+    """Return how long each thread of a process, and we, ran, and was ready to run and did not; and the wall time; seconds.
 
     (Documentation/scheduler/sched-stats.rst.) Each thread, since one that waits may hold the interpreter's lock.
     """
-    queued: dict[int | str, float] = {"wall": time.monotonic()}
+    clocks: dict[int | str, tuple[float, float]] = {"wall": (time.monotonic(), 0.0)}
     for task in (*Path(f"/proc/{pid}/task").iterdir(), Path("/proc/self/task") / str(os.getpid())):
         with contextlib.suppress(OSError):
-            queued[int(task.name)] = int((task / "schedstat").read_text().split()[1]) / 1e9
-    return queued
+            ran, queued, _ = map(int, (task / "schedstat").read_text().split())
+            clocks[int(task.name)] = ran / 1e9, queued / 1e9
+    return clocks
+
+
+def _spent(
+    before: dict[int | str, tuple[float, float]], after: dict[int | str, tuple[float, float]]
+) -> tuple[float, float, float]:
+    """Wall time, processor time of the engine, and time that nobody waited for a processor, between two readings."""
+    passed = {
+        name: (ran - before.get(name, (0, 0))[0], queued - before.get(name, (0, 0))[1])
+        for name, (ran, queued) in after.items()
+    }
+    wall, _ = passed.pop("wall")
+    _, own = passed.pop(os.getpid())
+    return (
+        wall,
+        sum(ran for ran, _ in passed.values()),
+        wall - own - max(queued for _, queued in passed.values()),
+    )
 
 
 def _operate(path: Path, pid: int, pipe: multiprocessing.connection.Connection) -> None:
-    states, slowest = 0, 0.0
+    states, slowest, most = 0, 0.0, 0.0
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, os.getpid(), 0)
 
     async def ask() -> None:
-        nonlocal states, slowest
+        nonlocal states, slowest, most
         seed = (SAMPLES / "dsr.conf").read_text()
         restored = time.monotonic()
         async with await Client.connect(path) as client:
             while not pipe.poll():
                 before = _clocks(pid)
                 state = await client.request("state", timeout_s=30)
-                after = _clocks(pid)
-                passed = {name: value - before.get(name, 0.0) for name, value in after.items()}
-                wall, own = passed.pop("wall"), passed.pop(os.getpid())
-                took = wall - own - max(passed.values())
-                states, slowest = states + 1, max(slowest, took)
-                if took > STATE_S:
+                wall, ran, took = _spent(before, _clocks(pid))
+                states, slowest, most = states + 1, max(slowest, wall), max(most, ran)
+                if ran > STATE_S or took > HUNG_S:
                     checks = sum(len(target.checks) for target in state.targets)
-                    detail = f"{wall:.2f} s, {wall - took:.2f} of them in the queue; {checks} checks"
-                    pipe.send(("the state took more than a second", detail))
+                    detail = f"{wall:.2f} s, {ran:.2f} s of CPU, {took:.2f} s in no queue; {checks} checks"
+                    pipe.send(("the state took too long", detail))
                 if time.monotonic() - restored > RESTORE_S:
                     restored = time.monotonic()
                     with contextlib.suppress(RequestError):
@@ -255,7 +280,7 @@ def _operate(path: Path, pid: int, pipe: multiprocessing.connection.Connection) 
         asyncio.run(ask())
     except (EngineUnreachable, RequestError) as error:
         pipe.send(("a well-behaved console was not served", str(error)))
-    pipe.send(("figures", (states, slowest)))
+    pipe.send(("figures", (states, slowest, most)))
     with contextlib.suppress(EOFError):  # the news have to be read before the pipe goes
         pipe.recv()
 
@@ -285,7 +310,10 @@ async def _fuzz(scene: Scene, operator: Operator, seconds: float, pieces: list[l
             scene.found("a traceback in the log", b"".join(scene.recent[-6:]))
         if time.monotonic() - told > 60:
             told = time.monotonic()
-            print(f"{scene.connections} connections, {scene.usage()} KiB and descriptors", flush=True)
+            print(
+                f"{scene.connections} connections, {scene.usage()} KiB, KiB of workers and descriptors",
+                flush=True,
+            )
     await asyncio.gather(*workers)
 
 
@@ -299,21 +327,24 @@ def fuzz(scene: Scene, seconds: float, *, grown: bool = True) -> int:
         warm = _calm(scene) if grown else first
         asyncio.run(_fuzz(scene, operator, seconds * 0.8, []))
     finally:
-        scene.states, scene.slowest_s, news = operator.end()
+        scene.states, scene.slowest_s, scene.most_s, news = operator.end()
     for what, detail in news:
         scene.found(what, b"".join(scene.recent), detail)
     last = _calm(scene) if grown else scene.usage()
     if scene.balancer.process.poll() is not None:
         scene.found("the engine ended", b"".join(scene.recent))
     elif grown:
-        if last[0] > warm[0] * GROWTH and last[0] - warm[0] > SLACK_KIB:
+        if any(
+            now > then * GROWTH and now - then > SLACK_KIB
+            for now, then in zip(last[:2], warm[:2], strict=True)
+        ):
             scene.found("memory grew", b"")
-        if last[1] > warm[1] + 2:
+        if last[2] > warm[2] + 2:
             scene.found("descriptors grew", b"")
     print(
         f"socket: {scene.connections} connections, {scene.frames} writes, {scene.answers} frames back {scene.codes}; "
-        f"{scene.states} states, the slowest {scene.slowest_s:.3f} s; {len(scene.findings)} findings; "
-        f"KiB and descriptors {first} at the start, {warm} after the warm-up, {last} at the end",
+        f"{scene.states} states, the slowest {scene.slowest_s:.3f} s, the most work {scene.most_s:.3f} s of CPU; {len(scene.findings)} findings; "
+        f"KiB of the engine, KiB of its workers, and descriptors: {first} at the start, {warm} after the warm-up, {last} at the end",
         flush=True,
     )
     for what, kept in scene.findings.items():
@@ -321,11 +352,21 @@ def fuzz(scene: Scene, seconds: float, *, grown: bool = True) -> int:
     return 1 if scene.findings else 0
 
 
-def _calm(scene: Scene) -> tuple[int, int]:
-    """Wait until nothing is left of the hostile connections, then read memory and descriptors."""
-    if scene.balancer.process.poll() is None:
-        time.sleep(CALM_S)
-    return scene.usage() if scene.balancer.process.poll() is None else (0, 0)
+def _calm(scene: Scene) -> tuple[int, int, int]:
+    """Let the seed run and wait until nothing is left of the hostile connections; then read memory and descriptors."""
+    if scene.balancer.process.poll() is not None:
+        return 0, 0, 0
+    time.sleep(CALM_S)
+    with contextlib.suppress(RequestError, EngineUnreachable):
+        ask(
+            scene.socket("operator"),
+            "apply",
+            timeout_s=30,
+            text=(SAMPLES / "dsr.conf").read_text(),
+            file="seed.conf",
+        )
+    time.sleep(CALM_S)
+    return scene.usage()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -47,11 +47,11 @@ class Stuck(BaseException):
     """An input took STUCK_S; not an Exception, so that nothing on the way takes it for its own."""
 
 
-def rss_kib(pid: int | str = "self") -> int:
-    """Resident memory of a process."""
+def rss_kib(pid: int | str = "self", what: str = "VmRSS") -> int:
+    """Resident memory of a process; `what` as proc(5) names it."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{what}:"):
                 return int(line.split()[1])
     return 0
 

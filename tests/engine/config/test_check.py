@@ -6,7 +6,7 @@ import pytest
 
 from engine.config import Positions, load
 from engine.config.check import RULES, check
-from engine.config.findings import Findings
+from engine.config.findings import MAX_FINDINGS, Findings
 from engine.config.model import Config
 
 PARTS = {
@@ -215,3 +215,11 @@ def test_rules_are_different_functions_with_a_sentence_each():
     assert len(set(RULES)) == len(RULES)
     assert all(rule.__doc__ for rule in RULES)
     assert not any(one is other for one, other in itertools.combinations(RULES, 2))
+
+
+def test_the_check_ends_where_more_errors_would_only_be_counted():
+    servers = "\n".join(f"server {n} {{ ipaddr 10.1.0.{n} port 80 targets 1-1024 }}" for n in range(1, 101))
+    config = load(f"modules arp\n{servers}\n", "x.conf").config
+    check(config, findings := Findings("x.conf"), Positions())
+    assert findings.errors == MAX_FINDINGS
+    assert findings.sorted()[-1].code == "too-many-findings"
