@@ -70,6 +70,7 @@ class HostFacts:
     links: dict[str, LinkFacts] = field(default_factory=dict)
     addresses: tuple[AddressFacts, ...] = ()
     folders: dict[str, str | None] = field(default_factory=dict)
+    neighbours_max: int | None = None  # net.ipv4.neigh.default.gc_thresh3; None: a namespace does not show it
 
 
 @dataclass(frozen=True)
@@ -297,6 +298,23 @@ def xdp(_: Case) -> Iterator[Advice]:
     )
 
 
+def neighbours(case: Case) -> Iterator[Advice]:
+    """The kernel's neighbour table (arp(7), gc_thresh3) holds the targets, which the checks' sockets ask for by ARP."""
+    hosts = len({t.ipaddr for t in case.config.targets if t.registered and t.enabled})
+    most = case.host.neighbours_max
+    # Other hosts, other namespaces and addresses not resolved yet share it.
+    if most is not None and hosts > most // 2:
+        wanted = 1 << (4 * hosts - 1).bit_length()
+        yield Advice(
+            severity="warning",
+            code="neighbours",
+            subject="neighbour table",
+            message=f"the kernel keeps at most {most} neighbours, and {hosts} targets are checked: "
+            "where they do not fit, checks fail",
+            command=f"sysctl -w net.ipv4.neigh.default.gc_thresh2={wanted // 2} net.ipv4.neigh.default.gc_thresh3={wanted}",
+        )
+
+
 CHECKS: tuple[Callable[[Case], Iterator[Advice]], ...] = (
     privileges,
     versions,
@@ -304,6 +322,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Advice]], ...] = (
     interfaces,
     addresses,
     forwarding,
+    neighbours,
     offloads,
     xdp,
 )

@@ -36,6 +36,7 @@ def collect(run_dir: Path, state_dir: Path) -> HostFacts:
         links=links,
         addresses=addresses,
         folders={str(folder): _unwritable(folder) for folder in (run_dir, state_dir)},
+        neighbours_max=int(_read("/proc/sys/net/ipv4/neigh/default/gc_thresh3") or 0) or None,
     )
 
 

@@ -77,6 +77,15 @@ def test_a_host_that_is_well_gets_information_only():
             {"folders": {"/var/lib/bng": "/var/lib may not be written by this user"}},
             ("error", "folder", "/var/lib/bng", "sudo install -d -m 0755 /var/lib/bng"),
         ),
+        (
+            {"neighbours_max": 2},
+            (
+                "warning",
+                "neighbours",
+                "neighbour table",
+                "sysctl -w net.ipv4.neigh.default.gc_thresh2=4 net.ipv4.neigh.default.gc_thresh3=8",
+            ),
+        ),
         ({"python": (3, 10)}, ("error", "python", "python", "")),
         ({"kernel": "5.10.0-28-amd64"}, ("warning", "kernel", "kernel", "")),
     ],
