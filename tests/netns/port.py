@@ -58,6 +58,14 @@ class Seen:
         return socket.inet_ntoa(self.data[30:34])
 
 
+def room(sock, force, option, size):
+    """Give a socket a large buffer; in a user namespace the host's limit holds (socket(7), SO_RCVBUFFORCE)."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, force, size)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, option, size)
+
+
 def balanced(seen):
     """Whether a frame that the balancer sends is one that it forwards, and none of its own checks."""
     return seen.ethertype == 0x0800 and seen.ip_source != plan.LB
@@ -76,7 +84,7 @@ class Port:
             if not both:
                 self.sock.setsockopt(c.SOL_PACKET, c.PACKET_IGNORE_OUTGOING, 1)
             self.sock.setsockopt(c.SOL_PACKET, c.PACKET_AUXDATA, 1)
-            self.sock.setsockopt(socket.SOL_SOCKET, c.SO_RCVBUFFORCE, 64 << 20)
+            room(self.sock, c.SO_RCVBUFFORCE, socket.SO_RCVBUF, 64 << 20)
             self.sock.bind((interface, ethertype))
 
     def __enter__(self):

@@ -11,13 +11,15 @@ import threading
 import time
 
 import pytest
-from port import TARGET1, TARGET2, Port
+from port import TARGET1, TARGET2, Port, room
 from scene import SEED, Scene, sha256_of, until
 
+from engine.datapath.afpacket.constants import SO_RCVBUFFORCE
 from engine.lab import httpd, links, plan
 from engine.lab.namespaces import inside
 
 MB = 1_000_000
+SO_SNDBUFFORCE = 32
 SLOW_PORT = 9000
 CONFIG = (
     SEED.read_text()
@@ -59,7 +61,7 @@ class SlowReader(threading.Thread):
         with inside(lab.netns_path(node)):
             self.listener = socket.socket()
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.listener.setsockopt(socket.SOL_SOCKET, 33, self.WINDOW_BYTES)  # SO_RCVBUFFORCE
+            room(self.listener, SO_RCVBUFFORCE, socket.SO_RCVBUF, self.WINDOW_BYTES)
             self.listener.bind(("0.0.0.0", SLOW_PORT))
             self.listener.listen()
         self.digests = []
@@ -199,8 +201,9 @@ def test_20_mb_up_and_down_with_the_clients_link_at_1400_and_the_router_telling_
     target_of = {client: target for (client, _, _), target in scene.sessions().items()}
     assert set(target_of.values()) == {1, 2}
     for source in sources:
+        check_transfers(scene, 20 * MB, source, ways="up")
         with Port(scene.lab) as port:
-            check_transfers(scene, 20 * MB, source)
+            check_transfers(scene, 20 * MB, source, ways="down")
             told = port.heard(wanted=frag_needed, timeout_s=0.3, quiet_s=0)
         assert told, "the router never had to tell: the test shows nothing"
         assert {seen.ip_to for seen in told} == {plan.VIP}
@@ -292,7 +295,7 @@ def test_20_mb_upload_to_a_slow_reader_is_not_overwritten_on_its_way(scene):
 
     def upload():
         with scene.connect(plan.CLIENT_SOURCES[0], port=SLOW_PORT, timeout=60) as connection:
-            connection.setsockopt(socket.SOL_SOCKET, 32, 8 << 20)  # SO_SNDBUFFORCE
+            room(connection, SO_SNDBUFFORCE, socket.SO_SNDBUF, 8 << 20)
             for piece in httpd.deterministic_bytes(length):
                 connection.sendall(piece)
 
