@@ -100,6 +100,8 @@ class EditorDrafts(EditorFiles):
     async def _write_draft(self, drafts: Drafts, draft: Draft) -> None:
         known = drafts.trouble
         await asyncio.to_thread(drafts.save, draft)
+        if not self.changed:
+            drafts.drop()  # applied while the thread was writing
         if drafts.trouble and drafts.trouble != known:
             self.say(drafts.trouble, "warning")
 
