@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine import operational
-from engine.api.messages import Admin, AdminArgs, AdminResult
+from engine.api.messages import Admin, AdminResult
 from engine.api.server import OpError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.api.ops import AdminArgs
     from engine.config.model import Server, Target
     from engine.modules.world import World
 

@@ -11,23 +11,18 @@ import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine import __version__
-from engine.api.messages import (
-    PROTOCOL,
+from engine.api.messages import PROTOCOL, Event, Session, Sessions, State, Version
+from engine.api.ops import (
     AdminArgs,
     ApplyArgs,
     CheckArgs,
     CommandArgs,
     DiffArgs,
-    Event,
     ExplainArgs,
     RevisionArgs,
     RevisionDiffArgs,
     RollbackArgs,
-    Session,
-    Sessions,
     SessionsArgs,
-    State,
-    Version,
 )
 from engine.api.server import OpError
 from engine.config import dump_balanceng, load
@@ -114,7 +109,7 @@ class Backend:
     async def call(self, op: str, args: msgspec.Struct, actor: str) -> Any:
         """Do one op of a console. Raises OpError."""
         if isinstance(args, AdminArgs):
-            return self._engine.change_admin(args, actor)
+            return await self._engine.change_admin(args, actor)
         if isinstance(args, SessionsArgs):
             return self._sessions(args)
         if isinstance(args, ExplainArgs):

@@ -40,7 +40,8 @@ from engine.wire import Wire
 if TYPE_CHECKING:
     from typing import Literal
 
-    from engine.api.messages import Admin, AdminArgs, AdminResult, EventSeverity
+    from engine.api.messages import Admin, AdminResult, EventSeverity
+    from engine.api.ops import AdminArgs
     from engine.config import Loaded
     from engine.config.model import Config
     from engine.health.answer import ProbeAnswer
@@ -59,6 +60,9 @@ PUBLISH_S = 1.0
 SWITCH_S = 0.0005
 """How long a thread that reads a large configuration keeps the interpreter from the loop, which has to ask for it anew
 after every system call: Python's own 5 ms add up to a second where a dozen consoles are busy."""
+
+PREPARE_AGAIN = 4
+"""How often a table is prepared anew where its targets changed meanwhile; then it is compiled as it is."""
 
 log = logging.getLogger("engine")
 
@@ -123,7 +127,7 @@ class Engine:
         self._host_lock = asyncio.Lock()
         self._changed = True
         self._recompile = True
-        self._settle_at = 0.0
+        self._unsettled = asyncio.Event()
         self._listening: dict[int, tuple[list[str], list[str]]] = {}
         self._link_told: dict[str, str] = {}
         self.alarms: dict[str, Alarm] = {}
@@ -138,7 +142,11 @@ class Engine:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             await self._start()
-            await self._serve()
+            settling = asyncio.create_task(self._keep_settled(), name="settle")
+            try:
+                await self._serve()
+            finally:
+                settling.cancel()
         finally:
             await self._finish()
         return 0
@@ -180,7 +188,7 @@ class Engine:
         self._act(self.chain.tick(now))
         if every_second:
             await self._every_second(now)
-        self._settle_in_turn()
+        self._unsettled.set()
 
     def _confess(self, error: Exception) -> None:
         """Tell of a fault of the engine's own. It goes on: the workers forward by the last table meanwhile."""
@@ -290,7 +298,7 @@ class Engine:
         now = time.monotonic()
         for frame in self._wires[number].frames():
             self._act(self.chain.handle(frame, now))
-        self._settle_in_turn()
+        self._unsettled.set()
 
     def _answered(self, key: ProbeKey, answer: ProbeAnswer) -> None:
         outcome = self.chain.hc.result(
@@ -311,20 +319,28 @@ class Engine:
             self._changed = True
         self._recompile = self._recompile or outcome.recompile
 
-    def _settle_in_turn(self) -> None:
-        """Settle, but leave twice as much time for the rest as it takes.
+    async def _keep_settled(self) -> None:
+        """Settle whenever something may have changed, but leave twice as much time for the rest as it takes.
 
         With 1,024 targets it takes some 60 ms, and at the start a thousand of them are found one after the other.
         """
-        begin = time.monotonic()
-        if begin >= self._settle_at:
-            self._settle()
-            end = time.monotonic()
-            self._settle_at = end + 2 * (end - begin)
+        while True:
+            await self._unsettled.wait()
+            self._unsettled.clear()
+            begin = time.monotonic()
+            try:
+                await self._settle()
+            except Exception as error:  # noqa: BLE001 - as in `_serve`
+                self._confess(error)
+            await asyncio.sleep(2 * (time.monotonic() - begin))
 
-    def _settle(self) -> None:
+    async def _settle(self) -> None:
         """Compile if something has changed, and show a change at once."""
-        if self._recompile:
+        for _ in range(PREPARE_AGAIN):
+            decisions = self.chain.slb.eligibility(time.monotonic())
+            if not self._recompile or not await self.forwarding.prepare(decisions):
+                break
+        if self._recompile:  # another change may have been settled meanwhile, this one with it
             self._recompile = False
             self._changed = True
             self.forwarding.compile(self.chain.slb.eligibility(time.monotonic()))
@@ -378,7 +394,7 @@ class Engine:
         await self._follow_host()
         self._act(self.chain.tick(time.monotonic()), actor)
         self._recompile = True
-        self._settle()
+        await self._settle()
 
     def flows(self) -> Flows:
         """Count the flows of servers and targets now."""
@@ -408,13 +424,13 @@ class Engine:
         if trouble is not None:
             self.event_log.add(Notice("admin", "warning", "operational state", trouble))
 
-    def change_admin(self, args: AdminArgs, actor: str) -> AdminResult:
+    async def change_admin(self, args: AdminArgs, actor: str) -> AdminResult:
         """Enable, disable or drain at once: the next packet sees it. Raises OpError."""
         result = self.admin.change(args)
         if result.changed:
             self._keep_admin()
             self._act(self.chain.tick(time.monotonic()), actor)
-            self._settle()
+            await self._settle()
         return result
 
 

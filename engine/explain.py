@@ -6,10 +6,11 @@ import ipaddress
 import time
 from typing import TYPE_CHECKING
 
-from engine.api.messages import ExplainArgs, Explanation
+from engine.api.messages import Explanation
 from engine.api.server import OpError
 
 if TYPE_CHECKING:
+    from engine.api.ops import ExplainArgs
     from engine.config.model import Server
     from engine.forwarding import Forwarding
     from engine.modules.chain import Chain

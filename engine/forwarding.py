@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.datapath.afpacket.datapath import AfPacketDatapath, DatapathError, Found
-from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Counters, DropReason, Flow
-from engine.datapath.table import PROTOCOL_NUMBER, Compiler, ServerInput, TargetInput
+from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Counters, DropReason, Flow, Swaps
+from engine.datapath.table import PROTOCOL_NUMBER, Compiler, ServerInput, TargetInput, buckets
 from engine.modules.view import pack
 from engine.modules.world import Notice
 
@@ -30,6 +32,10 @@ WHY_AFPACKET = "xdp: not built into this version"
 
 PARKED = 4
 """Ended datapaths whose flows are kept, some 50 MiB of address space each, of which only used pages cost memory."""
+
+
+TURN_S = 0.005
+"""How long the preparation of a table keeps checks and consoles waiting."""
 
 
 class Forwarding:
@@ -141,6 +147,21 @@ class Forwarding:
 
     # -- tables -----------------------------------------------------------------------------------------------------
 
+    async def prepare(self, decisions: Mapping[int, ServerDecision]) -> bool:
+        """Make beforehand what takes long in a table (Maglev: 10 ms a server), and let others have their turns.
+
+        Returns whether there were any: the decisions may be old ones now.
+        """
+        targets = {t.number: t for t in self._targets()}
+        begin, gave_way = time.monotonic(), False
+        for number in list(self._datapaths):
+            for server in list(self._servers(number, decisions)):
+                buckets(server.method, [targets[n] for n in server.new if n in targets])
+                if time.monotonic() - begin > TURN_S:
+                    await asyncio.sleep(0)
+                    begin, gave_way = time.monotonic(), True
+        return gave_way
+
     def compile(self, decisions: Mapping[int, ServerDecision]) -> None:
         """Compile the decisions and hand the tables to the workers, which swap between two frames."""
         for number, datapath in self._datapaths.items():
@@ -208,6 +229,15 @@ class Forwarding:
         live = [d.counters() for d in self._datapaths.values()]
         parked = [d.counters() for d in self._parked.values()]
         return _add([*live, *parked, *self._ended], live)
+
+    def swaps(self) -> Swaps:
+        """Count changes of table (on the interface that had most) and tell how long frames waited for them."""
+        parts = [d.swaps() for d in self._datapaths.values()]
+        return Swaps(
+            count=max((p.count for p in parts), default=0),
+            last_ms=max((p.last_ms for p in parts), default=0.0),
+            longest_ms=max((p.longest_ms for p in parts), default=0.0),
+        )
 
     def describe(self) -> tuple[int, list[str], int]:
         """Workers that run, interfaces, and how many flows fit."""

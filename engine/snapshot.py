@@ -143,6 +143,7 @@ class Gatherer:
     def datapath(self, counters: Counters) -> DatapathState:
         """Workers and counters."""
         workers, interfaces, most = self._forwarding.describe()
+        swaps = self._forwarding.swaps()
         return DatapathState(
             kind="afpacket",
             workers=workers,
@@ -159,6 +160,9 @@ class Gatherer:
             sessions_max=most,
             table_generation=self._forwarding.generation,
             ring_lost=counters.ring_lost,
+            swaps=swaps.count,
+            swap_last_ms=round(swaps.last_ms, 3),
+            swap_longest_ms=round(swaps.longest_ms, 3),
         )
 
     def interfaces(self, addresses: dict[str, set[str]]) -> list[InterfaceState]:

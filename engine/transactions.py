@@ -14,12 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.api.messages import (
-    Applied,
-    ApplyArgs,
-    CommandArgs,
-    RollbackArgs,
-)
+from engine.api.messages import Applied
 from engine.api.server import OpError
 from engine.config import Language, Loaded, load
 from engine.config.atomic import write_atomic
@@ -31,6 +26,7 @@ from engine.running import Configured, Running, SwitchError, Trial, interfaces
 if TYPE_CHECKING:
     from typing import Literal
 
+    from engine.api.ops import ApplyArgs, CommandArgs, RollbackArgs
     from engine.config.change import Change
     from engine.config.finding import Finding
     from engine.config.model import Config

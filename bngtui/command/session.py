@@ -12,7 +12,7 @@ import msgspec
 
 from bngtui.render.grid import Style, clean
 from engine.api.client import Client, EngineUnreachable
-from engine.api.messages import OPS
+from engine.api.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -59,6 +59,9 @@ def rows(state: State) -> list[NodeRow]:
         NodeRow(f"drop {reason}", f"drop {reason}", f"{count(number)} in all", "warning", SEVERITY["warning"])
         for reason, number in sorted(path.dropped.items(), key=lambda item: -item[1])
     ]
+    if path.swaps:
+        swaps = f"{count(path.swaps)} swaps, held up at most {path.swap_longest_ms:.1f} ms"
+        facts.append(NodeRow("table", "table", f"generation {path.table_generation}, {swaps}"))
     limit = f" of {short(path.sessions_max)}" if path.sessions_max else ""
     facts.append(NodeRow("sessions", "sessions", f"{count(path.sessions)}{limit}"))
     for election in state.vrrp:

@@ -14,7 +14,6 @@ import msgspec
 
 from engine.api.codec import UNREADABLE, FrameTooLargeError, encode_frame, read_frame
 from engine.api.messages import (
-    OPS,
     PROTOCOL,
     ErrorCode,
     ErrorInfo,
@@ -24,6 +23,7 @@ from engine.api.messages import (
     Response,
     StateFrame,
 )
+from engine.api.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -115,7 +115,7 @@ class Client:
         return self._end is None and not self._closing
 
     async def request(self, op: str, *, timeout_s: float = 10, **args: Any) -> Any:
-        """Do one op of messages.OPS; the answer comes as the type its `result` names.
+        """Do one op of ops.OPS; the answer comes as the type its `result` names.
 
         Raises RequestError where the engine declines, EngineUnreachable where it is gone or does not answer within
         `timeout_s` (the connection stays; a late answer is dropped).

@@ -1,4 +1,4 @@
-"""The wire between the engine and its consoles, typed. This file is the reference of the protocol.
+"""The wire between the engine and its consoles, typed. With ops.py the reference of the protocol.
 
 A frame is a big-endian u32 length (at most `MAX_FRAME_BYTES`) and that many bytes of msgpack. The engine speaks
 first (`Hello`). Then a client sends `Request` and gets `Response` with the same id; after op `subscribe` it also
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.config.change import Change  # noqa: TC001 - msgspec reads the annotations at run time
-from engine.config.finding import Finding
+from engine.config.finding import Finding  # noqa: TC001 - as above
 
 PROTOCOL = 1
 MAX_FRAME_BYTES = 4 * 1024 * 1024
@@ -120,6 +120,9 @@ class DatapathState(msgspec.Struct, kw_only=True):
     sessions_max: int = 0
     table_generation: int = 0
     ring_lost: int = 0  # frames the kernel could not place in the ring (PACKET_STATISTICS tp_drops)
+    swaps: int = 0  # changes of table since the workers started
+    swap_last_ms: float = 0.0  # how long frames waited for the last one
+    swap_longest_ms: float = 0.0
 
 
 class InterfaceState(msgspec.Struct, kw_only=True):
@@ -378,135 +381,3 @@ class EventFrame(msgspec.Struct, kw_only=True, tag="event", tag_field="type"):
 
     event: Event
     gap: int = 0
-
-
-# -- arguments ------------------------------------------------------------------------------------------------------
-
-
-class NoArgs(msgspec.Struct, forbid_unknown_fields=True):
-    """For ops that take none."""
-
-
-class SubscribeArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`since`: also send the kept events with a larger id; null: only new ones."""
-
-    state: bool = True
-    events: bool = True
-    since: int | None = None
-
-
-class EventsArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Kept events with an id over `since`, at most the newest `limit`, oldest first."""
-
-    since: int = 0
-    limit: int = 200
-
-
-class SessionsArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Filters are by number or client address; null: all."""
-
-    server: int | None = None
-    target: int | None = None
-    client: str | None = None
-    limit: int = 1000
-
-
-class ExplainArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`server` is a virtual address or the text of a server number."""
-
-    client: str
-    client_port: int | None = None
-    server: str
-    server_port: int | None = None
-
-
-class AdminArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Operational state of targets or servers; all numbers are checked before any is changed."""
-
-    what: Literal["target", "server"]
-    action: Literal["enable", "disable", "drain"]
-    numbers: list[int]
-
-
-class CheckArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Check a configuration text on the engine's host. Answer: a list of engine.config.finding.Finding."""
-
-    text: str
-    file: str = "candidate"
-
-
-class DiffArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A candidate text, to be compared with what runs. `file` tells the language by its ending, else the content."""
-
-    text: str
-    file: str = "candidate"
-
-
-class ApplyArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Run a candidate. `base`: the revision it was made from; null: apply whatever runs."""
-
-    text: str
-    file: str = "candidate"
-    base: int | None = None
-    confirm_within_s: int | None = None
-    note: str = ""
-
-
-class RollbackArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Run an earlier revision; null: the one before the running one."""
-
-    revision: int | None = None
-    confirm_within_s: int | None = None
-
-
-class RevisionArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Name one revision."""
-
-    revision: int
-
-
-class RevisionDiffArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Name two revisions: what going from `old` to `new` changes."""
-
-    old: int
-    new: int
-
-
-class CommandArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Commands of BalanceNG's language (`target 1 { ... }`, `register`, `enable`, `no target 3`) on what runs."""
-
-    text: str
-    base: int | None = None
-    confirm_within_s: int | None = None
-
-
-class Op(msgspec.Struct, frozen=True):
-    """One operation: its argument type, its answer (None: see the text) and whether it changes something."""
-
-    args: type
-    result: Any
-    changes: bool = False
-
-
-OPS: dict[str, Op] = {
-    "state": Op(NoArgs, State),
-    "subscribe": Op(SubscribeArgs, None),
-    "unsubscribe": Op(NoArgs, None),
-    "events": Op(EventsArgs, list[Event]),
-    "sessions": Op(SessionsArgs, Sessions),
-    "explain": Op(ExplainArgs, Explanation),
-    "version": Op(NoArgs, Version),
-    "conf": Op(NoArgs, str),  # the running configuration as BalanceNG text
-    "check": Op(CheckArgs, list[Finding]),
-    "admin": Op(AdminArgs, AdminResult, changes=True),
-    "running": Op(NoArgs, RunningConfig),
-    "diff": Op(DiffArgs, ConfigDiff),
-    "history": Op(NoArgs, list[Revision]),  # newest first, without texts
-    "revision": Op(RevisionArgs, Revision),
-    "revision-diff": Op(RevisionDiffArgs, ConfigDiff),
-    "apply": Op(ApplyArgs, Applied, changes=True),
-    "command": Op(CommandArgs, Applied, changes=True),
-    "confirm": Op(NoArgs, Applied, changes=True),
-    "rollback": Op(RollbackArgs, Applied, changes=True),
-    "save": Op(NoArgs, Applied, changes=True),  # operational state into the file
-}

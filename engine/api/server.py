@@ -17,21 +17,19 @@ from engine.api.codec import UNREADABLE, FrameTooLargeError, encode_frame, read_
 from engine.api.listening import SocketUnavailableError, bind, peer
 from engine.api.messages import (
     MAX_FRAME_BYTES,
-    OPS,
     PROTOCOL,
     Alarm,
     ErrorCode,
     ErrorInfo,
     Event,
     EventFrame,
-    EventsArgs,
     Hello,
     Response,
     Role,
     State,
     StateFrame,
-    SubscribeArgs,
 )
+from engine.api.ops import OPS, EventsArgs, SubscribeArgs
 from engine.api.outbox import STALL_S, Outbox, StalledError
 
 if TYPE_CHECKING:
@@ -99,7 +97,7 @@ class Backend(Protocol):
         ...
 
     async def call(self, op: str, args: msgspec.Struct, actor: str) -> Any:
-        """Do any other op of messages.OPS; `args` is of that op's type, `actor` like "root(0) pid 812".
+        """Do any other op of ops.OPS; `args` is of that op's type, `actor` like "root(0) pid 812".
 
         Raises OpError to decline. Anything else that is raised is logged and answered as `internal`.
         """

@@ -145,6 +145,15 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Swaps:
+    """Changes of table since the start, and what they cost: frames wait while a worker takes one up."""
+
+    count: int = 0
+    last_ms: float = 0.0
+    longest_ms: float = 0.0
+
+
+@dataclass(frozen=True)
 class Flow:
     """One entry of a flow table, for people."""
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from engine.datapath.contract import ARRAYS, SERVER_ROWS, TARGET_ROWS, Counters, DropReason, ForwardingTable
+from engine.datapath.contract import (
+    ARRAYS,
+    SERVER_ROWS,
+    TARGET_ROWS,
+    Counters,
+    DropReason,
+    ForwardingTable,
+    Swaps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,9 +113,25 @@ _SCALARS = (
     "ring_lost",
     "evicted",
     "unrecorded",
+    "swaps",
+    "swap_last_ns",
+    "swap_longest_ns",
 )
-GENERATION, HEARTBEAT, RECEIVED, FORWARDED, PASSED, RING_LOST, EVICTED, UNRECORDED = range(len(_SCALARS))
-"""Word of each scalar. `evicted`: flows in use that made room; `unrecorded`: new flows that found none."""
+(
+    GENERATION,
+    HEARTBEAT,
+    RECEIVED,
+    FORWARDED,
+    PASSED,
+    RING_LOST,
+    EVICTED,
+    UNRECORDED,
+    SWAPS,
+    SWAP_LAST,
+    SWAP_LONGEST,
+) = range(len(_SCALARS))
+"""Word of each scalar. `evicted`: flows in use that made room; `unrecorded`: new flows that found none; `swap_...`: how
+long frames had to wait while a table was taken up."""
 
 DROPPED = 16
 TARGET_PACKETS = 64
@@ -160,4 +184,13 @@ def sum_counters(blocks: Sequence[CounterBlock]) -> Counters:
         passed=sum(b.get("passed") for b in blocks),
         ring_lost=sum(b.get("ring_lost") for b in blocks),
         **{name: total(name) for name in arrays},
+    )
+
+
+def slowest_swaps(blocks: Sequence[CounterBlock]) -> Swaps:
+    """Of workers that swap side by side the slowest tells how long a change takes."""
+    return Swaps(
+        count=max(b.get("swaps") for b in blocks),
+        last_ms=max(b.get("swap_last_ns") for b in blocks) / 1e6,
+        longest_ms=max(b.get("swap_longest_ns") for b in blocks) / 1e6,
     )

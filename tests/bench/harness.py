@@ -250,7 +250,12 @@ SO_TIMESTAMPNS = 35
 
 def latencies(made: Wire, count: int, interval_s: float = 0.001) -> list[float]:
     """Milliseconds from the sending of a frame to its return to the same interface, one every `interval_s`."""
-    found: list[float] = []
+    return [(back - sent) / 1e6 for sent, back in stream(made, count, interval_s)]
+
+
+def stream(made: Wire, count: int, interval_s: float) -> list[tuple[int, int]]:
+    """Send a frame every `interval_s`; returns when each was sent and when it was back (CLOCK_REALTIME, ns)."""
+    found: list[tuple[int, int]] = []
     with namespaces.inside(path(made.gen)), on_cpu(cpus()[0]):
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
         sock.setsockopt(263, 23, 1)
@@ -267,22 +272,48 @@ def latencies(made: Wire, count: int, interval_s: float = 0.001) -> list[float]:
             sock.send(data)
             _, ancillary, _, _ = sock.recvmsg(2048, 64)
             seconds, nanos = struct.unpack("qq", ancillary[0][2][:16])
-            found.append((seconds * 1_000_000_000 + nanos - sent_ns) / 1e6)
+            found.append((sent_ns, seconds * 1_000_000_000 + nanos))
     return found
 
 
-def latencies_meanwhile(made: Wire, count: int, interval_s: float, action: Callable[[], None]) -> list[float]:
-    """`latencies`, measured by another process while `action` is called again and again in this one."""
+WINDOW_NS = 40_000_000
+
+
+def swap_waits(
+    made: Wire, datapath: AfPacketDatapath, servers: int, swaps: int
+) -> tuple[list[float], list[float]]:
+    """Longest wait of a frame in the 40 ms from each swap of a full table on, and in 40 ms without one; in ms.
+
+    A frame leaves every half millisecond; a swap is a new table compiled, stored and handed over, as the engine does.
+    What is done here stays on the generator's processor: the worker's is left to it, as on a machine with some to spare.
+    """
+    compiler = Compiler()
+    datapath.install(table(servers=servers, compiler=compiler))
+    time.sleep(0.2)
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(
-        target=lambda: theirs.send(latencies(made, count, interval_s))
+        target=lambda: theirs.send(stream(made, swaps * 240, 0.0005))
     )
     process.start()
-    while not ours.poll(0.1):
-        action()
-    found = ours.recv()
+    begun: list[int] = []
+    with on_cpu(cpus()[0]):
+        while not ours.poll(0.1):
+            following = table(servers=servers, compiler=compiler)
+            begun.append(time.clock_gettime_ns(time.CLOCK_REALTIME))
+            datapath.install(following)
+    times = np.array(ours.recv())
     process.join()
-    return found
+    last = times[-1, 0] - 2 * WINDOW_NS
+    begun = [stamp for stamp in begun if stamp < last]
+    return [_longest(times, stamp) for stamp in begun], [
+        _longest(times, stamp + WINDOW_NS) for stamp in begun
+    ]
+
+
+def _longest(times, begin: int) -> float:
+    sent, back = times.T
+    meanwhile = (back >= begin) & (sent < begin + WINDOW_NS)
+    return float((back - sent)[meanwhile].max()) / 1e6
 
 
 def resident_mib(pids: list[int]) -> float:

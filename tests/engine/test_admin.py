@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engine.admin import AdminState
-from engine.api.messages import AdminArgs
+from engine.api.ops import AdminArgs
 from engine.api.server import OpError
 from engine.config.model import Config, Server, Target
 from engine.modules.world import World

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.api.messages import ApplyArgs, CommandArgs, RollbackArgs
+from engine.api.ops import ApplyArgs, CommandArgs, RollbackArgs
 from engine.api.server import OpError
 from engine.config import load
 from engine.config.diff import Flows

@@ -32,7 +32,7 @@ from streams import stream  # noqa: E402
 
 from engine.api.client import Client, EngineUnreachable, RequestError, ask  # noqa: E402
 from engine.api.codec import HEADER  # noqa: E402
-from engine.api.messages import OPS  # noqa: E402
+from engine.api.ops import OPS  # noqa: E402
 from engine.api.server import SOCKETS  # noqa: E402
 from engine.lab import namespaces  # noqa: E402
 from engine.lab.balancer import Balancer  # noqa: E402

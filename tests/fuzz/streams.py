@@ -8,7 +8,8 @@ import typing
 import msgspec
 import mutate
 
-from engine.api.messages import MAX_FRAME_BYTES, OPS
+from engine.api.messages import MAX_FRAME_BYTES
+from engine.api.ops import OPS
 
 if typing.TYPE_CHECKING:
     import random

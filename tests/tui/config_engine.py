@@ -11,11 +11,11 @@ import contextlib
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fake_engine import FakeEngine, make_server, make_state, make_target
 
-from engine.api.messages import (
+from engine.api.ops import (
     ApplyArgs,
     CheckArgs,
     CommandArgs,
@@ -23,13 +23,15 @@ from engine.api.messages import (
     RevisionArgs,
     RevisionDiffArgs,
     RollbackArgs,
-    State,
 )
 from engine.config import load
 from engine.config.diff import Flows
 from engine.config.revisions import Store
 from engine.running import recall
 from engine.transactions import Transactions
+
+if TYPE_CHECKING:
+    from engine.api.messages import State
 
 SEED = """\
 // two web servers behind one virtual address

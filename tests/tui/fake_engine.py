@@ -10,12 +10,11 @@ import asyncio
 import math
 import random
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from engine.api.messages import (
-    AdminArgs,
     AdminResult,
     Alarm,
     ArpState,
@@ -31,6 +30,9 @@ from engine.api.messages import (
     VrrpState,
 )
 from engine.api.server import OpError, Server
+
+if TYPE_CHECKING:
+    from engine.api.ops import AdminArgs
 
 MODULES = ("vrrp", "arp", "ping", "hc", "master", "slb", "tnat", "nat", "rt")
 

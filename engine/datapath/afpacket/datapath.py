@@ -30,7 +30,7 @@ from engine.datapath.keys import address16, flow_hash
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.datapath.contract import Counters, Flow, ForwardingTable
+    from engine.datapath.contract import Counters, Flow, ForwardingTable, Swaps
 
 RX_SLOTS = 8192
 """Frames that may wait while a worker is held up: 25 ms at its highest rate, 13 MiB."""
@@ -263,6 +263,10 @@ class AfPacketDatapath:
     def counters(self) -> Counters:
         """Totals of all workers."""
         return shared.sum_counters(self._blocks)
+
+    def swaps(self) -> Swaps:
+        """How often the workers went over to another table, and how long frames waited for it."""
+        return shared.slowest_swaps(self._blocks)
 
     def sessions_max(self) -> int:
         """How many flows fit."""

@@ -13,15 +13,18 @@ from engine.datapath.contract import SERVER_ROWS, ForwardingTable
 from engine.datapath.flowtable import CLOSING_S, Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-_MAPPED = bytes(10) + b"\xff\xff"
+_MAPPED = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)
 FILTER_SLOTS = 4096  # of the source-MAC pre-filter: at most 1,027 of them set
 
 
-def mac_filter_slot(mac: int) -> int:
-    """Slot of a MAC (little-endian 48 bits) in the pre-filter; the last bytes differ most between hosts."""
-    return (mac >> 36 ^ mac >> 24) & FILTER_SLOTS - 1
+def _mac_filter_slots(macs: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Slots of MACs (little-endian 48 bits) in the pre-filter; the last bytes differ most between hosts."""
+    mixed = macs >> np.uint64(36) ^ macs >> np.uint64(24)
+    return (mixed & np.uint64(FILTER_SLOTS - 1)).astype(np.intp)
 
 
 def _mac_words(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -31,50 +34,56 @@ def _mac_words(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return padded.view(np.uint64).ravel()
 
 
-class Installed:
-    """One table, derived. Built once when a table arrives, then read only."""
+def _texts(rows: NDArray[np.uint8]) -> list[bytes]:
+    """Rows of bytes, each as an object of its own."""
+    found: list[bytes] = np.ascontiguousarray(rows).view(f"V{rows.shape[1]}").ravel().tolist()
+    return found
 
-    def __init__(self, table: ForwardingTable) -> None:
+
+class Installed:
+    """One table, derived. Built once when a table arrives, then read only.
+
+    Frames wait while the worker builds it, so whole arrays are taken at a time, and `breathe` is called in between:
+    512 servers take a millisecond in all.
+    """
+
+    def __init__(self, table: ForwardingTable, breathe: Callable[[], None] = lambda: None) -> None:
         self.table = table
         self.generation = table.generation
         self.mtu = table.mtu
         self.own: list[int] = _mac_words(table.own_mac).tolist()
         self.source = self.own[0] if self.own else 0
         self.source_bytes = table.own_mac[0].tobytes() if self.own else bytes(6)
-        macs = table.target_mac.tobytes()
-        self.mac_bytes = [macs[at : at + 6] for at in range(0, len(macs), 6)]
+        self.mac_bytes = _texts(table.target_mac)
         self.mac = _mac_words(table.target_mac)
+        breathe()
         self.blocked_words = np.sort(_mac_words(table.blocked_mac))
         self.blocked = frozenset(self.blocked_words.tolist())
         self.blocked_filter = np.zeros(FILTER_SLOTS, np.bool_)
-        self.blocked_filter[[mac_filter_slot(mac) for mac in self.blocked]] = True
+        self.blocked_filter[_mac_filter_slots(self.blocked_words)] = True
         idle = np.zeros(SERVER_ROWS, np.uint16)
         idle[table.server_number] = table.server_idle_s
         shortest = min([CLOSING_S, *table.server_idle_s.tolist()])
         self.rules = Rules(table.member.ravel(), idle, shortest)
-        virtual = table.virtual_addr.tobytes()
-        rows = (virtual[at : at + 16] for at in range(0, len(virtual), 16))
-        self.virtual = [row[12:] for row in rows if row[:12] == _MAPPED]
-        self.virtual_words = frozenset(int.from_bytes(a, "little") for a in self.virtual)
+        breathe()
+        mapped = (table.virtual_addr[:, :12] == _MAPPED).all(axis=1)
+        virtual = table.virtual_addr[mapped, 12:]
+        self.virtual = _texts(virtual)
+        self.virtual_words = frozenset(virtual.view("<u4").ravel().tolist())
+        breathe()
         self._index_servers(table)
 
     def _index_servers(self, table: ForwardingTable) -> None:
-        self.row_of: dict[int, int] = {}
-        self.by_address: dict[int, list[int]] = {}
-        addresses = table.server_addr.tobytes()
-        ports = table.server_port.byteswap().tolist()
-        protocols = table.server_protocol.tolist()
-        for row, (port, protocol) in enumerate(zip(ports, protocols, strict=True)):
-            raw = addresses[row * 16 : row * 16 + 16]
-            if raw[:12] != _MAPPED:
-                continue
-            word = int.from_bytes(raw[12:], "little")
-            self.row_of[word << 32 | port << 16 | protocol] = row
-            self.by_address.setdefault(word, []).append(row)
+        rows = np.flatnonzero((table.server_addr[:, :12] == _MAPPED).all(axis=1))
+        words = np.ascontiguousarray(table.server_addr[rows, 12:]).view("<u4").ravel().astype(np.uint64)
+        ports = table.server_port[rows].byteswap().astype(np.uint64)
+        keys = words << np.uint64(32) | ports << np.uint64(16) | table.server_protocol[rows]
+        self.row_of: dict[int, int] = dict(zip(keys.tolist(), rows.tolist(), strict=True))
+        self._rows, self._addresses = rows, words
         # Never empty, so that a look-up needs no special case: no frame has this key (a port 0 of protocol 255).
-        keys = sorted(self.row_of) or [0xFF]
-        self.keys = np.array(keys, np.uint64)
-        self.key_rows = np.array([self.row_of.get(k, 0) for k in keys], np.intp)
+        order = np.argsort(keys)
+        self.keys = keys[order] if len(keys) else np.array([0xFF], np.uint64)
+        self.key_rows = rows[order] if len(keys) else np.zeros(1, np.intp)
         self.has_any_port = bool((table.server_port == 0).any())
         self.has_any_protocol = bool((table.server_protocol == 0).any())
         self.number = table.server_number.tolist()
@@ -86,6 +95,11 @@ class Installed:
         self.v_number = np.append(table.server_number, 0).astype(np.uint64)
         self.v_by_port = np.append(table.server_by_port, 0).astype(np.bool_)
         self.all_by_address = not self.v_by_port.any()
+
+    def rows_at(self, address: int) -> list[int]:
+        """Rows of the servers with an address."""
+        found: list[int] = self._rows[self._addresses == address].tolist()
+        return found
 
     def find_row(self, address: int, port: int, protocol: int) -> int:
         """Row of the server for a destination, the most exact first; -1 where there is none."""

@@ -235,11 +235,7 @@ class Single:
             return known[0]
         # Without its first fragment it can still be told whose it is where one server alone may have it.
         installed = self.state.installed
-        rows = [
-            row
-            for row in installed.by_address.get(to, ())
-            if installed.table.server_protocol[row] in {0, protocol}
-        ]
+        rows = [row for row in installed.rows_at(to) if installed.table.server_protocol[row] in {0, protocol}]
         if len(rows) != 1 or installed.by_port[rows[0]]:
             return _FRAGMENT
         return self._flow(rows[0], source, 0, 0, now_s)

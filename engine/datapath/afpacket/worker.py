@@ -116,6 +116,7 @@ class Worker:
             want_buffer(sock, c.SO_SNDBUFFORCE, 32 << 20)  # super-frames are 64 KiB each
         self.columns = np.zeros((WORDS, BATCH), np.uint64)
         self._icmp_second, self._icmp_sent = 0, 0
+        self._held, self._breath = 0, time.monotonic_ns()  # how long frames waited in a swap, and since when
         self.unsent = False  # frames wait in the transmit ring that the device did not take
         self._refused = -1  # the slot at which it stopped
         self.state.recount()
@@ -125,12 +126,34 @@ class Worker:
     def install(self, descriptor: int) -> None:
         """Take up the table in a memory file: from the next frame on it decides, whole."""
         memory = shared.SharedMemory.attach(descriptor)
-        installed = Installed(shared.load_table(memory))
+        table = shared.load_table(memory)
         memory.close()
+        self.breathe()
+        installed = Installed(table, self.breathe)
         if installed.virtual != self.state.installed.virtual or self.state.installed.generation == 0:
-            share = (self.args.index, self.args.workers)
-            bpf.attach(self.rx.sock, bpf.for_addresses(installed.virtual, share))
+            self.breathe()
+            program = bpf.for_addresses(installed.virtual, (self.args.index, self.args.workers))
+            self.breathe()
+            bpf.attach(self.rx.sock, program)
+        self.breathe()
         self.state.install(installed)
+
+    def swap(self, descriptor: int) -> None:
+        """`install` while frames go on by the former table; the longest that one had to wait for it is counted."""
+        self._held, self._breath = 0, time.monotonic_ns()
+        self.install(descriptor)
+        self.breathe()
+        flat = self.counters.flat
+        flat[shared.SWAPS] += 1
+        flat[shared.SWAP_LAST] = self._held
+        flat[shared.SWAP_LONGEST] = max(flat[shared.SWAP_LONGEST], self._held)
+
+    def breathe(self) -> None:
+        """Forward what waits, in the middle of something that takes long."""
+        self._held = max(self._held, time.monotonic_ns() - self._breath)
+        if count := self.rx.ready(BATCH):
+            (self.batch if count >= FEW else self.few)(count, int(time.monotonic()))
+        self._breath = time.monotonic_ns()
 
     def run(self) -> NoReturn:
         """Forward until the control process is gone."""
@@ -184,7 +207,7 @@ class Worker:
                     os.close(newest)
                 newest = descriptor
         if newest >= 0:
-            self.install(newest)
+            self.swap(newest)
 
     def look_after_interface(self) -> None:
         """Clear the socket's error after the link went down; end where the interface is gone for good."""

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from bngtui.render import revisions, tables
 from bngtui.render.grid import Cell, Col, Row, Style, facts, table
 from engine.api import messages as m
+from engine.api import ops
 
 GOLDEN = Path(__file__).with_name("golden")
 BOTH = [
@@ -71,11 +72,11 @@ def draw(canned, name, style):
         case "events":
             return tables.events(backend.kept, style)
         case "sessions":
-            return tables.sessions(asyncio.run(backend._sessions(m.SessionsArgs())), style)
+            return tables.sessions(asyncio.run(backend._sessions(ops.SessionsArgs())), style)
         case "version":
-            return tables.version(asyncio.run(backend._version(m.NoArgs())), style)
+            return tables.version(asyncio.run(backend._version(ops.NoArgs())), style)
         case "explanation":
-            asked = m.ExplainArgs(client="10.1.1.1", client_port=4000, server="1")
+            asked = ops.ExplainArgs(client="10.1.1.1", client_port=4000, server="1")
             return tables.explanation(asyncio.run(backend._explain(asked)), style)
         case "history":
             return revisions.history(

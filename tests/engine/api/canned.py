@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.api import messages as m
+from engine.api import ops
 from engine.api.server import OpError
 from engine.config import load
 from engine.config.change import Change
@@ -130,6 +131,9 @@ def state(**changes: Any) -> m.State:
             sessions=36,
             sessions_max=1_048_576,
             table_generation=7,
+            swaps=6,
+            swap_last_ms=0.412,
+            swap_longest_ms=1.204,
         ),
         "interfaces": [
             m.InterfaceState(
@@ -367,7 +371,7 @@ class CannedBackend:
         self.calls.append((op, args, actor))
         return await getattr(self, f"_{op.replace('-', '_')}")(args)
 
-    async def _version(self, _: m.NoArgs) -> m.Version:
+    async def _version(self, _: ops.NoArgs) -> m.Version:
         if self.hold is not None:
             await self.hold.wait()
         return m.Version(
@@ -381,7 +385,7 @@ class CannedBackend:
             uptime_s=93_784.0,
         )
 
-    async def _conf(self, _: m.NoArgs) -> str:
+    async def _conf(self, _: ops.NoArgs) -> str:
         return "modules arp,slb\nserver 1 {\n          ipaddr 172.16.1.10\n}\n"
 
     # -- configuration: texts are checked in earnest, what a change does is made up -----------------------------------
@@ -393,7 +397,7 @@ class CannedBackend:
     def running(self) -> m.Revision:
         return next(one for one in self.revisions if one.running)
 
-    async def _running(self, _: m.NoArgs) -> m.RunningConfig:
+    async def _running(self, _: ops.NoArgs) -> m.RunningConfig:
         now = self.running
         return m.RunningConfig(
             file="/etc/bng/bng.conf",
@@ -403,12 +407,12 @@ class CannedBackend:
             pending=self.trial,
         )
 
-    async def _diff(self, args: m.DiffArgs) -> m.ConfigDiff:
+    async def _diff(self, args: ops.DiffArgs) -> m.ConfigDiff:
         findings = load(args.text, args.file).findings
         ok = not any(finding.severity == "error" for finding in findings)
         return self._compared(self.running, args.text, args.file, findings or [], ok=ok)
 
-    async def _revision_diff(self, args: m.RevisionDiffArgs) -> m.ConfigDiff:
+    async def _revision_diff(self, args: ops.RevisionDiffArgs) -> m.ConfigDiff:
         old, new = self._known(args.old), self._known(args.new)
         return self._compared(old, new.text or "", f"revision {new.number}", [], ok=True)
 
@@ -426,34 +430,34 @@ class CannedBackend:
             findings=findings,
         )
 
-    async def _history(self, _: m.NoArgs) -> list[m.Revision]:
+    async def _history(self, _: ops.NoArgs) -> list[m.Revision]:
         return [msgspec.structs.replace(one, text=None) for one in reversed(self.revisions)]
 
-    async def _revision(self, args: m.RevisionArgs) -> m.Revision:
+    async def _revision(self, args: ops.RevisionArgs) -> m.Revision:
         return self._known(args.revision)
 
-    async def _apply(self, args: m.ApplyArgs) -> m.Applied:
+    async def _apply(self, args: ops.ApplyArgs) -> m.Applied:
         return self._run(args.text, args.file, args.base, args.confirm_within_s, args.note or args.file)
 
-    async def _command(self, args: m.CommandArgs) -> m.Applied:
+    async def _command(self, args: ops.CommandArgs) -> m.Applied:
         edited = run_commands(self.running.text or "", "balanceng", args.text, "command")
         if not edited.ok:
             raise OpError("invalid", str(edited.findings[0]), edited.findings)
         return self._run(edited.text, "running.conf", args.base, args.confirm_within_s, "command")
 
-    async def _confirm(self, _: m.NoArgs) -> m.Applied:
+    async def _confirm(self, _: ops.NoArgs) -> m.Applied:
         if self.trial is None:
             raise OpError("refused", "no change waits to be confirmed")
         self.trial = None
         self.running.confirmed = True
         return m.Applied(revision=self.running.number)
 
-    async def _rollback(self, args: m.RollbackArgs) -> m.Applied:
+    async def _rollback(self, args: ops.RollbackArgs) -> m.Applied:
         number = args.revision or self.running.number - 1
         text = self._known(number).text or ""
         return self._run(text, "running.conf", None, args.confirm_within_s, f"rollback to revision {number}")
 
-    async def _save(self, _: m.NoArgs) -> m.Applied:
+    async def _save(self, _: ops.NoArgs) -> m.Applied:
         return m.Applied(revision=self.running.number)
 
     def _known(self, number: int) -> m.Revision:
@@ -480,7 +484,7 @@ class CannedBackend:
         self.now.config = m.ConfigStatus(revision=number, language="balanceng", pending=self.trial)
         return m.Applied(revision=number, changes=self.changes, warnings=loaded.findings, pending=self.trial)
 
-    async def _sessions(self, args: m.SessionsArgs) -> m.Sessions:
+    async def _sessions(self, args: ops.SessionsArgs) -> m.Sessions:
         if args.client == "0.0.0.0":
             raise RuntimeError("this backend broke")
         entries = [
@@ -496,7 +500,7 @@ class CannedBackend:
         ]
         return m.Sessions(total=len(kept), sessions=kept[: args.limit])
 
-    async def _explain(self, args: m.ExplainArgs) -> m.Explanation:
+    async def _explain(self, args: ops.ExplainArgs) -> m.Explanation:
         if args.server not in ("1", "172.16.1.10"):
             return m.Explanation(
                 client=args.client, server=None, target=None, decided_by="none", steps=["no such server"]
@@ -509,7 +513,7 @@ class CannedBackend:
             steps=[f"{args.client} port {args.client_port} is in no session", "rr picks target 1"],
         )
 
-    async def _admin(self, args: m.AdminArgs) -> m.AdminResult:
+    async def _admin(self, args: ops.AdminArgs) -> m.AdminResult:
         admin = {"enable": "enabled", "disable": "disabled", "drain": "draining"}[args.action]
         things: list[Any] = self.now.targets if args.what == "target" else self.now.servers  # type: ignore[assignment]
         by_number = {thing.number: thing for thing in things}
@@ -521,7 +525,7 @@ class CannedBackend:
             by_number[number].admin = admin
         return m.AdminResult(changed=changed, unchanged=[n for n in args.numbers if n not in changed])
 
-    async def _check(self, args: m.CheckArgs) -> list[dict[str, Any]]:
+    async def _check(self, args: ops.CheckArgs) -> list[dict[str, Any]]:
         line = len(re.findall("\n", args.text))
         return [
             Finding(file=args.file, line=line, column=1, severity="error", code="test", message="a finding")

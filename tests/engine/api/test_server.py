@@ -9,7 +9,8 @@ import time
 import pytest
 
 from engine.api.listening import SocketUnavailableError
-from engine.api.messages import MAX_FRAME_BYTES, OPS
+from engine.api.messages import MAX_FRAME_BYTES
+from engine.api.ops import OPS
 from engine.api.server import Server
 
 
