@@ -346,7 +346,7 @@ def datapath(state: State, style: Style) -> list[str]:
         ("lost in the ring", Cell(units.count(path.ring_lost), "warning" if path.ring_lost else "text")),
         ("sessions", f"{units.count(path.sessions)} of at most {units.count(path.sessions_max)}"),
         ("table", f"generation {path.table_generation}, {units.count(path.swaps)} swaps"),
-        ("swap held up", f"the last {path.swap_last_ms:.1f} ms, at most {path.swap_longest_ms:.1f} ms"),
+        ("wait in a swap", f"last {path.swap_last_ms:.1f} ms, longest {path.swap_longest_ms:.1f} ms"),
     ]
     pairs += [("why" if at == 0 else "", why) for at, why in enumerate(path.why)]
     return facts(pairs, style)
