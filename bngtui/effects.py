@@ -72,7 +72,8 @@ def _on_target(state: State, verb: Verb, target: TargetState) -> Effect:
         if verb == "disable":
             lines.append(f"{sessions} end{'s' if target.sessions == 1 else ''} at once")
         else:
-            lines.append(f"{sessions} may finish; new flows go elsewhere")
+            kept = f"{sessions} may finish" if target.sessions else "no sessions to wait for"
+            lines.append(f"{kept}; new flows go elsewhere")
         for server in state.servers:
             if target.number in server.targets or target.number in server.backup:
                 text, empty = _what_remains(state, server, target)

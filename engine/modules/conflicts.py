@@ -138,7 +138,7 @@ class Conflicts:
         who = owner or self._name(mac)
         where = "that target" if owner else "that host if it is a target, else give it another address"
         found.message = (
-            f"{unpack(address)}{ours} is also claimed by {packets.mac_text(mac)}, which is {who}; "
+            f"{packets.mac_text(mac)}, which is {who}, also claims {unpack(address)}{ours}; "
             f"set net.ipv4.conf.all.arp_ignore=1 and net.ipv4.conf.all.arp_announce=2 on {where}"
         )
         outcome.notices.append(Notice("arp", "error", unpack(address), found.message))

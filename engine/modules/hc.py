@@ -35,7 +35,8 @@ never came."""
 
 STALL_S = 1.0
 """A gap between two ticks that only a stopped engine explains (a paused virtual machine, a debugger). Nothing was asked
-and nothing read meanwhile, so the gap counts for no target's silence."""
+and nothing read meanwhile, so the gap counts for no target's silence. Nor does the time while our own interface is off:
+the targets are well, and so are the flows they have, once it is on again."""
 
 
 class Hc(Base):
@@ -84,8 +85,7 @@ class Hc(Base):
 
     def tick(self, now: float) -> Outcome:
         """Start what is due, end what has waited long enough, take down what has been silent for too long."""
-        if self._ticked is not None and now - self._ticked > STALL_S:
-            self._forgive(now - self._ticked)
+        self._excuse(now - self._ticked if self._ticked is not None else 0.0)
         self._ticked = now
         if self._plan_version != self.view.version:
             self._follow(now)
@@ -169,7 +169,12 @@ class Hc(Base):
         self, key: ProbeKey, error: str | None, rtt_ms: float | None, certain: bool, now: float
     ) -> None:
         watch = self._watches[key]
-        news = watch.good(now, rtt_ms) if error is None else watch.bad(now, error, certain=certain)
+        if error is None:
+            news = watch.good(now, rtt_ms)
+        elif (deaf := self._deaf(key)) is not None:
+            news = watch.unheard(deaf)
+        else:
+            news = watch.bad(now, error, certain=certain)
         self._ends.discard(key)
         self._waiting.pop(key, None)
         self._untried.discard(key)
@@ -186,12 +191,27 @@ class Hc(Base):
         if news:
             self.world.changes += 1
 
-    def _forgive(self, gap_s: float) -> None:
-        """Let a time in which the engine itself stood still not have passed for attempts and ages."""
-        self._ends.shift(gap_s)
-        for watch in self._watches.values():
-            if watch.result.state == "up" and watch.result.last_ok is not None:
-                watch.result.last_ok += gap_s
+    def _excuse(self, gap_s: float) -> None:
+        """Let a time in which nobody could be heard not count as anybody's silence."""
+        if gap_s > STALL_S:
+            self._ends.shift(gap_s)
+            deaf = list(self._watches)
+        else:
+            links = self.world.links
+            off = {
+                s.interface for s in self.view.sites if (at := links.get(s.interface)) is None or not at.up
+            }
+            deaf = [key for key in self._watches if self._deaf(key) is not None] if off else []
+        for key in deaf:
+            self._watches[key].excused_s += gap_s
+
+    def _deaf(self, key: ProbeKey) -> str | None:
+        """Say why no answer of a probe can arrive: its own interface is off. None where it can."""
+        site = self.view.target_site.get(key.target)
+        if site is None or self.view.link(site.interface) is not None:
+            return None
+        interface = self.world.config.interface(site.interface)
+        return f"not judged while {interface.name if interface else 'its interface'} is down"
 
     # -- configuration ------------------------------------------------------------------------------------------
 

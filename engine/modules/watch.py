@@ -34,6 +34,7 @@ class Watch:
     flying: bool = False
     lost: int = 0  # attempts without a good answer since the last one
     certain: int = 0  # certain refusals in a row
+    excused_s: float = 0.0  # of the silence since the last good answer: nobody could have been heard
 
     def begin(self, now: float) -> None:
         """Start an attempt."""
@@ -45,6 +46,7 @@ class Watch:
         news = self.result.state != "up"
         self._end()
         self.lost = self.certain = 0
+        self.excused_s = 0.0
         self.result.state, self.result.last_ok = "up", now
         self.result.rtt_ms, self.result.error = rtt_ms, None
         return news
@@ -62,12 +64,20 @@ class Watch:
         self.result.state = "down"  # it has never answered, or has been down before
         return news
 
+    def unheard(self, why: str) -> bool:
+        """End an attempt whose answer could not have been heard: no verdict, only the cause. True if that is news."""
+        self._end()
+        news = self.result.state == "up" and self.result.error != why
+        if self.result.state == "up":
+            self.result.error = why
+        return news
+
     def judge(self, now: float) -> bool:
         """Take it down if it is time. True if that happened."""
         if self.result.state != "up" or self.result.last_ok is None or not self.lost:
             return False
         grace = 0.0 if self.lost >= LOST_LIMIT else self.interval_s
-        aged = now - self.result.last_ok >= self.timeout_s + grace
+        aged = now - self.result.last_ok - self.excused_s >= self.timeout_s + grace
         if not aged and self.certain < CERTAIN_LIMIT:
             return False
         self.result.state = "down"

@@ -298,7 +298,7 @@ def test_a_conflict_is_told_once_cleared_after_30_s_without_and_told_again_when_
     for _ in range(5):
         play.give(claim)
         play.live(5)
-    assert len(play.said("also claimed")) == 1
+    assert len(play.said("also claims")) == 1
     play.live(24)
     assert play.said("no longer claimed") == []
     play.live(2)
@@ -307,7 +307,7 @@ def test_a_conflict_is_told_once_cleared_after_30_s_without_and_told_again_when_
     assert kit.T1 in over.message
     assert not [key for key in play.world.alarms if key[0] == "arp"]
     play.give(claim)
-    assert len(play.said("also claimed")) == 2
+    assert len(play.said("also claims")) == 2
 
 
 def test_our_announcements_against_a_claim_are_limited_to_one_a_second(kit, play):
@@ -335,10 +335,10 @@ def test_a_fluxing_target_is_found_by_the_probe_and_named_though_its_mac_was_not
     play = kit.make()
     play.tick()
     play.give(kit.arp(2, kit.T1, kit.VIP, "0.0.0.0", dst=kit.LB))
-    assert play.said("also claimed") == []  # a name is waited for
+    assert play.said("also claims") == []  # a name is waited for
     play.give(kit.arp(2, kit.T1, "172.16.1.100", kit.REAL, dst=kit.LB))
     play.tick(0.1)
-    assert "which is target 1 (172.16.1.100)" in play.said("also claimed")[0].message
+    assert "which is target 1 (172.16.1.100)" in play.said("also claims")[0].message
 
 
 def test_an_unnamed_conflict_waits_two_seconds_at_most(kit):
@@ -346,7 +346,7 @@ def test_an_unnamed_conflict_waits_two_seconds_at_most(kit):
     play.tick()
     play.give(kit.arp(2, kit.STRANGER, kit.VIP, "0.0.0.0", dst=kit.LB))
     play.tick(2.1)
-    assert "unknown host" in play.said("also claimed")[0].message
+    assert "unknown host" in play.said("also claims")[0].message
 
 
 def test_our_own_frames_are_no_conflict(kit, play):
@@ -360,7 +360,7 @@ def test_a_host_that_makes_up_macs_fills_neither_memory_nor_the_log(kit, play):
     play.up()
     for n in range(1000):
         play.give(kit.arp(2, f"02:aa:00:00:{n // 256:02x}:{n % 256:02x}", kit.VIP, kit.REAL))
-    assert len(play.said("also claimed")) == 256
+    assert len(play.said("also claims")) == 256
     assert len(play.world.alarms) == 256
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -195,6 +196,30 @@ def test_an_engine_that_stood_still_blames_no_target(kit, play):
     play.now += 60
     play.live(13.2)
     assert state(play, VIP_1) == state(play, TCP_1) == "down"
+
+
+def test_our_own_link_being_off_blames_no_target(kit, play):
+    play.up()
+    link = play.world.links[1]
+    play.world.links = {1: replace(link, up=False)}
+    hosts, play.hosts = play.hosts, {}
+    for _ in range(3):
+        play.live(20)
+        for key in list(play.world.checks):
+            play.take(play.chain.hc.result(key, False, None, "network unreachable", False, play.now))
+    assert {c.state for c in play.world.checks.values()} == {"up"}
+    assert state(play, TCP_1) == "up"
+    assert play.world.checks[TCP_1].error == "not judged while eth0 is down"
+    assert play.world.checks[TCP_1].last_ok < play.now - 59  # its age is not made young
+    assert play.said("target 1 down") == []
+    play.world.links = {1: link}
+    play.live(6.9)
+    assert state(play, TCP_1) == "up"  # the switch may take a moment as well
+    play.live(6.2)
+    assert state(play, TCP_1) == state(play, VIP_1) == "down"  # now it is silent itself
+    play.hosts = hosts
+    play.live(4)
+    assert {c.state for c in play.world.checks.values()} == {"up"}
 
 
 def test_a_lost_alias_is_noticed_within_thirteen_seconds_and_its_return_within_three(kit, play):
