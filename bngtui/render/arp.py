@@ -73,7 +73,7 @@ COLUMNS: tuple[Column[ArpRow], ...] = (
     ),
     Column("mac", "MAC", _mac, width=17, priority=1),
     Column("age", "Seen", _age, width=6, right=True, priority=3),
-    Column("owner", "Whose, or what happened", _owner, width=8, grow=1),
+    Column("owner", "Whose", _owner, width=8, grow=1),
 )
 
 

@@ -113,10 +113,10 @@ class Neighbours:
             self._changed_at[address] = now
             owner, at = self._view.target_owner(address), packets.mac_text(mac)
             if neighbour.mac is None:
-                text = f"{address} ({owner}) is at {at}"
+                text = f"{at} is {address} ({owner})"
                 outcome.notices.append(Notice("arp", "info", owner, text))
             else:
-                text = f"{address} ({owner}) moved from {packets.mac_text(neighbour.mac)} to {at}"
+                text = f"{at} is {address} ({owner}) now; it was {packets.mac_text(neighbour.mac)}"
                 outcome.notices.append(Notice("arp", "warning", owner, text))
             neighbour.mac = mac
             self._world.changes += 1

@@ -174,7 +174,7 @@ def test_targets_are_asked_for_from_real_once_a_second_until_they_answer(kit, pl
     outcome = play.give(kit.arp(2, kit.T1, "172.16.1.100", kit.REAL, dst=kit.LB, tha=kit.LB))
     assert outcome.recompile
     assert play.world.neighbours["172.16.1.100"].mac == kit.mac(kit.T1)
-    assert play.said(f"172.16.1.100 (target 1) is at {kit.T1}")
+    assert play.said(f"{kit.T1} is 172.16.1.100 (target 1)")
     play.forget()
     play.tick(15)
     assert requests(play, "172.16.1.100") == []
@@ -189,7 +189,7 @@ def test_a_known_mac_is_refreshed_by_unicast_and_another_is_taken_up_at_once(kit
     play.forget()
     outcome = play.give(kit.arp(1, kit.STRANGER, "172.16.1.100", "172.16.1.254"))
     assert outcome.recompile
-    assert [n.severity for n in play.said(f"moved from {kit.T1} to {kit.STRANGER}")] == ["warning"]
+    assert [n.severity for n in play.said(f"{kit.STRANGER} is 172.16.1.100 (target 1) now; it was {kit.T1}")] == ["warning"]
     assert play.world.neighbours["172.16.1.100"].mac == kit.mac(kit.STRANGER)
 
 
