@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bngtui.render.states import SEVERITY
-from bngtui.render.text import Line, Role, Span, clean, fit_spans, spread, width_of
+from bngtui.render.text import Line, Role, Span, clean, fit_spans, spread, told_of, width_of
 from bngtui.render.trial import Trial, differs_span, trial_spans
 from bngtui.render.units import age, count, short, uptime
 
@@ -130,7 +130,7 @@ def _note(state: State, fresh: Freshness) -> Span | None:
     """Return the worst alarm in words; on a quiet node that the file differs, or that the first checks still run."""
     if state.alarms:
         alarm = min(state.alarms, key=lambda one: SEVERITY[one.severity].rank)
-        return Span(clean(f"{alarm.subject}: {alarm.message}"), SEVERITY[alarm.severity].role)
+        return Span(told_of(alarm.subject, alarm.message), SEVERITY[alarm.severity].role)
     if not state.first_round_done:
         return Span("first checks are running", "muted")
     if state.config is not None and state.config.differs:

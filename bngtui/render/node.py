@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bngtui.render.columns import Column
 from bngtui.render.states import SEVERITY, Mark
-from bngtui.render.text import Role, Span, clean
+from bngtui.render.text import Role, Span, clean, told_of
 from bngtui.render.units import count, short
 from bngtui.render.view import Spec
 
@@ -34,7 +34,7 @@ def rows(state: State) -> list[NodeRow]:
         NodeRow(
             f"alarm {alarm.subject} {alarm.message}",
             f"{SEVERITY[alarm.severity].glyph} {alarm.severity}",
-            clean(f"{alarm.subject}: {alarm.message}"),
+            told_of(alarm.subject, alarm.message),
             SEVERITY[alarm.severity].role,
             SEVERITY[alarm.severity],
         )

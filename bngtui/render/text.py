@@ -6,6 +6,7 @@ Roles and tones become colours in `bngtui.theme`. Nothing here knows Textual, so
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -31,6 +32,12 @@ Role = Literal[
 Tone = Literal["plain", "bar", "cursor"]
 ROLES: tuple[Role, ...] = get_args(Role)
 TONES: tuple[Tone, ...] = get_args(Tone)
+
+
+def told_of(subject: str, message: str) -> str:
+    """Put in front of a message what it is about, unless it says so itself; room is dear on a screen."""
+    named = re.search(rf"(?<!\w){re.escape(subject)}(?!\w)", message)
+    return clean(message if named else f"{subject}: {message}")
 
 
 class Span(NamedTuple):

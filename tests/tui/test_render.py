@@ -31,7 +31,7 @@ from bngtui.render.states import (
     worst_check,
 )
 from bngtui.render.table import paint_table
-from bngtui.render.text import Line, Span, changed_runs, clean, fit, fit_spans, line, spread, wrap
+from bngtui.render.text import Line, Span, changed_runs, clean, fit, fit_spans, line, spread, told_of, wrap
 from bngtui.render.units import age, check_age, clock, count, endpoint, plural, rtt, short, uptime
 from bngtui.render.view import View
 
@@ -365,3 +365,9 @@ def test_node_shows_every_drop_reason_and_why_a_datapath_was_not_taken():
     ):
         assert words in text
     assert len({row.id for row in node.rows(busy_state())}) == len(node.rows(busy_state()))
+
+
+def test_a_message_that_names_its_subject_is_not_given_it_again():
+    assert told_of("target 1", "target 1 down: no answer") == "target 1 down: no answer"
+    assert told_of("target 1", "target 10 is up") == "target 1: target 10 is up"
+    assert told_of("interface 1", "eth0 is down") == "interface 1: eth0 is down"

@@ -189,7 +189,9 @@ def test_a_known_mac_is_refreshed_by_unicast_and_another_is_taken_up_at_once(kit
     play.forget()
     outcome = play.give(kit.arp(1, kit.STRANGER, "172.16.1.100", "172.16.1.254"))
     assert outcome.recompile
-    assert [n.severity for n in play.said(f"{kit.STRANGER} is 172.16.1.100 (target 1) now; it was {kit.T1}")] == ["warning"]
+    assert [
+        n.severity for n in play.said(f"{kit.STRANGER} is 172.16.1.100 (target 1) now; it was {kit.T1}")
+    ] == ["warning"]
     assert play.world.neighbours["172.16.1.100"].mac == kit.mac(kit.STRANGER)
 
 
