@@ -35,7 +35,7 @@ from engine.probing import Prober
 from engine.rates import Rates
 from engine.running import SwitchError, recall
 from engine.transactions import Transactions
-from engine.wire import Wire
+from engine.wires import Wires
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from engine.config import Loaded
     from engine.config.model import Config
     from engine.health.answer import ProbeAnswer
-    from engine.modules.world import ProbeKey
+    from engine.modules.world import Link, ProbeKey
     from engine.options import RunOptions
 
 HOST_REFUSES = (HostError, NetlinkError, OSError)
@@ -121,14 +121,12 @@ class Engine:
         self.server = Server(self.backend, options.run_dir)
         self.event_log = EventLog(self.server.publish_event)
         self.prober = Prober(self._answered)
-        self._wires: dict[int, Wire] = {}
-        self._wire_index: dict[int, int] = {}
+        self.wires = Wires(self.world, self.chain.view, self._receive)
         self._stop = asyncio.Event()
         self._host_lock = asyncio.Lock()
         self._changed = True
         self._recompile = True
         self._unsettled = asyncio.Event()
-        self._listening: dict[int, tuple[list[str], list[str]]] = {}
         self._link_told: dict[str, str] = {}
         self.alarms: dict[str, Alarm] = {}
 
@@ -200,8 +198,7 @@ class Engine:
 
     async def _finish(self) -> None:
         _notify("STOPPING=1")
-        for number in list(self._wires):
-            self._close_wire(number)
+        self.wires.close()
         await self.prober.close()
         self.forwarding.stop()
         await self.server.close()
@@ -213,27 +210,44 @@ class Engine:
     async def _follow_host(self) -> None:
         """Take links, addresses and routes as they are now, and put right what is missing. Raises HostError."""
         async with self._host_lock:
-            world, view = self.world, self.chain.view
-            before = dict(world.links)
-            world.links = await self.host.links(world.config)
-            view.refresh()
-            virtual = [v.address for v in view.virtuals.values()]
-            self.host.refuse_owned(virtual)
-            networks = [n for n in world.config.networks if n.registered and n.enabled]
-            await self.host.ensure_real(networks, world.links)
-            await self.host.retire_real(n.real for n in networks if n.real)
-            await self.host.blackhole(virtual)
-            self._tell_links()
-            for notice in self.forwarding.follow_links():
-                self.event_log.add(notice)
-                self._recompile = True
-            self._recompile = self._recompile or world.links != before
-            self._follow_wires()
+            before = self.world.links
+            await self._take_links()
+            await self._prepare_host()
+            self._follow_links(before)
+
+    async def _take_links(self) -> None:
+        self.world.links = await self.host.links(self.world.config)
+        self.chain.view.refresh()
+
+    async def _prepare_host(self) -> None:
+        """Have the addresses and routes that the configuration needs. Raises HostError."""
+        world = self.world
+        virtual = [v.address for v in self.chain.view.virtuals.values()]
+        self.host.refuse_owned(virtual)
+        networks = [n for n in world.config.networks if n.registered and n.enabled]
+        await self.host.ensure_real(networks, world.links)
+        await self.host.retire_real(n.real for n in networks if n.real)
+        await self.host.blackhole(virtual)
+
+    def _follow_links(self, before: dict[int, Link]) -> None:
+        """Have a datapath and a control socket on what links there are."""
+        self._tell_links()
+        for notice in self.forwarding.follow_links():
+            self.event_log.add(notice)
+            self._recompile = True
+        self._recompile = self._recompile or self.world.links != before
+        self.wires.follow()
 
     async def _keep_following(self) -> None:
         """Follow the host while running: what it refuses now is an alarm, and forwarding goes on."""
         try:
-            await self._follow_host()
+            async with self._host_lock:
+                before = self.world.links
+                await self._take_links()
+                try:
+                    await self._prepare_host()
+                finally:
+                    self._follow_links(before)
         except HOST_REFUSES as error:
             if "host" not in self.alarms or self.alarms["host"].message != str(error):
                 self.event_log.add(Notice("config", "error", "host", str(error)))
@@ -259,44 +273,11 @@ class Engine:
                 self._link_told[subject] = text
                 self.event_log.add(Notice("datapath", "info" if up else "error", subject, text))
 
-    def _follow_wires(self) -> None:
-        """Have a control socket on every interface in use, listening for what concerns our addresses."""
-        view = self.chain.view
-        loop = asyncio.get_running_loop()
-        wanted = {site.interface for site in view.sites}
-        for number in self._wires.keys() - wanted:
-            self._close_wire(number)
-        for number in wanted:
-            link = self.world.links.get(number)
-            if number in self._wires and (link is None or self._wire_index[number] != link.ifindex):
-                self._close_wire(number)
-            if link is None:
-                continue
-            if number not in self._wires:
-                try:
-                    self._wires[number] = Wire(number, link.name)
-                except OSError as error:
-                    log.warning("%s: no packet socket: %s", link.name, error)
-                    continue
-                self._wire_index[number] = link.ifindex
-                loop.add_reader(self._wires[number].fileno(), self._receive, number)
-            real = [s.real for s in view.sites if s.interface == number and s.real]
-            addresses = (sorted(v.address for v in view.virtuals.values()), real)
-            if self._listening.get(number) != addresses:
-                self._wires[number].listen_for(*addresses)
-                self._listening[number] = addresses
-
-    def _close_wire(self, number: int) -> None:
-        wire = self._wires.pop(number)
-        self._listening.pop(number, None)
-        asyncio.get_running_loop().remove_reader(wire.fileno())
-        wire.close()
-
     # -- frames, answers, time --------------------------------------------------------------------------------------
 
     def _receive(self, number: int) -> None:
         now = time.monotonic()
-        for frame in self._wires[number].frames():
+        for frame in self.wires.frames(number):
             self._act(self.chain.handle(frame, now))
         self._unsettled.set()
 
@@ -309,9 +290,7 @@ class Engine:
     def _act(self, outcome: Outcome, actor: str | None = None) -> None:
         """Do what the modules want; `actor` is who caused it, if an operator did."""
         for frame in outcome.send:
-            wire = self._wires.get(frame.interface)
-            if wire is not None:
-                wire.send(frame)
+            self.wires.send(frame)
         for probe in outcome.probes:
             self.prober.start(probe)
         for notice in outcome.notices:
