@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bngtui.render.columns import Column
-from bngtui.render.spark import sparkline
+from bngtui.render.members import tally, traffic, who
 from bngtui.render.states import SERVER_MARKS, Mark, healthy, server_mark
 from bngtui.render.text import Span, clean
-from bngtui.render.units import count, endpoint, short
+from bngtui.render.units import endpoint
 from bngtui.render.view import Spec
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ class ServerRow:
     server: ServerState
     targets: dict[int, TargetState]
     history: Sequence[float | None] = field(default=())
+
+    @property
+    def member(self) -> ServerState:
+        """The server."""
+        return self.server
 
     @property
     def mark(self) -> Mark:
@@ -56,42 +61,7 @@ def _why(row: ServerRow, _width: int, _shown: frozenset[str]) -> Span:
 
 
 COLUMNS: tuple[Column[ServerRow], ...] = (
-    Column(
-        "state",
-        "State",
-        lambda row, _w, _s: row.mark.span,
-        width=10,
-        sort=lambda row: (row.mark.rank, row.server.number),
-    ),
-    Column(
-        "number",
-        "#",
-        lambda row, _w, _s: Span(str(row.server.number), "strong"),
-        width=2,
-        widest=4,
-        hug=True,
-        right=True,
-        sort=lambda row: row.server.number,
-    ),
-    Column(
-        "name",
-        "Name",
-        lambda row, _w, _s: Span(clean(row.server.name) or "-"),
-        width=6,
-        widest=20,
-        hug=True,
-        sort=lambda row: row.server.name,
-    ),
-    Column(
-        "address",
-        "Address",
-        lambda row, _w, _s: Span(endpoint(row.server.ipaddr, row.server.port)),
-        width=14,
-        widest=28,
-        hug=True,
-        priority=1,
-        sort=lambda row: (len(row.server.ipaddr), row.server.ipaddr, row.server.port),
-    ),
+    *who(ServerRow),
     Column("protocol", "Proto", lambda row, _w, _s: Span(row.server.protocol, "muted"), width=5, priority=7),
     Column("method", "Method", lambda row, _w, _s: Span(row.server.method, "muted"), width=8, priority=8),
     Column(
@@ -104,64 +74,7 @@ COLUMNS: tuple[Column[ServerRow], ...] = (
         priority=1,
         sort=lambda row: row.healthy(row.server.targets),
     ),
-    Column(
-        "history",
-        "Trend",
-        lambda row, width, _s: Span(sparkline(row.history, width), "graph"),
-        width=12,
-        widest=30,
-        grow=2,
-        priority=6,
-    ),
-    Column(
-        "pps",
-        "pkt/s",
-        lambda row, _w, _s: Span(short(row.server.pps), "text" if row.server.pps >= 0.05 else "muted"),
-        width=6,
-        right=True,
-        sort=lambda row: row.server.pps,
-        descending=True,
-    ),
-    Column(
-        "bps",
-        "bit/s",
-        lambda row, _w, _s: Span(short(row.server.bps), "text" if row.server.bps >= 0.05 else "muted"),
-        width=6,
-        right=True,
-        priority=4,
-        sort=lambda row: row.server.bps,
-        descending=True,
-    ),
-    Column(
-        "sessions",
-        "Sess",
-        lambda row, _w, _s: Span(count(row.server.sessions), "text" if row.server.sessions else "muted"),
-        width=7,
-        right=True,
-        priority=1,
-        sort=lambda row: row.server.sessions,
-        descending=True,
-    ),
-    Column(
-        "packets",
-        "Packets",
-        lambda row, _w, _s: Span(short(row.server.packets), "muted"),
-        width=7,
-        right=True,
-        priority=11,
-        sort=lambda row: row.server.packets,
-        descending=True,
-    ),
-    Column(
-        "bytes",
-        "Bytes",
-        lambda row, _w, _s: Span(short(row.server.bytes), "muted"),
-        width=6,
-        right=True,
-        priority=11,
-        sort=lambda row: row.server.bytes,
-        descending=True,
-    ),
+    *traffic(ServerRow),
     Column("why", "Remark", _why, width=10, comfort=18, grow=3, priority=5),
 )
 
@@ -181,13 +94,4 @@ SPEC: Spec[ServerRow] = Spec(
 
 def summary(rows: Sequence[ServerRow]) -> list[Span]:
     """Return how many servers are in which state, for the panel's title."""
-    counts: dict[Mark, int] = {}
-    for row in rows:
-        counts[row.mark] = counts.get(row.mark, 0) + 1
-    spans = [Span(str(len(rows)), "muted")]
-    spans += [
-        Span(f"  {mark.glyph} {counts[mark]} {mark.word}", mark.role)
-        for mark in reversed(SERVER_MARKS)
-        if mark in counts
-    ]
-    return spans
+    return tally(rows, SERVER_MARKS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from bngtui.actions import available
 from bngtui.render import details
@@ -11,7 +11,8 @@ from bngtui.render.node import NodeRow
 from bngtui.render.servers import ServerRow
 from bngtui.render.targets import TargetRow
 from bngtui.render.text import Line, Span, clean, line
-from bngtui.screens.page import Page, bindings
+from bngtui.screens.page import bindings
+from bngtui.screens.scrolled import ScrolledPage
 from bngtui.widgets.footer import Footer
 from bngtui.widgets.header import Header
 from bngtui.widgets.pager import Pager
@@ -87,16 +88,10 @@ def _server(store: Store, number: int, width: int) -> list[Line]:
     return details.server_lines(row.server, state.targets, store.events, row.history, width)
 
 
-class DetailScreen(Page):
+class DetailScreen(ScrolledPage):
     """One subject. The keys that change a target work here too."""
 
     BINDINGS = bindings({"details"})
-    DEFAULT_CSS: ClassVar[str] = """
-    DetailScreen { background: $background; layout: vertical; }
-    DetailScreen Header { height: 2; }
-    DetailScreen Pager { height: 1fr; }
-    DetailScreen Footer { height: 1; }
-    """
 
     def __init__(self, subject: Subject) -> None:
         super().__init__()
@@ -107,11 +102,6 @@ class DetailScreen(Page):
         yield Header()
         yield Pager(self.subject.title, lambda width: self.subject.lines(self.host.store, width))
         yield Footer()
-
-    @property
-    def pager(self) -> Pager:
-        """The page itself."""
-        return self.query_one(Pager)
 
     def renew(self) -> None:
         """Show what the store has now."""
@@ -134,28 +124,8 @@ class DetailScreen(Page):
             for action in keys
         )
 
-    def action_move(self, by: int) -> None:
-        """Scroll by lines."""
-        self.pager.scroll_lines(by)
-
-    def action_page(self, by: int) -> None:
-        """Scroll by pages."""
-        self.pager.scroll_lines(by * max(1, self.pager.size.height - 3))
-
-    def action_edge(self, side: int) -> None:
-        """Scroll to an end."""
-        self.pager.edge(side)
-
     def action_details(self) -> None:
         """Go back: the key that opened also closes."""
-        self.app.pop_screen()
-
-    def action_clear(self) -> None:
-        """Go back."""
-        self.app.pop_screen()
-
-    def action_quit(self) -> None:
-        """Go back: q leaves the page, then the program."""
         self.app.pop_screen()
 
     def action_change(self, verb: Verb) -> None:

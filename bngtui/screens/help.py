@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from bngtui.actions import ANYWHERE, available
 from bngtui.render.help import paint_help
-from bngtui.screens.page import Page, bindings
+from bngtui.screens.page import bindings
+from bngtui.screens.scrolled import ScrolledPage
 from bngtui.widgets.footer import Footer
 from bngtui.widgets.pager import Pager
 
@@ -18,15 +19,10 @@ if TYPE_CHECKING:
     from bngtui.render.text import Line
 
 
-class HelpScreen(Page):
+class HelpScreen(ScrolledPage):
     """Keys and signs, those of `places`."""
 
     BINDINGS = bindings({"details"})
-    DEFAULT_CSS: ClassVar[str] = """
-    HelpScreen { background: $background; layout: vertical; }
-    HelpScreen Pager { height: 1fr; }
-    HelpScreen Footer { height: 1; }
-    """
 
     def __init__(self, places: frozenset[Context] = ANYWHERE) -> None:
         super().__init__()
@@ -36,11 +32,6 @@ class HelpScreen(Page):
         """Lay the regions from top to bottom."""
         yield Pager("Help", self._lines)
         yield Footer()
-
-    @property
-    def pager(self) -> Pager:
-        """The page itself."""
-        return self.query_one(Pager)
 
     def renew(self) -> None:
         """Show the page."""
@@ -59,27 +50,7 @@ class HelpScreen(Page):
         actions = [one for one in available(read_only=read_only) if one.where & self._places]
         return paint_help(actions, width, read_only=read_only)
 
-    def action_move(self, by: int) -> None:
-        """Scroll by lines."""
-        self.pager.scroll_lines(by)
-
-    def action_page(self, by: int) -> None:
-        """Scroll by pages."""
-        self.pager.scroll_lines(by * max(1, self.pager.size.height - 3))
-
-    def action_edge(self, side: int) -> None:
-        """Scroll to an end."""
-        self.pager.edge(side)
-
     def action_details(self) -> None:
-        """Go back."""
-        self.app.pop_screen()
-
-    def action_clear(self) -> None:
-        """Go back."""
-        self.app.pop_screen()
-
-    def action_quit(self) -> None:
         """Go back."""
         self.app.pop_screen()
 
