@@ -28,7 +28,7 @@ lab: venv
 test: venv-test packages
 	$(BIN)/python -m pytest
 
-check: venv-test
+check: venv-test packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -41,7 +41,7 @@ bench: venv-test
 venv: $(VENV)/.runtime
 venv-test: $(VENV)/.test
 
-# Debian packages some tests drive (keepalived, tcpdump ...); says what is missing where it may not install them.
+# Debian packages some tests drive (tcpdump, tmux ...); says what is missing where it may not install them.
 packages:
 	@.ci/packages
 

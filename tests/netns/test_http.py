@@ -73,6 +73,16 @@ def test_a_client_stays_with_its_target(scene):
         assert names == {f"target{sessions[source, None, 1]}"}
 
 
+def test_curl_is_served_by_each_target_and_keeps_its_connection(scene, need):
+    need("curl")
+    for source in plan.CLIENT_SOURCES[:4]:
+        url = f"http://{plan.VIP}/bytes/300000"
+        told = "%{http_code} %{size_download} %{num_connects}\n"
+        asked = ["curl", "-sS", "--interface", source, "-m", "10", "-w", told]
+        done = scene.lab.run("client", [*asked, "-o", "/dev/null", url, "-o", "/dev/null", url])
+        assert (done.returncode, done.stdout) == (0, "200 300000 1\n200 300000 0\n")
+
+
 def test_the_router_pings_the_virtual_address(scene, need):
     need("ping")
     done = scene.lab.run("router", ["ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", plan.VIP])

@@ -169,6 +169,20 @@ def test_the_sweep_clears_what_is_void(worker_state):
     assert not state.flows.entries.any()
 
 
+def test_after_a_change_the_sweep_is_faster_so_that_sessions_that_ended_are_soon_off_the_counts(worker_state):
+    compiler = Compiler()
+    state = worker_state(compiled(server(), compiler=compiler), buckets=16 * 1024)
+    for _ in range(16):
+        state.sweep(10)  # the table it started with
+    batch(state, [frame(ACK, src=f"10.0.{n >> 8}.{n & 255}") for n in range(400)], now=10)
+    state.install(Installed(compiled(server(new=(2,), keep=(2,)), compiler=compiler)))
+    assert state.counters.target_sessions[1] == 200
+    for _ in range(4):
+        state.sweep(10)
+    assert state.counters.target_sessions[1] == 0
+    assert state.counters.target_sessions[2] == 200
+
+
 def test_rewrite_changes_the_macs_and_nothing_else(worker_state):
     state = worker_state(compiled(server()))
     frames = [frame(ACK, src="192.0.2.1", payload=b"z" * 30), frame(ACK, src="192.0.2.2", payload=b"z" * 30)]
