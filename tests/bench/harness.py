@@ -53,6 +53,9 @@ def wire(name: str | None = None) -> Iterator[Wire]:
     try:
         for node in (made.gen, made.lb):
             namespaces.create(node)
+            # What the kernel says of its own accord is no frame that came back.
+            with namespaces.inside(path(node)), contextlib.suppress(FileNotFoundError):
+                Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
         with namespaces.inside(path(made.gen)), IPRoute() as ip:
             with Path(path(made.lb)).open() as other:
                 ip.link(

@@ -74,15 +74,12 @@ def swaps(made: harness.Wire, count: int) -> None:
         during, between = harness.swap_waits(made, datapath, 512, count)
         own = datapath.swaps()
     for name, waits in (
-        (f"in the 40 ms from a swap on ({len(during)})", during),
-        ("in 40 ms without one", between),
+        (f"40 ms from each of {len(during)} swaps on", during),
+        ("as many times 40 ms without", between),
     ):
-        print(
-            f"  longest wait of a frame {name:34} median {statistics.median(waits):.2f} ms   max {max(waits):.2f} ms"
-        )
-    print(
-        f"  the worker took {own.last_ms:.2f} ms to go over to the last table, at most {own.longest_ms:.2f} ms"
-    )
+        median, most = statistics.median(waits), max(waits)
+        print(f"  {name:30} longest wait of a frame: median {median:.2f} ms   max {most:.2f} ms")
+    print(f"  {'of it in the worker':30} last swap {own.last_ms:.2f} ms   max {own.longest_ms:.2f} ms")
 
 
 def million_flows(made: harness.Wire) -> None:
