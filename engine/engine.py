@@ -176,8 +176,9 @@ class Engine:
                 next_second = loop.time() + PUBLISH_S
             try:
                 await self._turn(now, every_second=every_second)
+                self.alarms.pop("turn", None)
             except Exception as error:  # noqa: BLE001 - whatever it is, consoles and checks go on
-                self._confess(error)
+                self._confess("turn", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), TICK_S)
 
@@ -188,13 +189,13 @@ class Engine:
             await self._every_second(now)
         self._unsettled.set()
 
-    def _confess(self, error: Exception) -> None:
+    def _confess(self, key: str, error: Exception) -> None:
         """Tell of a fault of the engine's own. It goes on: the workers forward by the last table meanwhile."""
         text = f"fault in the engine, forwarding goes on: {type(error).__name__}: {error}"
-        if "engine" not in self.alarms or self.alarms["engine"].message != text:
+        if key not in self.alarms or self.alarms[key].message != text:
             log.error("%s", text, exc_info=error)
             self.event_log.add(Notice("config", "error", "engine", text))
-        self.alarms["engine"] = Alarm(severity="error", subject="engine", message=text)
+        self.alarms[key] = Alarm(severity="error", subject="engine", message=text)
 
     async def _finish(self) -> None:
         _notify("STOPPING=1")
@@ -242,12 +243,14 @@ class Engine:
         """Follow the host while running: what it refuses now is an alarm, and forwarding goes on."""
         try:
             async with self._host_lock:
-                before = self.world.links
+                before, config = self.world.links, self.world.config
                 await self._take_links()
                 try:
                     await self._prepare_host()
                 finally:
-                    self._follow_links(before)
+                    # A change that the host refuses just now is taken back: then there is nothing to follow.
+                    if self.world.config is config:
+                        self._follow_links(before)
         except HOST_REFUSES as error:
             if "host" not in self.alarms or self.alarms["host"].message != str(error):
                 self.event_log.add(Notice("config", "error", "host", str(error)))
@@ -306,23 +309,37 @@ class Engine:
         while True:
             await self._unsettled.wait()
             self._unsettled.clear()
-            begin = time.monotonic()
+            took = 0.0
             try:
-                await self._settle()
+                await self._prepare()
+                begin = time.monotonic()
+                self._settle_now()
+                took = time.monotonic() - begin
+                self.alarms.pop("table", None)
             except Exception as error:  # noqa: BLE001 - as in `_serve`
-                self._confess(error)
-            await asyncio.sleep(2 * (time.monotonic() - begin))
+                self._confess("table", error)
+            await asyncio.sleep(2 * took)
 
     async def _settle(self) -> None:
         """Compile if something has changed, and show a change at once."""
+        await self._prepare()
+        self._settle_now()
+
+    async def _prepare(self) -> None:
+        """Have ready what takes long to compile; others have their turns meanwhile."""
         for _ in range(PREPARE_AGAIN):
             decisions = self.chain.slb.eligibility(time.monotonic())
-            if not self._recompile or not await self.forwarding.prepare(decisions):
-                break
-        if self._recompile:  # another change may have been settled meanwhile, this one with it
-            self._recompile = False
-            self._changed = True
+            if not self._recompile:
+                return
+            await self.forwarding.prepare(decisions)
+            if self.chain.slb.eligibility(time.monotonic()) == decisions:
+                return
+
+    def _settle_now(self) -> None:
+        if self._recompile:
             self.forwarding.compile(self.chain.slb.eligibility(time.monotonic()))
+            self._recompile = False  # not before: what fails is tried again, and whoever asked for it is told
+            self._changed = True
         if self._changed:
             self._changed = False
             if self.server.consoles:

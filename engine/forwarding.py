@@ -147,20 +147,16 @@ class Forwarding:
 
     # -- tables -----------------------------------------------------------------------------------------------------
 
-    async def prepare(self, decisions: Mapping[int, ServerDecision]) -> bool:
-        """Make beforehand what takes long in a table (Maglev: 10 ms a server), and let others have their turns.
-
-        Returns whether there were any: the decisions may be old ones now.
-        """
+    async def prepare(self, decisions: Mapping[int, ServerDecision]) -> None:
+        """Make beforehand what takes long in a table (Maglev: 10 ms a server), and let others have their turns."""
         targets = {t.number: t for t in self._targets()}
-        begin, gave_way = time.monotonic(), False
+        begin = time.monotonic()
         for number in list(self._datapaths):
             for server in list(self._servers(number, decisions)):
                 buckets(server.method, [targets[n] for n in server.new if n in targets])
                 if time.monotonic() - begin > TURN_S:
                     await asyncio.sleep(0)
-                    begin, gave_way = time.monotonic(), True
-        return gave_way
+                    begin = time.monotonic()
 
     def compile(self, decisions: Mapping[int, ServerDecision]) -> None:
         """Compile the decisions and hand the tables to the workers, which swap between two frames."""

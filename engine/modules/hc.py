@@ -85,7 +85,7 @@ class Hc(Base):
 
     def tick(self, now: float) -> Outcome:
         """Start what is due, end what has waited long enough, take down what has been silent for too long."""
-        self._excuse(now - self._ticked if self._ticked is not None else 0.0)
+        self._excuse(now - self._ticked if self._ticked is not None else 0.0, now)
         self._ticked = now
         if self._plan_version != self.view.version:
             self._follow(now)
@@ -191,7 +191,7 @@ class Hc(Base):
         if news:
             self.world.changes += 1
 
-    def _excuse(self, gap_s: float) -> None:
+    def _excuse(self, gap_s: float, now: float) -> None:
         """Let a time in which nobody could be heard not count as anybody's silence."""
         if gap_s > STALL_S:
             self._ends.shift(gap_s)
@@ -203,15 +203,20 @@ class Hc(Base):
             }
             deaf = [key for key in self._watches if self._deaf(key) is not None] if off else []
         for key in deaf:
-            self._watches[key].excused_s += gap_s
+            self._watches[key].excuse(gap_s, now)
 
     def _deaf(self, key: ProbeKey) -> str | None:
-        """Say why no answer of a probe can arrive: its own interface is off. None where it can."""
+        """Say why no answer of a probe can arrive: our own interface is off. None where it can.
+
+        An interface that the configuration itself does not use is no outage: then the target is judged, and goes down.
+        """
         site = self.view.target_site.get(key.target)
         if site is None or self.view.link(site.interface) is not None:
             return None
         interface = self.world.config.interface(site.interface)
-        return f"not judged while {interface.name if interface else 'its interface'} is down"
+        if interface is None or not interface.enabled:
+            return None
+        return f"not judged while {interface.name} is down"
 
     # -- configuration ------------------------------------------------------------------------------------------
 
@@ -236,39 +241,41 @@ class Hc(Base):
             timeout = max(float(key.timeout_s), 3 * interval) if factor > 1 else float(key.timeout_s)
             watch = self._watches.get(key)
             if watch is None:
-                result = self.world.checks[key] = self._first_result(key, trusted, now)
-                self._watches[key] = Watch(result, interval, timeout)
+                watch = self._begin_watch(trusted.get(_whom(key)), interval, timeout, now)
+                self._watches[key], self.world.checks[key] = watch, watch.result
                 self._untried.add(key)
                 self._starts.put(key, now)
             else:
                 watch.interval_s, watch.timeout_s = interval, timeout
         self.world.changes += 1
 
-    def _trusted(self) -> dict[tuple[int, str], float | None]:
-        """Name what was known to be well before a change, with the last good answer.
+    def _trusted(self) -> dict[tuple[int, str], Watch]:
+        """Name what was known to be well before a change, by the probe that knew it.
 
         By target and "" where the target itself was, at the same address: a check that is new or has other parameters
         must not take it down before it has had its say. By target and virtual address where that was accepted.
         """
-        trusted: dict[tuple[int, str], float | None] = {}
+        trusted: dict[tuple[int, str], Watch] = {}
         ailing = set()
         for key, watch in self._watches.items():
             target = self.view.targets.get(key.target)
             if target is None or self._addresses.get(key.target) != target.ipaddr:
                 continue
             if watch.result.state == "up":
-                trusted[key.target, key.address if key.kind == "vip" else ""] = watch.result.last_ok
+                trusted[_whom(key)] = watch
             elif key.kind != "vip":
                 ailing.add((key.target, ""))
         self._addresses = {number: target.ipaddr for number, target in self.view.targets.items()}
-        return {who: when for who, when in trusted.items() if who not in ailing}
+        return {who: watch for who, watch in trusted.items() if who not in ailing}
 
     @staticmethod
-    def _first_result(key: ProbeKey, trusted: dict[tuple[int, str], float | None], now: float) -> CheckResult:
-        who = (key.target, key.address if key.kind == "vip" else "")
-        if who not in trusted:
-            return CheckResult()
-        return CheckResult(state="up", last_ok=now if trusted[who] is None else trusted[who])
+    def _begin_watch(before: Watch | None, interval_s: float, timeout_s: float, now: float) -> Watch:
+        """Watch a probe that is new; `before` watched the same thing with other parameters, and found it well."""
+        if before is None:
+            return Watch(CheckResult(), interval_s, timeout_s)
+        last_ok = now if before.result.last_ok is None else before.result.last_ok
+        result = CheckResult(state="up", last_ok=last_ok)
+        return Watch(result, interval_s, timeout_s, excused_s=before.excused_s)
 
     def _stretch(self) -> float:
         """Return by how much the VIP checks' intervals grow to keep to their rate; say so where it is over 1."""
@@ -285,3 +292,8 @@ class Hc(Base):
             self._untold.append(Notice("health", "warning", "hc", text))
         self.world.alarms["hc", "vip"] = Alarm(severity="warning", subject="hc", message=text)
         return factor
+
+
+def _whom(key: ProbeKey) -> tuple[int, str]:
+    """Name what a probe is about: the target itself, or whether it accepts a virtual address."""
+    return key.target, key.address if key.kind == "vip" else ""

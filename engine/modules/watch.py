@@ -64,9 +64,15 @@ class Watch:
         self.result.state = "down"  # it has never answered, or has been down before
         return news
 
+    def excuse(self, gap_s: float, now: float) -> None:
+        """Do not count the last `gap_s` seconds as silence, or as much of them as there was silence."""
+        if self.result.last_ok is not None:
+            self.excused_s += min(gap_s, max(0.0, now - self.result.last_ok))
+
     def unheard(self, why: str) -> bool:
         """End an attempt whose answer could not have been heard: no verdict, only the cause. True if that is news."""
         self._end()
+        self.certain = 0
         news = self.result.state == "up" and self.result.error != why
         if self.result.state == "up":
             self.result.error = why

@@ -134,8 +134,8 @@ class Worker:
             self.breathe()
             program = bpf.for_addresses(installed.virtual, (self.args.index, self.args.workers))
             self.breathe()
+            # No frame is decided between the two: the former table knows nothing of addresses that are new.
             bpf.attach(self.rx.sock, program)
-        self.breathe()
         self.state.install(installed)
 
     def swap(self, descriptor: int) -> None:

@@ -77,6 +77,7 @@ async def impostor(path):
     yield listen
     for server_or_writer in opened:
         server_or_writer.close()
+    for server_or_writer in reversed(opened):  # a server waits for its connections (Python 3.12)
         await server_or_writer.wait_closed()
 
 

@@ -222,6 +222,33 @@ def test_our_own_link_being_off_blames_no_target(kit, play):
     assert {c.state for c in play.world.checks.values()} == {"up"}
 
 
+def test_an_interface_that_the_configuration_does_not_use_is_no_excuse(kit, play):
+    play.up()
+    play.world.config.interfaces[0].enabled = False
+    play.world.links = {}
+    play.hosts = {}
+    play.live(13.2)
+    assert {c.state for c in play.world.checks.values()} == {"down"}
+
+
+def test_a_check_that_is_changed_while_the_link_is_off_keeps_the_excuse(kit, play):
+    play.up()
+    link = play.world.links[1]
+    play.world.links = {1: replace(link, up=False)}
+    hosts, play.hosts = play.hosts, {}
+    play.live(35)
+    changed = [kit.target(1, tcpopen=TcpOpenCheck(80, 4, 10)), kit.target(2)]
+    play.chain.reconfigure(kit.seed(targets=changed))
+    play.world.links = {1: link}
+    key = ProbeKey(1, "tcpopen", "172.16.1.100", 80, 4, 10)
+    play.live(2)  # what is asked meanwhile is lost
+    assert state(play, key) == "up"
+    play.hosts = hosts
+    play.live(9)
+    assert state(play, key) == "up"
+    assert play.said("target 1 down") == []
+
+
 def test_a_lost_alias_is_noticed_within_thirteen_seconds_and_its_return_within_three(kit, play):
     play.up()
     play.no_alias.add(("172.16.1.100", kit.VIP))

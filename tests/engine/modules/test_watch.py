@@ -122,3 +122,27 @@ def test_down_until_the_first_success(endings):
 def test_a_refused_target_that_is_down_is_asked_once_an_interval():
     run = Run(3, 10, ["refused"] * 20).run(30)
     assert len([1 for _, word in run.log if word == "refused"]) in range(9, 12)
+
+
+def well(now: float) -> Watch:
+    watch = Watch(CheckResult(), 3, 10)
+    watch.good(now, 1.0)
+    return watch
+
+
+def test_no_more_than_the_silence_is_excused():
+    watch = well(100)
+    watch.excuse(600, 100.5)  # the engine stood still, and then read an answer that had come meanwhile
+    for now in (104, 107, 110, 113):
+        watch.bad(now, "no answer", certain=False)
+    assert watch.result.state == "down"
+
+
+def test_a_refusal_before_an_outage_and_one_after_it_are_not_two_in_a_row():
+    watch = well(100)
+    watch.bad(101, "refused", certain=True)
+    watch.unheard("not judged while eth0 is down")
+    watch.bad(105, "refused", certain=True)
+    assert watch.result.state == "up"
+    watch.bad(106, "refused", certain=True)
+    assert watch.result.state == "down"
