@@ -8,6 +8,8 @@ from engine.datapath.afpacket.constants import VNET_BYTES
 
 _DONT_FRAGMENT = 0x40
 _QUOTE = 8  # bytes of the payload that are sent back (RFC 792)
+_ICMP = 1
+_ERRORS = frozenset({3, 4, 5, 11, 12})
 
 
 def checksum(data: bytes) -> int:
@@ -18,15 +20,26 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
+def _may_be_answered(frame: bytes, packet: bytes) -> bool:
+    """RFC 1122 section 3.2.2: no error about an error, a later fragment, or what came from or went to many hosts."""
+    if (frame[0] | frame[6]) & 1 or packet[12] in {0, 127} or packet[12] >= 224:
+        return False
+    if (packet[6] & 0x1F) << 8 | packet[7]:
+        return False
+    return packet[9] != _ICMP or packet[(packet[0] & 15) * 4] not in _ERRORS
+
+
 def fragmentation_needed(data: memoryview, mtu: int) -> bytes | None:
-    """Answer a packet that is too big (RFC 1191 section 4); None where it may be fragmented, and is just dropped.
+    """Answer a packet that is too big (RFC 1191 section 4); None where it is just dropped.
+
+    That is where it may be fragmented, and where RFC 1122 section 3.2.2 forbids to answer it.
 
     `data` is virtio header and frame with a checked IPv4 header. The answer goes back to the frame's source MAC, from
     the virtual address, virtio header in front.
     """
     frame = bytes(data[VNET_BYTES : VNET_BYTES + 14 + 60 + _QUOTE])
     packet = frame[14:]
-    if not packet[6] & _DONT_FRAGMENT:
+    if not packet[6] & _DONT_FRAGMENT or not _may_be_answered(frame, packet):
         return None
     header = (packet[0] & 15) * 4
     quoted = packet[: header + _QUOTE]

@@ -249,16 +249,15 @@ class Worker:
         else:
             data = rx.view[start - c.VNET_BYTES : start + captured]
         target = self.single.decide(data, size, now_s)
+        vlan = rx.words[word + 6] if status & c.TP_STATUS_VLAN_VALID else -1
         if target > PASS:
-            self.forward(
-                data, target, size, rx.words[word + 6] if status & c.TP_STATUS_VLAN_VALID else -1, status
-            )
+            self.forward(data, target, size, vlan, status)
         elif target == PASS:
             flat[shared.PASSED] += 1
         else:
             flat[shared.DROPPED - 1 - target] += 1
             if target == _TOO_BIG:
-                self.tell_too_big(data, now_s)
+                self.tell_too_big(data, now_s, vlan, status)
 
     def forward(self, data: memoryview, target: int, size: int, vlan: int, status: int) -> None:
         """Send one frame to its target; `vlan` is tag control information and protocol as the slot has it, or -1."""
@@ -279,8 +278,8 @@ class Worker:
         flat[shared.SERVER_PACKETS + server] += 1
         flat[shared.SERVER_BYTES + server] += size
 
-    def tell_too_big(self, data: memoryview, now_s: int) -> None:
-        """Tell the sender of a packet over the MTU, at most some times a second."""
+    def tell_too_big(self, data: memoryview, now_s: int, vlan: int, status: int) -> None:
+        """Tell the sender of a packet over the MTU, on the VLAN it came from, at most some times a second."""
         if now_s != self._icmp_second:
             self._icmp_second, self._icmp_sent = now_s, 0
         answer = (
@@ -289,7 +288,8 @@ class Worker:
         if answer is not None:
             self._icmp_sent += 1
             try:
-                self.plain.send(answer, socket.MSG_DONTWAIT)
+                out = answer if vlan < 0 else tagged(memoryview(answer), vlan, status)
+                self.plain.send(out, socket.MSG_DONTWAIT)
             except OSError:
                 self.counters.flat[shared.DROPPED + DropReason.TX_ERROR] += 1
 
