@@ -55,7 +55,7 @@ COLUMNS: tuple[Column[Event], ...] = (
         hug=True,
         sort=lambda e: e.subject,
     ),
-    Column("message", "Message", _message, width=30, comfort=44, grow=1),
+    Column("message", "Message", _message, width=30, comfort=72, grow=1),
     Column("actor", "By", lambda e, _w, _s: Span(clean(e.actor or ""), "muted"), width=18, priority=9),
 )
 

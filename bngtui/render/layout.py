@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 PanelId = Literal["servers", "targets", "events", "arp", "node", "revisions"]
 PANELS: tuple[PanelId, ...] = ("servers", "targets", "events", "arp", "node")
@@ -17,21 +17,33 @@ TWO_WIDE = 110
 """Columns from which ARP and events stand side by side."""
 THREE_WIDE = 170
 """Columns from which the node stands beside them."""
+STACKED_FROM = 16
+"""Lines from which two bottom panels stand one above the other: a message needs the whole width sooner than a table
+needs more lines."""
+
+
+class Pane(NamedTuple):
+    """A panel at the bottom, and its size in cells."""
+
+    panel: PanelId
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Heights of the stacked regions, and the panels of the bottom row with their widths, left to right."""
+    """Heights of the stacked regions, and the panels at the bottom, left to right or, `stacked`, top to bottom."""
 
     servers: int
     targets: int
     bottom: int
-    panes: tuple[tuple[PanelId, int], ...]
+    panes: tuple[Pane, ...]
+    stacked: bool = False
 
     @property
     def visible(self) -> tuple[PanelId, ...]:
         """The panels on the screen, in Tab's order."""
-        shown = {pane for pane, _ in self.panes} if self.bottom else set()
+        shown = {pane.panel for pane in self.panes} if self.bottom else set()
         if self.servers:
             shown.add("servers")
         if self.targets:
@@ -53,7 +65,7 @@ def arrange(
     if alone == "targets":
         return Layout(0, body, 0, ())
     if alone is not None:
-        return Layout(0, 0, body, ((alone, width),))
+        return Layout(0, 0, body, (Pane(alone, width, body),))
     # Servers are few: they get what they need up to a quarter. Targets get what they need of the rest, and the
     # bottom row what remains, but never less than a few lines of events.
     top = min(2 + max(1, servers), max(3, body // 4))
@@ -63,15 +75,24 @@ def arrange(
     bottom = rest - middle
     if bottom < 3:
         middle, bottom = rest, 0
-    return Layout(top, middle, bottom, _panes(width, pane))
+    if width < THREE_WIDE and bottom >= STACKED_FROM:
+        upper = bottom * 2 // 5
+        panes = (Pane(_beside(pane), width, upper), Pane("events", width, bottom - upper))
+        return Layout(top, middle, bottom, panes, stacked=True)
+    return Layout(top, middle, bottom, tuple(Pane(name, cells, bottom) for name, cells in _row(width, pane)))
 
 
-def _panes(width: int, pane: PanelId) -> tuple[tuple[PanelId, int], ...]:
+def _beside(pane: PanelId) -> PanelId:
+    """Name the panel that is shown with the events."""
+    return pane if pane == "node" else "arp"
+
+
+def _row(width: int, pane: PanelId) -> tuple[tuple[PanelId, int], ...]:
     if width >= THREE_WIDE:
         node = width * 26 // 100
         arp = width * 32 // 100
         return (("arp", arp), ("events", width - arp - node), ("node", node))
     if width >= TWO_WIDE:
         arp = width * 48 // 100
-        return ((pane if pane == "node" else "arp", arp), ("events", width - arp))
+        return ((_beside(pane), arp), ("events", width - arp))
     return ((pane if pane in BOTTOM else "events", width),)

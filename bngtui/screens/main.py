@@ -133,9 +133,13 @@ class MainScreen(Page):
         self._place(self._panels["servers"], height=layout.servers)
         self._place(self._panels["targets"], height=layout.targets)
         self._place(self._bottom, height=layout.bottom)
-        widths = dict(layout.panes)
+        self._bottom.styles.layout = "vertical" if layout.stacked else "horizontal"
+        panes = {pane.panel: pane for pane in layout.panes}
         for name in BOTTOM:
-            self._place(self._panels[name], width=widths.get(name, 0))
+            pane = panes.get(name)
+            self._place(self._panels[name], width=pane.width if pane else 0)
+            if pane is not None:
+                self._panels[name].styles.height = pane.height
         hidden = [name for name in PANELS if name not in layout.visible]
         tabs = [
             Span(f"  {PANELS.index(name) + 1} {self._panels[name].view.spec.title}", "muted")
@@ -143,7 +147,7 @@ class MainScreen(Page):
         ]
         last = layout.visible[-1]
         for name, panel in self._panels.items():
-            panel.tabs = tabs if name == (layout.panes[-1][0] if layout.bottom else last) else ()
+            panel.tabs = tabs if name == (layout.panes[-1].panel if layout.bottom else last) else ()
             panel.set_active(on=name == self.active)
 
     @staticmethod

@@ -318,7 +318,11 @@ def test_layout_uses_every_line_and_column(width, height, server_rows, target_ro
         layout = arrange(width, height, servers=server_rows, targets=target_rows, pane=pane, alone=alone)
         assert HEADER_HEIGHT + layout.servers + layout.targets + layout.bottom + FOOTER_HEIGHT == height
         if layout.bottom:
-            assert sum(cells for _, cells in layout.panes) == width
+            panes = layout.panes
+            across, down = (panes[:1], panes) if layout.stacked else (panes, panes[:1])
+            assert sum(pane.width for pane in across) == width
+            assert sum(pane.height for pane in down) == layout.bottom
+            assert len({(pane.height, pane.width)[layout.stacked] for pane in panes}) == 1
         assert alone is None or layout.visible == (alone,)
 
 
@@ -326,6 +330,14 @@ def test_small_and_large_terminals():
     small = arrange(80, 24, servers=3, targets=40, pane="events")
     assert small.visible == ("servers", "targets", "events")
     assert small.targets >= 10
+    tall = arrange(120, 40, servers=1, targets=2, pane="events")
+    assert tall.stacked
+    assert [(pane.panel, pane.width) for pane in tall.panes] == [("arp", 120), ("events", 120)]
+    assert [pane.panel for pane in arrange(120, 40, servers=1, targets=2, pane="node").panes] == [
+        "node",
+        "events",
+    ]
+    assert not arrange(120, 40, servers=3, targets=40, pane="events").stacked
     assert arrange(200, 60, servers=3, targets=40, pane="events").visible == PANELS
 
 
