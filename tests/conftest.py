@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -27,6 +28,7 @@ leaks = pytest.StashKey[list[str]]()
 
 def pytest_configure(config):
     os.environ[RUN_KEY] = RUN_ID
+    signals_as_usual()
     config.stash[privileges_missing] = ""
     if "not netns" in config.option.markexpr or not namespaces.missing_capabilities():
         return
@@ -34,6 +36,14 @@ def pytest_configure(config):
     config.stash[privileges_missing] = namespaces.refusal()
     if not config.stash[privileges_missing]:
         namespaces.become_namespace_root()
+
+
+def signals_as_usual():
+    """A shell starts what runs in its background with SIGINT ignored, nohup with SIGHUP; programs inherit either."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_itemcollected(item):
