@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.datapath.contract import NOT_MEMBER, TARGET_ROWS, Flow
+from engine.datapath.contract import NOT_MEMBER, SERVER_ROWS, TARGET_ROWS, Flow, ForwardingTable
 from engine.datapath.keys import U64, address_text
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ DEFAULT_BUCKETS = 1 << 18
 TARGET_BITS, SERVER_SHIFT, STATE_SHIFT, GENERATION_SHIFT, SEEN_SHIFT, PRINT_SHIFT = 11, 11, 21, 23, 27, 43
 TARGET_MASK = 0x7FF
 SERVER_MASK = 0x3FF
+PAIR_MASK = 0x1F_FFFF  # server and target
 SEEN_MASK = 0xFFFF
 SEEN_FIELD = SEEN_MASK << SEEN_SHIFT
 STATE_FIELD = 3 << STATE_SHIFT
@@ -74,7 +75,9 @@ def pack(target: int, server: int, state: int, generation: int, seen: int, flow_
 class Rules:
     """What makes an entry valid, taken from a forwarding table: generations of members, idle times by server."""
 
-    member: NDArray[np.uint8]  # [SERVER_ROWS * TARGET_ROWS] generation or NOT_MEMBER
+    member: NDArray[
+        np.uint8
+    ]  # [SERVER_ROWS << SERVER_SHIFT] by an entry's low bits: generation or NOT_MEMBER
     idle_s: NDArray[np.uint16]  # [SERVER_ROWS]
     shortest_s: int = -1  # no server's idle time, nor CLOSING_S, is under this
 
@@ -178,16 +181,15 @@ def is_live(entry: int, now_s: int, rules: Rules) -> bool:
     """Whether an entry still binds its flow: its target may keep it and it was used recently enough."""
     if not entry:
         return False
-    server = entry >> SERVER_SHIFT & SERVER_MASK
-    if rules.member[server * TARGET_ROWS + (entry & TARGET_MASK)] != entry >> GENERATION_SHIFT & 15:
+    if rules.member[entry & PAIR_MASK] != entry >> GENERATION_SHIFT & 15:
         return False
-    limit = int(rules.idle_s[server])
+    limit = int(rules.idle_s[entry >> SERVER_SHIFT & SERVER_MASK])
     if entry >> STATE_SHIFT & 3 == State.CLOSING:
         limit = min(limit, CLOSING_S)
     return now_s - (entry >> SEEN_SHIFT) & SEEN_MASK <= limit
 
 
-_V_TARGET = np.uint64(TARGET_MASK)
+_V_PAIR = np.uint64(PAIR_MASK)
 _V_SERVER_SHIFT = np.uint64(SERVER_SHIFT)
 _V_SERVER = np.uint64(SERVER_MASK)
 _V_STATE_SHIFT = np.uint64(STATE_SHIFT)
@@ -201,17 +203,17 @@ _V_15 = np.uint64(15)
 
 def age_s(entries: U64, now_s: int) -> NDArray[np.int64]:
     """Seconds since the last use of each entry, 0..65,535."""
-    return (np.uint64(now_s & SEEN_MASK) - (entries >> _V_SEEN_SHIFT) & _V_SEEN).astype(np.int64)
+    return (np.uint64(now_s & SEEN_MASK) - (entries >> _V_SEEN_SHIFT) & _V_SEEN).view(np.int64)
 
 
 def live_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
     """`is_live` for a vector; free entries must have been left out or give False (server 0 has no member)."""
-    server = (entries >> _V_SERVER_SHIFT & _V_SERVER).astype(np.intp)
-    member = rules.member[server * TARGET_ROWS + (entries & _V_TARGET).astype(np.intp)]
+    member = rules.member.take((entries & _V_PAIR).view(np.intp))
     alive: NDArray[np.bool_] = member == (entries >> _V_GENERATION_SHIFT & _V_15)
     age = age_s(entries, now_s)
     # Where even the oldest is younger than every limit, none can be too old.
     if len(age) and int(age.max()) > rules.shortest_s:
+        server = (entries >> _V_SERVER_SHIFT & _V_SERVER).view(np.intp)
         limit = rules.idle_s[server].astype(np.int64)
         closing = (entries >> _V_STATE_SHIFT & _V_3) == _V_CLOSING
         limit[closing] = np.minimum(limit[closing], CLOSING_S)
@@ -219,8 +221,16 @@ def live_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
     return alive
 
 
+def rules_of(table: ForwardingTable) -> Rules:
+    """Take the rules from a table; one mapped from shared memory may go afterwards."""
+    member = np.full((SERVER_ROWS, 1 << SERVER_SHIFT), NOT_MEMBER, np.uint8)
+    member[:, :TARGET_ROWS] = table.member
+    idle = np.zeros(SERVER_ROWS, np.uint16)
+    idle[table.server_number] = table.server_idle_s
+    return Rules(member.ravel(), idle, min([CLOSING_S, *table.server_idle_s.tolist()]))
+
+
 def empty_rules() -> Rules:
     """Rules under which no entry is live."""
-    from engine.datapath.contract import SERVER_ROWS  # noqa: PLC0415 - the one use
-
-    return Rules(np.full(SERVER_ROWS * TARGET_ROWS, NOT_MEMBER, np.uint8), np.zeros(SERVER_ROWS, np.uint16))
+    member = np.full(SERVER_ROWS << SERVER_SHIFT, NOT_MEMBER, np.uint8)
+    return Rules(member, np.zeros(SERVER_ROWS, np.uint16))

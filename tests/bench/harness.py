@@ -33,7 +33,9 @@ GENERATOR_MAC = bytes.fromhex("020000000001")
 OWN_MAC = bytes.fromhex("020000000002")
 TARGET_MACS = [bytes.fromhex("020000000011"), bytes.fromhex("020000000012")]
 VIP = "172.16.1.10"
-CHUNK = 64
+FULL_CHUNK, PACED_CHUNK = 256, 64
+"""Frames that the generator writes at a time: at full speed its own work must not be the limit."""
+
 SLOT = 256 + 128
 
 
@@ -117,6 +119,7 @@ def generate(gen: str, seconds: float, rate: float | None, flows: int, start: fl
     ring.u8[:, 34] = len(data) - VNET_BYTES  # all header: copied, not linked
     ring.u32[:, 1] = len(data)
     client = 42 + 26
+    chunk = FULL_CHUNK if rate is None else PACED_CHUNK
     sent = 0
     time.sleep(max(0.0, start - time.monotonic()))
     begin = time.monotonic()
@@ -124,21 +127,21 @@ def generate(gen: str, seconds: float, rate: float | None, flows: int, start: fl
         if rate is not None and sent > (now - begin) * rate:
             continue
         head = ring.head
-        if ring.room(CHUNK) < CHUNK:
+        if ring.room(chunk) < chunk:
             ring.flush()
             continue
-        ids = (sent + np.arange(CHUNK)) % flows
-        slots = ring.u8[head : head + CHUNK]
+        ids = (sent + np.arange(chunk)) % flows
+        slots = ring.u8[head : head + chunk]
         slots[:, client + 1], slots[:, client + 2], slots[:, client + 3] = (
             ids >> 16 & 255,
             ids >> 8 & 255,
             ids & 255,
         )
-        ring.status[head : head + CHUNK] = 1
-        ring.advance(CHUNK)
+        ring.status[head : head + chunk] = 1
+        ring.advance(chunk)
         with contextlib.suppress(BlockingIOError):
             ring.flush()
-        sent += CHUNK
+        sent += chunk
     report.send(sent)
 
 

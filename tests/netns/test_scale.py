@@ -283,7 +283,7 @@ def before_others():
 def test_the_loop_forwards_at_least_twice_what_a_plain_one_does_on_the_same_core():
     ratios = []
     with before_others(), harness.wire() as wire:
-        for _ in range(7):
+        for _ in range(11):
             with harness.plain(wire):
                 plain = harness.load(wire, 0.8).mpps
             with harness.afpacket(wire):

@@ -9,22 +9,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.datapath.contract import SERVER_ROWS, ForwardingTable
-from engine.datapath.flowtable import CLOSING_S, Rules
+from engine.datapath.afpacket import constants as c
+from engine.datapath.flowtable import rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from engine.datapath.contract import ForwardingTable
+
 _MAPPED = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)
-FILTER_SLOTS = 4096  # of the source-MAC pre-filter: at most 1,027 of them set
+HEAD_WORDS = 13
+"""Words (of 8 bytes) at the beginning of a receive slot that tell whether the frame in it is plain."""
 
 
-def _mac_filter_slots(macs: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Slots of MACs (little-endian 48 bits) in the pre-filter; the last bytes differ most between hosts."""
-    mixed = macs >> np.uint64(36) ^ macs >> np.uint64(24)
-    return (mixed & np.uint64(FILTER_SLOTS - 1)).astype(np.intp)
+def _head_words(words: dict[int, int]) -> NDArray[np.uint64]:
+    """Make a column of `HEAD_WORDS` words, those not named 0."""
+    return np.array([[words.get(n, 0)] for n in range(HEAD_WORDS)], np.uint64)
+
+
+PLAIN_MASK = _head_words(
+    {
+        0: c.TP_STATUS_COPY | c.TP_STATUS_VLAN_VALID,  # the slot's status
+        1: 0xFFFF << 32,  # where the frame begins
+        8: 0xFF << 40,  # gso_type of the virtio header
+        9: 0xFFFF << 48,  # destination MAC, its first two bytes
+        10: 0xFFFF_FFFF,  # and its last four
+        11: 0xFF_FFFF << 16,  # EtherType, version and header length
+        12: 0xFF3F << 16,  # all of the fragment field but "reserved" and "don't fragment", bytes swapped
+    }
+)
+"""The bits of a slot's head that are the same in every plain frame to us: `Installed.plain_words` are their values."""
 
 
 def _mac_words(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -59,12 +75,20 @@ class Installed:
         breathe()
         self.blocked_words = np.sort(_mac_words(table.blocked_mac))
         self.blocked = frozenset(self.blocked_words.tolist())
-        self.blocked_filter = np.zeros(FILTER_SLOTS, np.bool_)
-        self.blocked_filter[_mac_filter_slots(self.blocked_words)] = True
-        idle = np.zeros(SERVER_ROWS, np.uint16)
-        idle[table.server_number] = table.server_idle_s
-        shortest = min([CLOSING_S, *table.server_idle_s.tolist()])
-        self.rules = Rules(table.member.ravel(), idle, shortest)
+        self.plain_words = _head_words(
+            {
+                1: c.RX_FRAME << 32,
+                9: (self.source & 0xFFFF) << 48,
+                10: self.source >> 16,
+                11: 0x45_0008 << 16,  # ETH_P_IP, version 4, 20 bytes of header
+            }
+        )
+        # By the last two bytes, which differ most between hosts: a frame from none of them is sure to be no loop.
+        self.blocked_filter = np.zeros(1 << 16, np.bool_)
+        self.blocked_filter[self.blocked_words >> np.uint64(32)] = True
+        self.blocked_filter[self.source >> 32] = True
+        breathe()
+        self.rules = rules_of(table)
         breathe()
         mapped = (table.virtual_addr[:, :12] == _MAPPED).all(axis=1)
         virtual = table.virtual_addr[mapped, 12:]
@@ -80,10 +104,10 @@ class Installed:
         keys = words << np.uint64(32) | ports << np.uint64(16) | table.server_protocol[rows]
         self.row_of: dict[int, int] = dict(zip(keys.tolist(), rows.tolist(), strict=True))
         self._rows, self._addresses = rows, words
-        # Never empty, so that a look-up needs no special case: no frame has this key (a port 0 of protocol 255).
+        # One more at the end, which no frame has (protocol 255): a look-up needs no case for what is beyond all.
         order = np.argsort(keys)
-        self.keys = keys[order] if len(keys) else np.array([0xFF], np.uint64)
-        self.key_rows = rows[order] if len(keys) else np.zeros(1, np.intp)
+        self.keys = np.append(keys[order], np.uint64(0xFFFF_FFFF_FFFF_FFFF))
+        self.key_rows = np.append(rows[order], 0)
         self.has_any_port = bool((table.server_port == 0).any())
         self.has_any_protocol = bool((table.server_protocol == 0).any())
         self.number = table.server_number.tolist()

@@ -125,7 +125,7 @@ class State:
 
     def generation(self, server: int, target: int) -> int:
         """Return the generation that a new entry of the pair carries."""
-        return int(self.installed.rules.member[server * TARGET_ROWS + target]) & (1 << 4) - 1
+        return int(self.installed.rules.member[server << SERVER_SHIFT | target]) & (1 << 4) - 1
 
 
 def hash_slot(flow_hash: int, length: int) -> int:

@@ -11,13 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.datapath import shared
-from engine.datapath.afpacket.constants import (
-    RX_FRAME,
-    TP_STATUS_COPY,
-    TP_STATUS_VLAN_VALID,
-)
+from engine.datapath.afpacket.installed import HEAD_WORDS, PLAIN_MASK
 from engine.datapath.afpacket.single import verdict
-from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, DropReason, Pick
+from engine.datapath.contract import DropReason, Pick
 from engine.datapath.flowtable import (
     MATCH_FIELD,
     PRINT_SHIFT,
@@ -45,20 +41,15 @@ if TYPE_CHECKING:
 WORDS = 16  # of 8 bytes: slot header, virtio header, Ethernet, IPv4, ports, TCP flags
 
 _U = np.uint64
-_8, _16, _32, _40, _48 = _U(8), _U(16), _U(32), _U(40), _U(48)
+_14, _16, _32, _40, _48 = _U(14), _U(16), _U(32), _U(40), _U(48)
 _FF, _FFFF, _FFFFFFFF = _U(0xFF), _U(0xFFFF), _U(0xFFFF_FFFF)
+_HIGH32, _PORT = _U(0xFFFF_FFFF_0000_0000), _U(0xFFFF_0000)
 _LOW48 = _U(0xFFFF_FFFF_FFFF)
-_SPECIAL = _U(TP_STATUS_COPY | TP_STATUS_VLAN_VALID)
-_GSO_TYPE = _U(0xFF << 40)  # of the virtio header
-_PLAIN_IPV4 = _U(0x45_0008)  # bytes 08 00 45: ETH_P_IP, version 4, 20 bytes of header
-_ETHERTYPE_VERSION = _U(0xFF_FFFF)
-_FRAGMENT_BITS = _U(0xFF3F)  # all of the fragment field but "reserved" and "don't fragment", bytes swapped
-_MAC_OFFSET = _U(RX_FRAME)
 _TCP, _UDP = _U(6), _U(17)
 _FIN_RST, _SYN, _RST, _FIN_SYN_RST = _U(5), _U(2), _U(4), _U(7)
 
 _MATCH = _U(MATCH_FIELD)
-_PRINT_SHIFT = _U(PRINT_SHIFT)
+_PRINT = _U(0xFFFF_FFFF_FFFF_FFFF >> PRINT_SHIFT << PRINT_SHIFT)
 _SERVER_SHIFT = _U(SERVER_SHIFT)
 _TARGET_MASK = _U(TARGET_MASK)
 _NOT_SEEN = _U(0xFFFF_FFFF_FFFF_FFFF ^ SEEN_FIELD)
@@ -85,43 +76,41 @@ class Vector:
         `columns` is [WORDS, n]: the first 128 bytes of each slot, word by word. Returns verdicts [n] (a target
         number, a `verdict`, or `NOT_PLAIN`) and the servers' rows [n] (meaningful where a target was found).
         """
+        # Each call costs more than its work on some hundred frames: what counts here is the number of calls.
         installed = self.state.installed
-        w9, w10, w11, w12, w13, w14, w15 = columns[9:16]
-        verdicts = np.full(columns.shape[1], NOT_PLAIN, np.int64)
+        count = columns.shape[1]
+        _, w11, w12, w13, w14, w15 = columns[10:16]
+        odd = columns[:HEAD_WORDS] ^ installed.plain_words
+        odd &= PLAIN_MASK
+        size = columns[0] >> _32
+        differs = np.bitwise_or.reduce(odd, axis=0)
+        differs |= (size ^ columns[1]) & _FFFFFFFF  # not all of it was captured
+        plain: NDArray[np.bool_] = differs == 0
         protocol = w12 >> _40 & _FF
-        ip_length = w11 >> _48
-        ip_length = (ip_length & _FF) << _8 | ip_length >> _8
-        captured = columns[1] & _FFFFFFFF
-        plain = (w11 >> _16 & _ETHERTYPE_VERSION) == _PLAIN_IPV4
-        plain &= (columns[0] & _SPECIAL) == 0
-        plain &= (columns[8] & _GSO_TYPE) == 0
-        plain &= columns[0] >> _32 == captured
-        plain &= (columns[1] >> _32 & _FFFF) == _MAC_OFFSET
-        plain &= (w12 >> _16 & _FRAGMENT_BITS) == 0
         is_tcp = protocol == _TCP
         plain &= is_tcp | (protocol == _UDP)
-        plain &= (w9 >> _48 | (w10 & _FFFFFFFF) << _16) == installed.source
+        ip_length = columns.view(">u2")[11, 3::4].astype(np.uint64)
         # 40 bytes hold either transport header; a shorter UDP packet is rare enough for the other path.
-        plain &= (ip_length >= 40) & (ip_length + _U(14) <= captured) & (ip_length <= installed.mtu)
-        source_mac = w10 >> _32 | (w11 & _FFFF) << _32
-        suspect = installed.blocked_filter[
-            ((source_mac >> _U(36) ^ source_mac >> _U(24)) & _U(4095)).astype(np.intp)
-        ]
-        if suspect.any():
-            suspect &= np.isin(source_mac, installed.blocked_words)
-        suspect |= source_mac == installed.source
-        key = (w13 & ~_FFFFFFFF) | (w14 & ~_FFFF & _FFFFFFFF) | protocol
-        rows, known = self._rows(key)
-        verdicts[plain] = _NO_SERVER
-        use = plain & known & ~suspect
+        plain &= ip_length >= _40
+        plain &= ip_length + _14 <= np.minimum(size, installed.mtu + 14)
+        rows, known = self._rows(w13 & _HIGH32 | w14 & _PORT | protocol)
+        use = plain & known
+        suspect = installed.blocked_filter.take((w11 & _FFFF).view(np.intp))
+        if np.count_nonzero(suspect):
+            source = columns[10] >> _32 | (w11 & _FFFF) << _32
+            suspect &= np.isin(source, installed.blocked_words) | (source == installed.source)
+            use &= ~suspect
+        flags = w15 >> _40 & _FIN_SYN_RST
+        if np.count_nonzero(is_tcp) != count:
+            flags *= is_tcp
+        usable = np.count_nonzero(use)
+        if usable == count:
+            return self._flows(rows, w13, w14, flags, now_s), rows
+        verdicts = np.where(plain, _NO_SERVER, NOT_PLAIN)
         verdicts[plain & suspect] = _LOOP
-        at = np.flatnonzero(use)
-        if len(at) == len(use):
-            flags = np.where(is_tcp, w15 >> _40 & _FF, _U(0))
-            verdicts[:] = self._flows(rows, w13 & _FFFFFFFF, w14 & _FFFF, flags, now_s)
-        elif len(at):
-            flags = np.where(is_tcp[at], w15[at] >> _40 & _FF, _U(0))
-            verdicts[at] = self._flows(rows[at], w13[at] & _FFFFFFFF, w14[at] & _FFFF, flags, now_s)
+        if usable:
+            at = np.flatnonzero(use)
+            verdicts[at] = self._flows(rows[at], w13[at], w14[at], flags[at], now_s)
         return verdicts, rows
 
     def _rows(self, key: U64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
@@ -144,37 +133,37 @@ class Vector:
 
     def _search(self, key: U64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         installed = self.state.installed
-        keys = installed.keys
-        place = np.searchsorted(keys, key)
-        place[place == len(keys)] = 0
-        return installed.key_rows[place], (keys[place] == key) & bool(installed.row_of)
+        place = installed.keys.searchsorted(key)
+        return installed.key_rows.take(place), installed.keys.take(place) == key
 
-    def _flows(
-        self, rows: NDArray[np.intp], client: U64, port: U64, flags: U64, now_s: int
-    ) -> NDArray[np.int64]:
-        """Targets (or `verdict`s) of a batch of flows: known ones from the table, new ones chosen and written."""
+    def _flows(self, rows: NDArray[np.intp], w13: U64, w14: U64, flags: U64, now_s: int) -> NDArray[np.int64]:
+        """Targets (or `verdict`s) of a batch of flows: known ones from the table, new ones chosen and written.
+
+        The words have the client's address and port in their low bits.
+        """
         state = self.state
         installed, flows = state.installed, state.flows
-        server = installed.v_number[rows]
+        server = installed.v_number.take(rows)
         if installed.all_by_address:
-            port = np.zeros_like(port)
+            port = np.zeros(len(rows), np.uint64)
         else:
-            port = np.where(installed.v_by_port[rows], port, _U(0))
-        hashes = flow_hash_v4_vector(client, port, server)
-        want = hashes >> _PRINT_SHIFT << _PRINT_SHIFT | server << _SERVER_SHIFT
-        bucket = (hashes & _U(flows.bucket_mask)).astype(np.intp)
-        matches = ((flows.lines[bucket] ^ want[:, None]) & _MATCH) == 0
-        way = matches.argmax(axis=1)
-        index = bucket * WAYS + way
-        entries = flows.entries[index]
-        found = matches.ravel()[np.arange(len(way)) * WAYS + way]
-        live = found & live_mask(entries, now_s, installed.rules)
-        targets: NDArray[np.int64] = (entries & _TARGET_MASK).astype(np.int64)
+            port = (w14 & _FFFF) * installed.v_by_port[rows]
+        hashes = flow_hash_v4_vector(w13, port, server)
+        want = hashes & _PRINT
+        want |= server << _SERVER_SHIFT
+        bucket = (hashes & _U(flows.bucket_mask)).view(np.intp)
+        matches = (flows.lines.take(bucket, axis=0) & _MATCH) == want[:, None]
+        index = bucket * WAYS
+        index += matches.argmax(axis=1)
+        entries = flows.entries.take(index)
+        live = (entries & _MATCH) == want
+        live &= live_mask(entries, now_s, installed.rules)
+        targets = (entries & _TARGET_MASK).view(np.int64)
         self._refresh(index, entries, live, port, flags, now_s)
-        if not live.all():
+        if np.count_nonzero(live) != len(live):
             new = np.flatnonzero(~live)
             targets[new] = self._new(
-                rows[new], client[new], port[new], flags[new], hashes[new], want[new], now_s
+                rows[new], w13[new], port[new], flags[new], hashes[new], want[new], now_s
             )
         return targets
 
@@ -188,17 +177,17 @@ class Vector:
         now_s: int,
     ) -> None:
         """Write last use and state of known flows where they change."""
-        changed = (entries & _NOT_SEEN) | _U((now_s & SEEN_MASK) << SEEN_SHIFT)
+        changed = entries & _NOT_SEEN
+        changed |= _U((now_s & SEEN_MASK) << SEEN_SHIFT)
         state = entries & _STATE_FIELD
-        flagged = (flags & _FIN_SYN_RST) != 0
-        if flagged.any():
+        if np.count_nonzero(flags):
             syn = (flags & _SYN) != 0
             after = np.where((state == _FRESH) & ~syn | (state == _CLOSING) & syn, _OPEN, state)
             after[((flags & _FIN_RST) != 0) & (port != 0)] = _CLOSING
             changed = (changed & ~_STATE_FIELD) | after
-        else:
+        elif np.count_nonzero(state) != len(state):
             changed[state == _FRESH] |= _OPEN
-        write = np.flatnonzero(live & (changed != entries))
+        write = np.flatnonzero((changed != entries) & live)
         if len(write):
             # A later frame of the same flow writes last; a FIN in front of it is seen again in its retransmission.
             self.state.flows.entries[index[write]] = changed[write]
@@ -234,8 +223,9 @@ class Vector:
             source = first[write]
             server = state.installed.v_number[row_of_flow[write]]
             target = chosen[write]
-            member = state.installed.rules.member[server.astype(np.intp) * TARGET_ROWS + target]
-            entry = want[source] | target.astype(np.uint64) | (member & 15).astype(np.uint64) << _U(23)
+            pair = server << _SERVER_SHIFT | target.view(np.uint64)
+            member = state.installed.rules.member[pair.view(np.intp)]
+            entry = want[source] | pair | (member & 15).astype(np.uint64) << _U(23)
             entry |= _U((now_s & SEEN_MASK) << SEEN_SHIFT)
             place = slot[write]
             former = flows.entries[place]
@@ -340,12 +330,15 @@ class Vector:
     def count(self, targets: NDArray[np.int64], rows: NDArray[np.intp], sizes: U64) -> None:
         """Add forwarded frames to the counters of their targets and servers."""
         counters = self.state.counters
-        server = self.state.installed.v_number[rows].astype(np.intp)
+        server = self.state.installed.v_number.take(rows).view(np.intp)
         counters.flat[shared.FORWARDED] += len(targets)
-        counters.target_packets += np.bincount(targets, minlength=TARGET_ROWS)
-        counters.target_bytes += np.bincount(targets, sizes, TARGET_ROWS).astype(np.int64)
-        counters.server_packets += np.bincount(server, minlength=SERVER_ROWS)
-        counters.server_bytes += np.bincount(server, sizes, SERVER_ROWS).astype(np.int64)
+        for numbers, packets, octets in (
+            (targets, counters.target_packets, counters.target_bytes),
+            (server, counters.server_packets, counters.server_bytes),
+        ):
+            found = np.bincount(numbers)
+            packets[: len(found)] += found
+            octets[: len(found)] += np.bincount(numbers, sizes).astype(np.int64)
 
 
 def hash_slot_vector(hashes: U64, length: int) -> NDArray[np.intp]:

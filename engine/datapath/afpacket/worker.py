@@ -36,8 +36,8 @@ from engine.datapath.flowtable import FlowTable
 BATCH = 512
 """Most frames in one vector: a larger one gains little and lets the first frame wait, a smaller one pays more calls."""
 
-FEW = 14
-"""From this many waiting frames on, the vector is faster than one frame at a time (`make bench` prints both)."""
+FEW = 12
+"""From about this many waiting frames on, the vector is faster than one frame at a time."""
 
 IDLE_POLL_MS = 25
 """How long an idle worker sleeps: the pace of the sweep over the flow table."""
