@@ -16,6 +16,7 @@ import msgspec
 
 from engine.datapath import shared
 from engine.datapath.afpacket.installed import Installed
+from engine.datapath.afpacket.ring import receive_slots
 from engine.datapath.afpacket.worker import EXIT_INTERFACE_GONE, WorkerArgs, no_table
 from engine.datapath.flowtable import (
     DEFAULT_BUCKETS,
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.datapath.contract import Counters, Flow, ForwardingTable, Swaps
-
-RX_SLOTS = 8192
-"""Frames that may wait while a worker is held up: 25 ms at its highest rate, 13 MiB."""
 
 TX_SLOTS = 1024
 
@@ -151,7 +149,7 @@ class AfPacketDatapath:
             buckets=self.buckets,
             index=index,
             workers=self.workers,
-            rx_slots=RX_SLOTS,
+            rx_slots=receive_slots(self.mtu),
             tx_slots=TX_SLOTS,
         )
         command = [

@@ -105,6 +105,16 @@ def test_drops_have_reasons(worker_state):
     assert batch(empty, [frame()]) == [drop(DropReason.NO_TARGET)]
 
 
+def test_a_source_that_only_ends_like_a_target_is_no_loop(worker_state):
+    state = worker_state(compiled(server()))
+    alike = "06:00:00:00:" + TARGET_MAC[3][-5:]
+    assert batch(state, [frame(by=alike), frame(by=TARGET_MAC[3]), frame(by=alike)]) == [
+        1,
+        drop(DropReason.LOOP),
+        1,
+    ]
+
+
 def test_a_new_flow_seen_twice_in_a_batch_gets_one_target(worker_state):
     state = worker_state(compiled(server()))
     clients = [f"192.0.2.{n % 50 + 1}" for n in range(200)]
