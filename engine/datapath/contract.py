@@ -21,6 +21,9 @@ SERVER_ROWS = 513
 TARGET_ROWS = 1025
 """Rows of arrays indexed by target number, 1..1024."""
 
+MEMBER_COLUMNS = 2048
+"""Columns of `ForwardingTable.member`: room for every target in a power of two, so that server and target of a flow are
+the bits of one index into it, as the flow table's entries have them."""
 
 NOT_MEMBER = 0xFF
 """In `ForwardingTable.member`: the server may not use the target; its known flows there are void."""
@@ -98,7 +101,7 @@ class ForwardingTable:
     buckets: NDArray[np.uint16]  # [B] target numbers
     member: NDArray[
         np.uint8
-    ]  # [SERVER_ROWS, TARGET_ROWS] 1: known flows of the server may stay on the target
+    ]  # [SERVER_ROWS, MEMBER_COLUMNS] generation of a target that may keep its known flows
     target_mac: NDArray[np.uint8]  # [TARGET_ROWS, 6]
     target_weight: NDArray[np.uint16]  # [TARGET_ROWS]
     own_mac: NDArray[np.uint8]  # [K,6] frames to these are ours; row 0 is the source of what we send

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.datapath.contract import NOT_MEMBER, SERVER_ROWS, TARGET_ROWS, Flow, ForwardingTable
+from engine.datapath.contract import MEMBER_COLUMNS, NOT_MEMBER, SERVER_ROWS, Flow, ForwardingTable
 from engine.datapath.keys import U64, address_text
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Rules:
 
     member: NDArray[
         np.uint8
-    ]  # [SERVER_ROWS << SERVER_SHIFT] by an entry's low bits: generation or NOT_MEMBER
+    ]  # [SERVER_ROWS * MEMBER_COLUMNS] by an entry's low bits: generation or NOT_MEMBER
     idle_s: NDArray[np.uint16]  # [SERVER_ROWS]
     shortest_s: int = -1  # no server's idle time, nor CLOSING_S, is under this
 
@@ -222,15 +222,13 @@ def live_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
 
 
 def rules_of(table: ForwardingTable) -> Rules:
-    """Take the rules from a table; one mapped from shared memory may go afterwards."""
-    member = np.full((SERVER_ROWS, 1 << SERVER_SHIFT), NOT_MEMBER, np.uint8)
-    member[:, :TARGET_ROWS] = table.member
+    """Take the rules from a table."""
     idle = np.zeros(SERVER_ROWS, np.uint16)
     idle[table.server_number] = table.server_idle_s
-    return Rules(member.ravel(), idle, min([CLOSING_S, *table.server_idle_s.tolist()]))
+    return Rules(table.member.ravel(), idle, min([CLOSING_S, *table.server_idle_s.tolist()]))
 
 
 def empty_rules() -> Rules:
     """Rules under which no entry is live."""
-    member = np.full(SERVER_ROWS << SERVER_SHIFT, NOT_MEMBER, np.uint8)
+    member = np.full(SERVER_ROWS * MEMBER_COLUMNS, NOT_MEMBER, np.uint8)
     return Rules(member, np.zeros(SERVER_ROWS, np.uint16))

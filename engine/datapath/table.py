@@ -12,6 +12,7 @@ import numpy as np
 from engine.datapath import maglev
 from engine.datapath.contract import (
     GENERATIONS,
+    MEMBER_COLUMNS,
     NOT_MEMBER,
     SERVER_ROWS,
     TARGET_ROWS,
@@ -84,7 +85,7 @@ class Compiler:
             if kept.get(number) != identity:
                 self._target_generation[number] = (self._target_generation[number] + 1) % GENERATIONS
         self._kept = kept
-        member = np.full((SERVER_ROWS, TARGET_ROWS), NOT_MEMBER, np.uint8)
+        member = np.full((SERVER_ROWS, MEMBER_COLUMNS), NOT_MEMBER, np.uint8)
         mac = np.zeros((TARGET_ROWS, 6), np.uint8)
         weight = np.ones(TARGET_ROWS, np.uint16)
         for target in targets:

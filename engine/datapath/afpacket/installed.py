@@ -95,19 +95,21 @@ class Installed:
         self.virtual = _texts(virtual)
         self.virtual_words = frozenset(virtual.view("<u4").ravel().tolist())
         breathe()
-        self._index_servers(table)
+        self._index_servers(table, breathe)
 
-    def _index_servers(self, table: ForwardingTable) -> None:
+    def _index_servers(self, table: ForwardingTable, breathe: Callable[[], None]) -> None:
         rows = np.flatnonzero((table.server_addr[:, :12] == _MAPPED).all(axis=1))
         words = np.ascontiguousarray(table.server_addr[rows, 12:]).view("<u4").ravel().astype(np.uint64)
         ports = table.server_port[rows].byteswap().astype(np.uint64)
         keys = words << np.uint64(32) | ports << np.uint64(16) | table.server_protocol[rows]
         self.row_of: dict[int, int] = dict(zip(keys.tolist(), rows.tolist(), strict=True))
         self._rows, self._addresses = rows, words
+        breathe()
         # One more at the end, which no frame has (protocol 255): a look-up needs no case for what is beyond all.
         order = np.argsort(keys)
         self.keys = np.append(keys[order], np.uint64(0xFFFF_FFFF_FFFF_FFFF))
         self.key_rows = np.append(rows[order], 0)
+        breathe()
         self.has_any_port = bool((table.server_port == 0).any())
         self.has_any_protocol = bool((table.server_protocol == 0).any())
         self.number = table.server_number.tolist()

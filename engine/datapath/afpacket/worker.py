@@ -30,7 +30,14 @@ from engine.datapath.afpacket.ring import ReceiveRing, TransmitRing, packet_sock
 from engine.datapath.afpacket.single import PASS, Single, verdict
 from engine.datapath.afpacket.state import State
 from engine.datapath.afpacket.vector import NOT_PLAIN, WORDS, Vector
-from engine.datapath.contract import NOT_MEMBER, SERVER_ROWS, TARGET_ROWS, DropReason, ForwardingTable
+from engine.datapath.contract import (
+    MEMBER_COLUMNS,
+    NOT_MEMBER,
+    SERVER_ROWS,
+    TARGET_ROWS,
+    DropReason,
+    ForwardingTable,
+)
 from engine.datapath.flowtable import FlowTable
 
 BATCH = 512
@@ -86,7 +93,7 @@ def no_table() -> ForwardingTable:
         bucket_start=u4,
         bucket_len=u4,
         buckets=u2,
-        member=np.full((SERVER_ROWS, TARGET_ROWS), NOT_MEMBER, np.uint8),
+        member=np.full((SERVER_ROWS, MEMBER_COLUMNS), NOT_MEMBER, np.uint8),
         target_mac=np.zeros((TARGET_ROWS, 6), np.uint8),
         target_weight=np.ones(TARGET_ROWS, np.uint16),
         own_mac=np.zeros((1, 6), np.uint8),
@@ -129,6 +136,7 @@ class Worker:
         table = shared.load_table(memory)
         memory.close()
         self.breathe()
+        former = self.state.installed  # to the end: giving its memory back takes a while, too
         installed = Installed(table, self.breathe)
         if installed.virtual != self.state.installed.virtual or self.state.installed.generation == 0:
             self.breathe()
@@ -137,6 +145,8 @@ class Worker:
             # No frame is decided between the two: the former table knows nothing of addresses that are new.
             bpf.attach(self.rx.sock, program)
         self.state.install(installed)
+        self.breathe()
+        del former
 
     def swap(self, descriptor: int) -> None:
         """`install` while frames go on by the former table; the longest that one had to wait for it is counted."""
