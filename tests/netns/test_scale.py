@@ -283,14 +283,12 @@ def before_others():
 def test_the_loop_forwards_at_least_twice_what_a_plain_one_does_on_the_same_core():
     ratios = []
     with before_others(), harness.wire() as wire:
-        for _ in range(11):
+        for _ in range(7):
             with harness.plain(wire):
                 plain = harness.load(wire, 0.8).mpps
             with harness.afpacket(wire):
                 ours = harness.load(wire, 0.8).mpps
             ratios.append(ours / plain)
-            if len(ratios) >= 3 and statistics.median(ratios) >= 2.1:
-                break
     assert statistics.median(ratios) >= 2, ratios
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.datapath.contract import ForwardingTable
 
 _MAPPED = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)
+
 HEAD_WORDS = 13
 """Words (of 8 bytes) at the beginning of a receive slot that tell whether the frame in it is plain."""
 

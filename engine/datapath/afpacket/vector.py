@@ -79,7 +79,7 @@ class Vector:
         # Each call costs more than its work on some hundred frames: what counts here is the number of calls.
         installed = self.state.installed
         count = columns.shape[1]
-        _, w11, w12, w13, w14, w15 = columns[10:16]
+        w11, w12, w13, w14, w15 = columns[11:16]
         odd = columns[:HEAD_WORDS] ^ installed.plain_words
         odd &= PLAIN_MASK
         size = columns[0] >> _32
