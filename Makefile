@@ -36,7 +36,7 @@ check: venv-test packages
 	$(BIN)/python -m pytest -m 'not netns and not terminal and not slow'
 
 bench: venv-test
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/python -m tests.bench.run
 
 venv: $(VENV)/.runtime
 venv-test: $(VENV)/.test

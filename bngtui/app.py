@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App
 
 from bngtui.changes import Changes
-from bngtui.driver import CleanDriver
-from bngtui.economy import Sent, exact
+from bngtui.connection import Link
 from bngtui.effects import Effect, effect_of
-from bngtui.link import Link
 from bngtui.screens.confirm import ConfirmScreen
 from bngtui.screens.main import MainScreen
 from bngtui.screens.page import Page
 from bngtui.store import Store
+from bngtui.terminal.driver import CleanDriver
+from bngtui.terminal.partial_updates import Sent, exact
 from bngtui.theme import palette
 from engine.api.client import EngineUnreachable, RequestError
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bngtui.effects import Verb, What
     from bngtui.options import Options
     from bngtui.render.text import Role
-    from bngtui.terminal import Terminal
+    from bngtui.terminal.restore import Terminal
     from engine.api.messages import AdminResult
 
 TERMINATED = 143

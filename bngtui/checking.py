@@ -12,7 +12,7 @@ from engine.config.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bngtui.link import Link
+    from bngtui.connection import Link
     from bngtui.render.findings import Checked
 
 QUIET_S = 0.15
@@ -85,6 +85,6 @@ class Checker:
 
 
 def _look(text: str, name: str) -> list[Finding]:
-    from engine.config import load  # noqa: PLC0415 - the parsers are only needed where no engine is
+    from engine.config.load import load  # noqa: PLC0415 - the parsers are only needed where no engine is
 
     return load(text, name).findings

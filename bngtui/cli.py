@@ -84,7 +84,7 @@ def _run(parse: argparse.ArgumentParser, options: Options) -> int:
     from rich.console import Console
 
     from bngtui.app import BngApp
-    from bngtui.terminal import Terminal
+    from bngtui.terminal.restore import Terminal
     from bngtui.theme import DEFAULT, DEFAULT_16, ThemeError, load_themes
 
     try:

@@ -25,7 +25,7 @@ from engine.api.client import EngineUnreachable, RequestError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from engine.config import Finding
+    from engine.config.finding import Finding
 
 _LEAVING = frozenset({"exit", "quit"})
 

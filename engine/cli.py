@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.config import Finding, Loaded, load
+from engine.config.finding import Finding
+from engine.config.load import Loaded, load
 from engine.options import DATAPATHS, RUN_DIR, STATE_DIR, RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.doctor import Advice
+    from engine.doctor.rules import Advice
 
 OK, FAILED, WARNINGS = 0, 1, 4
 _FINDING_FIELDS = ("file", "line", "column", "severity", "code", "message", "hint")
@@ -52,15 +53,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("config", type=Path, metavar="FILE")
     check.add_argument("--json", action="store_true", help="print the findings as JSON")
 
-    doctor = commands.add_parser(
+    rules = commands.add_parser(
         "doctor",
         help="say what on this host would stop or slow the engine",
         description="Say what on this host would stop or slow the engine. "
         "Exit status: 0 all well, 1 something would fail, 4 something would be slower.",
     )
-    doctor.add_argument("config", type=Path, metavar="CONFIG")
-    doctor.add_argument("--json", action="store_true", help="print the advice as JSON")
-    _folders(doctor)
+    rules.add_argument("config", type=Path, metavar="CONFIG")
+    rules.add_argument("--json", action="store_true", help="print the advice as JSON")
+    _folders(rules)
     return parser
 
 
@@ -148,16 +149,16 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from engine import doctor
-    from engine.host_facts import collect
+    from engine.doctor import rules
+    from engine.doctor.facts import collect
 
     loaded = read(args.config)
     if isinstance(loaded, Finding) or loaded.config is None or not loaded.ok:
         findings = [loaded] if isinstance(loaded, Finding) else loaded.findings
-        advice = [doctor.of_finding(finding) for finding in findings]
+        advice = [rules.of_finding(finding) for finding in findings]
     else:
         facts = collect(args.run_dir, args.state_dir)
-        advice = doctor.examine(loaded.config, facts, str(args.config))
+        advice = rules.examine(loaded.config, facts, str(args.config))
     if args.json:
         rows: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in advice]
         print(json.dumps(rows, indent=1))

@@ -19,33 +19,37 @@ from typing import TYPE_CHECKING
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from engine.admin import AdminState
-from engine.api.messages import Alarm
-from engine.api.server import OpError, Server, SocketUnavailableError
-from engine.backend import Backend
-from engine.config import load
-from engine.config.diff import Flows
-from engine.config.revisions import Store
-from engine.events import EventLog
+from engine.api.server import Server, SocketUnavailableError
+from engine.changes.admin import AdminState
+from engine.changes.revisions import Store
+from engine.changes.running import SwitchError, recall
+from engine.changes.transactions import Transactions
+from engine.config.difference.compare import Flows
+from engine.config.load import load
+from engine.domain.errors import OpError
+from engine.domain.notices import Alarm, Notice
 from engine.forwarding import WHY_AFPACKET, Forwarding
-from engine.host import Host, HostError
+from engine.health.runner import Prober
+from engine.io.control_sockets import Wires
+from engine.io.netlink import Host, HostError
 from engine.modules import chain as chains
-from engine.modules.world import Notice, Outcome, World
-from engine.probing import Prober
-from engine.rates import Rates
-from engine.running import SwitchError, recall
-from engine.transactions import Transactions
-from engine.wires import Wires
+from engine.modules.state.world import Outcome, World
+from engine.report.backend import Backend
+from engine.report.events import EventLog
+from engine.report.rates import Rates
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    from engine.api.messages import Admin, AdminResult, EventSeverity
+    from engine.api.messages import AdminResult
     from engine.api.ops import AdminArgs
-    from engine.config import Loaded
+    from engine.config.load import Loaded
     from engine.config.model import Config
+    from engine.domain.checks import ProbeKey
+    from engine.domain.frame import Link
+    from engine.domain.notices import EventSeverity
+    from engine.domain.states import Admin
     from engine.health.answer import ProbeAnswer
-    from engine.modules.world import Link, ProbeKey
     from engine.options import RunOptions
 
 HOST_REFUSES = (HostError, NetlinkError, OSError)

@@ -13,8 +13,8 @@ import numpy as np
 from engine.datapath.afpacket.datapath import AfPacketDatapath, DatapathError, Found
 from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Counters, DropReason, Flow, Swaps
 from engine.datapath.table import PROTOCOL_NUMBER, Compiler, ServerInput, TargetInput, buckets
-from engine.modules.view import pack
-from engine.modules.world import Notice
+from engine.domain.notices import Notice
+from engine.modules.state.view import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.config.model import Server
-    from engine.modules.view import View
-    from engine.modules.world import Link, ServerDecision, World
+    from engine.domain.frame import Link
+    from engine.modules.state.view import View
+    from engine.modules.state.world import ServerDecision, World
 
 log = logging.getLogger("engine.forwarding")
 

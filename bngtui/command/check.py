@@ -17,7 +17,7 @@ from bngtui.command.spec import (
 
 if TYPE_CHECKING:
     from bngtui.command.session import Session
-    from engine.config import Finding
+    from engine.config.finding import Finding
 
 _FIELDS = ("file", "line", "column", "severity", "code", "message", "hint")
 _MAX_FILE_BYTES = 64 * 1024 * 1024  # more than is read is refused by its size anyway
@@ -26,7 +26,7 @@ _MAX_FILE_BYTES = 64 * 1024 * 1024  # more than is read is refused by its size a
 async def check(session: Session, call: Call) -> int:
     """Check a configuration file, with the output and the exit codes of `bng-engine check`."""
     # Only this command needs the language; the others start without it.
-    from engine.config import load  # noqa: PLC0415 - as said
+    from engine.config.load import load  # noqa: PLC0415 - as said
 
     name = call.args["FILE"]
     data = read(name)
@@ -46,7 +46,7 @@ async def check(session: Session, call: Call) -> int:
 
 def read(name: str) -> bytes | Finding:
     """Return what is in a file, or of standard input for ``-``; a finding where it cannot be read."""
-    from engine.config import Finding  # noqa: PLC0415 - as above
+    from engine.config.finding import Finding  # noqa: PLC0415 - as above
 
     try:
         if name == "-":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from engine.config import lexer
-from engine.config.words import BLOCKS, KINDS, PLURALS, TOP
+from engine.config.language import lexer
+from engine.config.language.keywords import BLOCKS, KINDS, PLURALS, TOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from engine.api.messages import State
-    from engine.config.words import BlockName
+    from engine.config.language.keywords import BlockName
 
     States = Callable[[], State | None]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bngtui.command.session import Session
     from engine.api.messages import Applied, ConfigDiff, Pending, Revision, RunningConfig
-    from engine.config import Finding
+    from engine.config.finding import Finding
 
 PATIENCE_S = 60.0
 """For which a change is waited for: a large one while the host is busy, not a hung engine."""
@@ -156,7 +156,7 @@ def candidate(name: str) -> str:
         # Such a file is refused by what it is, and would fit in no frame: the same words as of `check`.
         if text is not None and len(data) < MAX_FRAME_BYTES:
             return text
-        from engine.config import load  # noqa: PLC0415 - only for a file that is none
+        from engine.config.load import load  # noqa: PLC0415 - only for a file that is none
 
         findings = [finding for finding in load(data, name).findings if finding.severity == "error"]
     else:

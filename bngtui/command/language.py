@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bngtui.command.batch import Batch
     from bngtui.command.session import Session
     from engine.api.messages import Applied, RunningConfig
-    from engine.config import Finding
+    from engine.config.finding import Finding
 
 SENT_AS = "command"
 """The name that the engine gives to the text of such commands in its findings."""

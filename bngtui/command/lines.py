@@ -11,7 +11,7 @@ from bngtui.command.spec import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.config.lexer import Token
+    from engine.config.language.lexer import Token
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Lines:
 
     def take(self, line: str, number: int = 1) -> list[Step]:
         """Take a line and return the steps that are complete with it, in order."""
-        from engine.config import lexer  # noqa: PLC0415 - one command needs no lines
+        from engine.config.language import lexer  # noqa: PLC0415 - one command needs no lines
 
         line = line.rstrip("\r\n")
         tokens = [token for part in lexer.lines(line) for token in part]

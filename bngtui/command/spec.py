@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bngtui.command.session import Session
-    from engine.config import Finding
+    from engine.config.finding import Finding
 
 DONE, FAILED, USAGE, UNREACHABLE, WARNINGS = 0, 1, 2, 3, 4
 """Exit codes of the contract; WARNINGS is `check`'s, as of `bng-engine check`."""

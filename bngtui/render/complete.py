@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bngtui.render.source_text import Place, place, statement_word
 from bngtui.render.text import Line, Span, clean, fit, fit_spans
-from engine.config.words import BLOCKS, KINDS, PLURALS, TOP, Word
+from engine.config.language.keywords import BLOCKS, KINDS, PLURALS, TOP, Word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

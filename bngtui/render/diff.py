@@ -14,7 +14,7 @@ from bngtui.render.units import plural
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from engine.config.change import Change
+    from engine.config.difference.change import Change
 
 SIDE_BY_SIDE = 120
 """Columns from which two texts stand side by side: each half holds a line of a configuration."""

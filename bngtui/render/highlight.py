@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bngtui.render.source_text import as_block, tokens_of
-from engine.config.words import BLOCKS, KINDS, PLURALS, TOP
+from engine.config.language.keywords import BLOCKS, KINDS, PLURALS, TOP
 
 if TYPE_CHECKING:
     from bngtui.render.text import Role
-    from engine.config.lexer import Token
-    from engine.config.words import BlockName
+    from engine.config.language.keywords import BlockName
+    from engine.config.language.lexer import Token
 
 Ink = Literal["keyword", "word", "value", "number", "string", "comment", "brace"]
 

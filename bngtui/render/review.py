@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bngtui.actions import Action
-    from bngtui.candidate import Candidate
+    from bngtui.drafts import Candidate
     from bngtui.render.diff import Row
     from engine.api.messages import ConfigDiff
-    from engine.config.change import Change
+    from engine.config.difference.change import Change
 
 
 def hinted(actions: Sequence[Action], *, outdated: bool) -> list[Action]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from bngtui.render.text import Role
     from engine.api.messages import Applied, Pending, Revision
-    from engine.config.change import Change
+    from engine.config.difference.change import Change
 
 _SIGNS: dict[str, tuple[str, Role]] = {
     "added": ("+", "up"),

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from engine.config import lexer
-from engine.config.words import BLOCKS
+from engine.config.language import lexer
+from engine.config.language.keywords import BLOCKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from engine.config.lexer import Token
-    from engine.config.words import BlockName
+    from engine.config.language.keywords import BlockName
+    from engine.config.language.lexer import Token
 
 Language = Literal["balanceng", "toml"]
 

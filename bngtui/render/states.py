@@ -11,7 +11,8 @@ from bngtui.render.text import Role, Span
 from bngtui.render.units import FRESH_S
 
 if TYPE_CHECKING:
-    from engine.api.messages import ArpState, CheckState, EventSeverity, ServerState, TargetState
+    from engine.api.messages import ArpState, CheckState, ServerState, TargetState
+    from engine.domain.notices import EventSeverity
 
 
 class Mark(NamedTuple):

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from bngtui.actions import ACTIONS, EDITOR, available
-from bngtui.candidate import Candidate, Drafts
 from bngtui.changes import CONFIRM_WITHIN_S
 from bngtui.checking import Checker
+from bngtui.drafts import Candidate, Drafts
 from bngtui.render.complete import explained, explained_spans
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.editor import paint_title

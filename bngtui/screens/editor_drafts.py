@@ -7,13 +7,13 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bngtui.candidate import Candidate, Draft
+from bngtui.drafts import Candidate, Draft
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.revision_list import when
 from bngtui.screens.editor_files import EditorFiles
 
 if TYPE_CHECKING:
-    from bngtui.candidate import Drafts
+    from bngtui.drafts import Drafts
     from engine.api.messages import RunningConfig
 
 

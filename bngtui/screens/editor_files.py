@@ -11,8 +11,8 @@ from bngtui.screens.ask import PromptScreen
 from bngtui.screens.page import Page
 
 if TYPE_CHECKING:
-    from bngtui.candidate import Candidate
     from bngtui.checking import Checker
+    from bngtui.drafts import Candidate
     from bngtui.widgets.edit_area import EditArea
 
 

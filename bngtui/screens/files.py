@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.config import language_of
 from engine.config.atomic import write_atomic
+from engine.config.load import language_of
 
 if TYPE_CHECKING:
-    from bngtui.candidate import Language
+    from bngtui.drafts import Language
 
 MAX_BYTES = 4 * 1024 * 1024
 """The largest frame of the wire: a larger text could not be checked."""

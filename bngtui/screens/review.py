@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from bngtui.actions import Action
-    from bngtui.candidate import Candidate
+    from bngtui.drafts import Candidate
     from bngtui.render.text import Line
     from engine.api.messages import Applied, ConfigDiff, RunningConfig
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from bngtui.changes import Changes
+    from bngtui.connection import Link
     from bngtui.effects import Effect, Verb, What
-    from bngtui.link import Link
     from bngtui.render.text import Role
     from bngtui.store import Store
     from bngtui.theme import Palette

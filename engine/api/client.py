@@ -13,16 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from engine.api.codec import UNREADABLE, FrameTooLargeError, encode_frame, read_frame
-from engine.api.messages import (
-    PROTOCOL,
-    ErrorCode,
-    ErrorInfo,
-    EventFrame,
-    Hello,
-    Request,
-    Response,
-    StateFrame,
-)
+from engine.api.messages import PROTOCOL, ErrorInfo, EventFrame, Hello, Request, Response, StateFrame
 from engine.api.ops import OPS
 
 if TYPE_CHECKING:
@@ -31,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from engine.config.finding import Finding
+    from engine.domain.errors import ErrorCode
 
 MAX_EVENTS_WAITING = 1000
 """Events kept for a console that does not take them; older ones are dropped and counted in the next one's `gap`."""

@@ -14,31 +14,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.config.change import Change  # noqa: TC001 - msgspec reads the annotations at run time
+from engine.config.difference.change import Change  # noqa: TC001 - msgspec reads the annotations at run time
 from engine.config.finding import Finding  # noqa: TC001 - as above
+from engine.domain.errors import ErrorCode  # noqa: TC001 - as above
+from engine.domain.notices import Alarm, EventKind, EventSeverity  # noqa: TC001 - as above
+from engine.domain.states import Admin, Health  # noqa: TC001 - as above
 
 PROTOCOL = 1
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 """Larger than any state of 512 servers and 1,024 targets, small enough to refuse before allocating."""
 
 Role = Literal["operator", "monitor"]
-Admin = Literal["enabled", "disabled", "draining"]
-Health = Literal["up", "down", "unknown"]
-EventKind = Literal["arp", "health", "admin", "config", "vrrp", "datapath"]
-EventSeverity = Literal["info", "warning", "error"]
-
-ErrorCode = Literal[
-    "read-only",  # the op changes something and this is monitor.sock
-    "unknown-op",
-    "bad-args",  # the arguments do not fit the op
-    "not-found",  # a target or server of that number does not exist
-    "refused",  # understood, and declined; the message says why
-    "invalid",  # a configuration with errors; `findings` has them
-    "conflict",  # the running configuration moved on from the revision the candidate was based on
-    "too-large",  # the frame is over MAX_FRAME_BYTES
-    "malformed",  # the frame is no msgpack map of a Request
-    "internal",
-]
 
 
 class CheckState(msgspec.Struct, kw_only=True):
@@ -188,14 +174,6 @@ class Event(msgspec.Struct, kw_only=True):
     subject: str  # "target 1", "server 2", "172.16.1.10"
     message: str
     actor: str | None = None  # who did it: "root(0) pid 812", or null
-
-
-class Alarm(msgspec.Struct, kw_only=True):
-    """Something wrong right now; it goes when the cause goes."""
-
-    severity: EventSeverity
-    subject: str
-    message: str
 
 
 class State(msgspec.Struct, kw_only=True):

@@ -18,8 +18,6 @@ from engine.api.listening import SocketUnavailableError, bind, peer
 from engine.api.messages import (
     MAX_FRAME_BYTES,
     PROTOCOL,
-    Alarm,
-    ErrorCode,
     ErrorInfo,
     Event,
     EventFrame,
@@ -31,14 +29,17 @@ from engine.api.messages import (
 )
 from engine.api.ops import OPS, EventsArgs, SubscribeArgs
 from engine.api.outbox import STALL_S, Outbox, StalledError
+from engine.domain.errors import OpError
+from engine.domain.notices import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from engine.config.finding import Finding
+    from engine.domain.errors import ErrorCode
 
-__all__ = ("SOCKETS", "Backend", "OpError", "Server", "SocketUnavailableError")
+__all__ = ("SOCKETS", "Backend", "Server", "SocketUnavailableError")
 
 SOCKETS: dict[Role, str] = {"operator": "operator.sock", "monitor": "monitor.sock"}
 
@@ -55,19 +56,6 @@ _LOGGED = 200  # characters of an accepted request
 _CHECKS_KEPT = 8  # of a target, in a state that would not fit otherwise
 
 log = logging.getLogger("engine.api")
-
-
-class OpError(Exception):
-    """A backend's refusal, sent to the console as it stands: `code` of messages.ErrorCode, a plain sentence.
-
-    `findings` go with code "invalid": what is wrong in a configuration, and where.
-    """
-
-    def __init__(self, code: ErrorCode, message: str, findings: list[Finding] | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.findings = findings or []
 
 
 class Backend(Protocol):

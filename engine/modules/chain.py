@@ -9,21 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine import packets
-from engine.modules.arp import Arp
-from engine.modules.hc import Hc
+from engine.modules.arp.arp import Arp
+from engine.modules.hc.hc import Hc
 from engine.modules.idle import Idle
 from engine.modules.master import Master
 from engine.modules.ping import Ping
-from engine.modules.slb import Slb
-from engine.modules.view import View
+from engine.modules.slb.slb import Slb
+from engine.modules.state.view import View
+from engine.modules.state.world import Outcome
 from engine.modules.vrrp import Vrrp
-from engine.modules.world import Outcome
 
 if TYPE_CHECKING:
     from engine.api.messages import ModuleState
     from engine.config.model import Config
-    from engine.modules.base import Base
-    from engine.modules.world import Frame, World
+    from engine.domain.frame import Frame
+    from engine.modules.module import Base
+    from engine.modules.state.world import World
 
 
 class Chain:

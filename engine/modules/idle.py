@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from engine.modules.base import Base
+from engine.modules.module import Base
 
 if TYPE_CHECKING:
-    from engine.modules.view import View
-    from engine.modules.world import World
+    from engine.modules.state.view import View
+    from engine.modules.state.world import World
 
 
 class Idle(Base):

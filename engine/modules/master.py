@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.modules.base import Base
-from engine.modules.world import Outcome
+from engine.modules.module import Base
+from engine.modules.state.world import Outcome
 
 if TYPE_CHECKING:
-    from engine.modules.world import Frame
+    from engine.domain.frame import Frame
 
 
 class Master(Base):

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine import packets
-from engine.modules.base import Base
-from engine.modules.pace import TokenBucket
-from engine.modules.world import Frame, Outcome
+from engine.domain.frame import Frame
+from engine.domain.pace import TokenBucket
+from engine.modules.module import Base
+from engine.modules.state.world import Outcome
 
 if TYPE_CHECKING:
-    from engine.modules.view import View
-    from engine.modules.world import World
+    from engine.modules.state.view import View
+    from engine.modules.state.world import World
 
 RATE_PPS = 1000
 """Replies a second: the kernel's own limit for all ICMP it sends (net.ipv4.icmp_msgs_per_sec), enough for every monitor

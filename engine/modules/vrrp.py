@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.api.messages import Alarm, VrrpState
-from engine.modules.base import Base
-from engine.modules.world import Notice, Outcome
+from engine.api.messages import VrrpState
+from engine.domain.notices import Alarm, Notice
+from engine.modules.module import Base
+from engine.modules.state.world import Outcome
 
 if TYPE_CHECKING:
     from engine.config.model import Vrrp as VrrpSection

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyroute2 import IPRoute
 
-from engine.datapath.afpacket.constants import VNET_BYTES
 from engine.datapath.afpacket.datapath import AfPacketDatapath
 from engine.datapath.afpacket.ring import TransmitRing
 from engine.datapath.table import Compiler, ServerInput, TargetInput
+from engine.io.if_packet import VNET_BYTES
 from engine.lab import namespaces
 
 if TYPE_CHECKING:

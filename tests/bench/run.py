@@ -11,15 +11,11 @@ import platform
 import statistics
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-import harness
 import numpy as np
 
 from engine.datapath import maglev
+from tests.bench import harness
 
 
 def rates(made: harness.Wire, rounds: int, seconds: float) -> float:

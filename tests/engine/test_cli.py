@@ -11,8 +11,9 @@ import pytest
 
 from engine import cli
 from engine.options import RunOptions
+from tests.helpers.paths import SAMPLES
 
-SAMPLE = Path(__file__).parents[2] / "sample_configs" / "dsr.conf"
+SAMPLE = SAMPLES / "dsr.conf"
 HERE = SAMPLE.parents[1]
 
 
@@ -130,10 +131,10 @@ def test_doctor_ends_with_the_gravest_of_its_advice(valid, tmp_path, capsys):
 
 @pytest.mark.parametrize(("severity", "status"), [("error", 1), ("warning", 4), ("info", 0)])
 def test_doctors_exit_codes(valid, monkeypatch, capsys, severity, status):
-    from engine import doctor
+    from engine.doctor import rules
 
-    one = doctor.Advice(severity=severity, code="x", subject="this", message="that", command="mend it")
-    monkeypatch.setattr(doctor, "examine", lambda *_: [one])
+    one = rules.Advice(severity=severity, code="x", subject="this", message="that", command="mend it")
+    monkeypatch.setattr(rules, "examine", lambda *_: [one])
     assert cli.main(["doctor", str(valid)]) == status
     assert ("all well" in capsys.readouterr().out) == (severity == "info")
 

@@ -4,7 +4,7 @@ An input is a language, a configuration, commands for it and another configurati
 part of the project's environment) the search follows the coverage of engine.config; without it, what findings and
 models come out.
 
-    python tests/fuzz/fuzz_config.py --seconds 600
+    python -m tests.fuzz.fuzz_config --seconds 600
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import pkgutil
 import random
 import sys
 from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 try:
     import atheris
@@ -26,15 +25,16 @@ except ImportError:
 GUIDED = atheris is not None and __name__ == "__main__"
 
 with atheris.instrument_imports(include=["engine.config"]) if GUIDED else contextlib.nullcontext():
-    for module in ("balanceng", "toml", "source", "edit", "diff", "values", "lexer", "syntax", "draft"):
-        importlib.import_module(f"engine.config.{module}")
+    for found in pkgutil.walk_packages(importlib.import_module("engine.config").__path__, "engine.config."):
+        importlib.import_module(found.name)
 
-import mutate  # noqa: E402 - the parsers have to be imported first, to be instrumented
-from loop import CORPUS, SLOW_S, Broken, Run, options, quick  # noqa: E402
-
-from engine.config import dump_balanceng, dump_toml, load  # noqa: E402
-from engine.config.diff import Flows, compare, unified  # noqa: E402
-from engine.config.edit import CannotEdit, rewrite, run_commands, write_states  # noqa: E402
+from engine.config.difference.compare import Flows, compare, unified  # noqa: E402
+from engine.config.editing.edit import CannotEdit, rewrite, run_commands, write_states  # noqa: E402
+from engine.config.language.balanceng import dump as dump_balanceng  # noqa: E402
+from engine.config.language.toml import dump as dump_toml  # noqa: E402
+from engine.config.load import load  # noqa: E402
+from tests.fuzz import mutate  # noqa: E402 - the parsers have to be imported first, to be instrumented
+from tests.fuzz.loop import CORPUS, SLOW_S, Broken, Run, options, quick  # noqa: E402
 
 BETWEEN = b"\n\x1e\n"
 LANGUAGES = ("balanceng", "toml")

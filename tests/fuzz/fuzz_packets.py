@@ -1,31 +1,27 @@
 """Fuzz what comes from the network: the modules' slow path, and that a batch of frames decides as single ones do.
 
-python tests/fuzz/fuzz_packets.py --seconds 600
+python -m tests.fuzz.fuzz_packets --seconds 600
 """
 
 from __future__ import annotations
 
 import random
 import struct
-import sys
-from pathlib import Path
 
-TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(Path(__file__).parent), str(TESTS.parent), str(TESTS / "engine/datapath")]
-
-from frames import OWN, ROUTER, TARGET_MAC, VIP, VNET, columns, compiled, mac, server  # noqa: E402 - this file runs as a script, too, from anywhere
-from loop import CORPUS, SAMPLES, Broken, Run, options, quick  # noqa: E402
-
-from engine.config import load  # noqa: E402
-from engine.datapath.afpacket.installed import Installed  # noqa: E402
-from engine.datapath.afpacket.single import Single  # noqa: E402
-from engine.datapath.afpacket.state import State  # noqa: E402
-from engine.datapath.afpacket.vector import NOT_PLAIN, Vector  # noqa: E402
-from engine.datapath.contract import DropReason  # noqa: E402
-from engine.datapath.flowtable import FlowTable, table_bytes  # noqa: E402
-from engine.datapath.shared import CounterBlock, SharedMemory  # noqa: E402
-from engine.modules import chain  # noqa: E402
-from engine.modules.world import Frame, Link, World  # noqa: E402
+from engine.config.load import load
+from engine.datapath.afpacket.single import Single
+from engine.datapath.afpacket.state import State
+from engine.datapath.afpacket.vector import NOT_PLAIN, Vector
+from engine.datapath.contract import DropReason
+from engine.datapath.flowtable import FlowTable, table_bytes
+from engine.datapath.lookup import Installed
+from engine.datapath.shared_memory import CounterBlock, SharedMemory
+from engine.domain.frame import Frame, Link
+from engine.modules import chain
+from engine.modules.state.world import World
+from tests.fuzz.loop import CORPUS, Broken, Run, options, quick
+from tests.helpers.frames import OWN, ROUTER, TARGET_MAC, VIP, VNET, columns, compiled, mac, server
+from tests.helpers.paths import SAMPLES
 
 REAL, VIRT, TARGETS = "172.16.1.252", "172.16.1.253", ("172.16.1.100", "172.16.1.101")
 ADDRESSES = [

@@ -4,7 +4,7 @@ Needs root, or user namespaces. A finding is an answer `internal`, a traceback i
 console that waits longer than a second, a request without its answer, an engine that ends, and memory or descriptors
 that grow.
 
-    python tests/fuzz/fuzz_socket.py --seconds 600
+    python -m tests.fuzz.fuzz_socket --seconds 600
 """
 
 from __future__ import annotations
@@ -24,19 +24,18 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+import msgspec
 
-import msgspec  # noqa: E402 - this file runs as a script, too, from anywhere
-from loop import CORPUS, GROWTH, SAMPLES, SLACK_KIB, options, rss_kib  # noqa: E402
-from streams import stream  # noqa: E402
-
-from engine.api.client import Client, EngineUnreachable, RequestError, ask  # noqa: E402
-from engine.api.codec import HEADER  # noqa: E402
-from engine.api.ops import OPS  # noqa: E402
-from engine.api.server import SOCKETS  # noqa: E402
-from engine.lab import namespaces  # noqa: E402
-from engine.lab.balancer import Balancer  # noqa: E402
-from engine.lab.topology import Lab  # noqa: E402
+from engine.api.client import Client, EngineUnreachable, RequestError, ask
+from engine.api.codec import HEADER
+from engine.api.ops import OPS
+from engine.api.server import SOCKETS
+from engine.lab import namespaces
+from engine.lab.balancer import Balancer
+from engine.lab.topology import Lab
+from tests.fuzz.loop import CORPUS, GROWTH, SLACK_KIB, options, rss_kib
+from tests.fuzz.streams import stream
+from tests.helpers.paths import SAMPLES
 
 STATE_S = 1.0
 """Most processor time that the engine may take, all threads together, until a well-behaved console has the state. Not

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
-SAMPLES = HERE.parents[1] / "sample_configs"
 
 SLOW_S = 6.0
 """CPU seconds that one step may take. 512 servers on 1,024 targets each are half a million pairs: 1.5 s on a quiet

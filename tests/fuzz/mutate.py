@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loop import SAMPLES
-
+from engine.config.language.keywords import BLOCKS, KINDS, PLURALS
 from engine.config.model import (
     MAX_INSTANCES,
     MAX_MAXSESSIONS,
@@ -16,7 +15,7 @@ from engine.config.model import (
     MAX_WEIGHT,
     MODULES,
 )
-from engine.config.words import BLOCKS, KINDS, PLURALS
+from tests.helpers.paths import SAMPLES
 
 if TYPE_CHECKING:
     import random

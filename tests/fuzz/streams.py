@@ -6,10 +6,10 @@ import struct
 import typing
 
 import msgspec
-import mutate
 
 from engine.api.messages import MAX_FRAME_BYTES
 from engine.api.ops import OPS
+from tests.fuzz import mutate
 
 if typing.TYPE_CHECKING:
     import random

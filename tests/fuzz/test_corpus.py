@@ -1,20 +1,13 @@
 """What fuzzing found stays found, and every fuzzer runs for a moment."""
 
 import random
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import fuzz_config
-import fuzz_packets
-import fuzz_socket
-from loop import CORPUS, Broken, Run
-
 from engine.lab.balancer import Balancer
 from engine.lab.topology import Lab
+from tests.fuzz import fuzz_config, fuzz_packets, fuzz_socket
+from tests.fuzz.loop import CORPUS, Broken, Run
 
 MOMENT_S = 3
 

@@ -13,8 +13,6 @@ from engine.lab import namespaces
 from engine.lab.balancer import Balancer, sample_config
 from engine.lab.topology import Lab, command_environment
 
-sys.path.insert(0, str(Path(__file__).parent))  # scene.py and port.py: what the acceptance tests share
-
 
 @pytest.fixture
 def lab(run_id):
@@ -125,7 +123,7 @@ def module_scene(run_id, tmp_path_factory, request):
 
     The module's `prepare(lab)`, if there is one, runs before the engine starts. The engine has to stop cleanly.
     """
-    from scene import Scene
+    from tests.helpers.scene import Scene
 
     module = request.module
     name = module.__name__.rpartition(".")[2].removeprefix("test_")
@@ -155,7 +153,7 @@ def scene(module_scene):
 @pytest.fixture
 def own_scene(lab, tmp_path):
     """A lab and an engine, started on the seed's file, for a test that ends or breaks them; nothing is undone."""
-    from scene import Scene
+    from tests.helpers.scene import Scene
 
     scene = Scene(lab, tmp_path)
     scene.start()

@@ -4,9 +4,9 @@ import json
 import time
 
 import pytest
-from scene import Refused, sha256_of, until
 
 from engine.lab import plan
+from tests.helpers.scene import Refused, sha256_of, until
 
 SLOW_BYTES = 600_000
 SLOW_PATH = f"/bytes/{SLOW_BYTES}?rate=300000"  # two seconds

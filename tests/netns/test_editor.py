@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from scene import Console, until
 
 from engine.api.messages import Revision, RunningConfig
+from tests.helpers.paths import ROOT
+from tests.helpers.scene import Console, until
 
 pytestmark = [pytest.mark.terminal]
 
-ROOT = Path(__file__).parents[2]
 COMMAND = "from bngtui.cli import main; raise SystemExit(main())"
 SEEN_S = 0.3
 """From the last key to the finding on the screen: the promise."""

@@ -5,13 +5,13 @@ import os
 import random
 
 import pytest
-from port import LB, ROUTER, TARGET1, TARGET2, Port, balanced
 from scapy.all import ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_NOP, IPOption_RR, Raw, fragment
-from scene import SEED, until
 
 from engine.datapath.contract import DropReason
 from engine.lab import links, plan
 from engine.lab.namespaces import inside
+from tests.helpers.port import LB, ROUTER, TARGET1, TARGET2, Port, balanced
+from tests.helpers.scene import SEED, until
 
 DNS_PORT, GAME_PORT = 53, 5000
 GAME_VIP = "172.16.1.11"

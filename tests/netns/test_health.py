@@ -2,10 +2,9 @@
 
 import time
 
-from port import Port
-from scene import sha256_of, until
-
 from engine.lab import plan
+from tests.helpers.port import Port
+from tests.helpers.scene import sha256_of, until
 
 TIMEOUT_S = 13
 """Detection as the seed's `tcpopen 80,3,10` promises it: the last good answer is 10 s old, plus one interval."""

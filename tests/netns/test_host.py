@@ -8,8 +8,8 @@ import uuid
 import pytest
 from pyroute2 import IPRoute
 
-from engine.config import load
-from engine.host import Host, HostError
+from engine.config.load import load
+from engine.io.netlink import Host, HostError
 from engine.lab import namespaces
 
 TEXT = """

@@ -4,10 +4,9 @@ import re
 import time
 from collections import Counter
 
-from port import Port
-from scene import LB_MAC, until
-
 from engine.lab import plan
+from tests.helpers.port import Port
+from tests.helpers.scene import LB_MAC, until
 
 CLIENT_NET = bytes([192, 0, 2])
 

@@ -7,14 +7,14 @@ import subprocess
 import time
 
 import pytest
-from port import LB, ROUTER, Port
 from scapy.all import IP, TCP, UDP, Ether, Raw
-from scene import SEED, Scene, sha256_of, state_of, until
 
 from engine.lab import links, plan
 from engine.lab.balancer import entry
 from engine.lab.namespaces import inside
 from engine.lab.topology import command_environment
+from tests.helpers.port import LB, ROUTER, Port
+from tests.helpers.scene import SEED, Scene, sha256_of, state_of, until
 
 
 def added(lab):

@@ -8,12 +8,12 @@ import time
 from collections import Counter
 
 import pytest
-from port import LB, ROUTER, TARGET1, TARGET2, Port
 from scapy.all import GRE, IP, TCP, UDP, Ether, Raw
-from scene import SEED, until
 
 from engine.lab import links, plan
 from engine.lab.namespaces import inside
+from tests.helpers.port import LB, ROUTER, TARGET1, TARGET2, Port
+from tests.helpers.scene import SEED, until
 
 ANY_VIP, ANY_BY_PORT_VIP = "172.16.1.20", "172.16.1.21"
 BACKUP = "172.16.1.102"

@@ -7,9 +7,9 @@ import socket
 import time
 
 import pytest
-from scene import SEED, Refused, until
 
 from engine.lab import plan
+from tests.helpers.scene import SEED, Refused, until
 
 SEED_TEXT = SEED.read_text()
 VARIANTS = [

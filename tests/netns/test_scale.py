@@ -6,28 +6,23 @@ import multiprocessing
 import os
 import socket
 import statistics
-import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from port import LB, ROUTER, Port
 from scapy.all import IP, TCP, Ether
-from scene import Scene, until
 
-from engine.datapath.afpacket.constants import TX_FRAME, VNET_BYTES
 from engine.datapath.afpacket.ring import TransmitRing
 from engine.datapath.table import Compiler, ServerInput, TargetInput
+from engine.io.if_packet import TX_FRAME, VNET_BYTES
 from engine.lab import links, namespaces, plan
 from engine.lab.balancer import entry
 from engine.lab.namespaces import inside
 from engine.lab.topology import command_environment
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
-
-import harness
+from tests.bench import harness
+from tests.helpers.port import LB, ROUTER, Port
+from tests.helpers.scene import Scene, until
 
 SERVERS, TARGETS = 512, 1024
 HOSTS = 256

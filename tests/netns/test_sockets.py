@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from scene import Console, Refused, until
+
+from tests.helpers.scene import Console, Refused, until
 
 ROLES = ("operator", "monitor")
 

@@ -11,12 +11,12 @@ import threading
 import time
 
 import pytest
-from port import TARGET1, TARGET2, Port, room
-from scene import SEED, Scene, sha256_of, until
 
-from engine.datapath.afpacket.constants import SO_RCVBUFFORCE
+from engine.io.if_packet import SO_RCVBUFFORCE
 from engine.lab import httpd, links, plan
 from engine.lab.namespaces import inside
+from tests.helpers.port import TARGET1, TARGET2, Port, room
+from tests.helpers.scene import SEED, Scene, sha256_of, until
 
 MB = 1_000_000
 SO_SNDBUFFORCE = 32

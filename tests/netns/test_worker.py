@@ -4,26 +4,22 @@ import os
 import signal
 import socket
 import struct
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from pyroute2 import IPRoute
-from scene import until
-from test_transfers import GET, ethtool
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
-
-import harness
-from harness import GENERATOR_MAC, OWN_MAC, VIP, packet, path
-
-from engine.datapath.afpacket import constants as c
 from engine.datapath.afpacket.datapath import AfPacketDatapath
 from engine.datapath.afpacket.ring import packet_socket
 from engine.datapath.contract import DropReason
 from engine.datapath.table import Compiler
+from engine.io import if_packet as c
 from engine.lab.namespaces import inside
+from tests.bench import harness
+from tests.bench.harness import GENERATOR_MAC, OWN_MAC, VIP, packet, path
+from tests.helpers.scene import until
+from tests.netns.test_transfers import GET, ethtool
 
 PLAIN = bytes(c.VNET_BYTES)
 FIRST_CLIENT = 0x0A00_0000

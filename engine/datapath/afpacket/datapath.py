@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from engine.datapath import shared
-from engine.datapath.afpacket.installed import Installed
+from engine.datapath import shared_memory
 from engine.datapath.afpacket.ring import receive_slots
 from engine.datapath.afpacket.worker import EXIT_INTERFACE_GONE, WorkerArgs, no_table
 from engine.datapath.flowtable import (
@@ -27,6 +26,7 @@ from engine.datapath.flowtable import (
     table_bytes,
 )
 from engine.datapath.keys import address16, flow_hash
+from engine.datapath.lookup import Installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,15 +80,15 @@ class AfPacketDatapath:
         self.mtu = mtu
         self.workers = workers
         self.buckets = buckets
-        self._blocks = [shared.CounterBlock.create() for _ in range(workers)]
+        self._blocks = [shared_memory.CounterBlock.create() for _ in range(workers)]
         self._flow_memory = [
-            shared.SharedMemory.create("bng-flows", table_bytes(buckets)) for _ in range(workers)
+            shared_memory.SharedMemory.create("bng-flows", table_bytes(buckets)) for _ in range(workers)
         ]
         self._flows = [FlowTable(memory.view, buckets) for memory in self._flow_memory]
         self._running: list[_Running | None] = [None] * workers
         self._table = no_table()
         self._installed = Installed(self._table)
-        self._table_memory = shared.store_table(self._table)
+        self._table_memory = shared_memory.store_table(self._table)
         self._retry_at = 0.0
         self._stalled: set[int] = set()
 
@@ -238,7 +238,7 @@ class AfPacketDatapath:
 
     def install(self, table: ForwardingTable) -> None:
         """Hand a table to every worker, which takes it up between two frames. Returns at once."""
-        memory = shared.store_table(table)
+        memory = shared_memory.store_table(table)
         self._table_memory.close()
         self._table_memory = memory
         self._table = table
@@ -260,11 +260,11 @@ class AfPacketDatapath:
 
     def counters(self) -> Counters:
         """Totals of all workers."""
-        return shared.sum_counters(self._blocks)
+        return shared_memory.sum_counters(self._blocks)
 
     def swaps(self) -> Swaps:
         """How often the workers went over to another table, and how long frames waited for it."""
-        return shared.slowest_swaps(self._blocks)
+        return shared_memory.slowest_swaps(self._blocks)
 
     def sessions_max(self) -> int:
         """How many flows fit."""

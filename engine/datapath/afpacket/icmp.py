@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from engine.datapath.afpacket.constants import VNET_BYTES
+from engine.io.if_packet import VNET_BYTES
 
 _DONT_FRAGMENT = 0x40
 _QUOTE = 8  # bytes of the payload that are sent back (RFC 792)

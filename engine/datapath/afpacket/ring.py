@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.datapath.afpacket import bpf
-from engine.datapath.afpacket import constants as c
+from engine.io import if_packet as c
+from engine.io import packet_filter
+from engine.io.if_packet import want_buffer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def packet_socket(ifname: str, *, protocol: int = c.ETH_P_ALL, direct: bool = Tr
     """
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
-        bpf.attach(sock, bpf.nothing())
+        packet_filter.attach(sock, packet_filter.nothing())
         sock.setsockopt(c.SOL_PACKET, c.PACKET_VNET_HDR, 1)
         sock.setsockopt(c.SOL_PACKET, c.PACKET_IGNORE_OUTGOING, 1)
         if protocol == 0 and direct:
@@ -63,15 +64,6 @@ def packet_socket(ifname: str, *, protocol: int = c.ETH_P_ALL, direct: bool = Tr
         sock.close()
         raise
     return sock
-
-
-def want_buffer(sock: socket.socket, force: int, size: int) -> None:
-    """Ask for a socket buffer beyond the host's limit; within it where that is not ours to do (a user namespace)."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, force, size)
-    except PermissionError:
-        within = socket.SO_RCVBUF if force == c.SO_RCVBUFFORCE else socket.SO_SNDBUF
-        sock.setsockopt(socket.SOL_SOCKET, within, size)
 
 
 class _Ring:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from engine.datapath import shared
-from engine.datapath.afpacket.constants import VNET_BYTES, VNET_GSO_NONE
+from engine.datapath import shared_memory
 from engine.datapath.contract import DropReason
 from engine.datapath.flowtable import (
     SEEN_FIELD,
@@ -26,6 +25,7 @@ from engine.datapath.flowtable import (
     State as FlowState,
 )
 from engine.datapath.keys import flow_hash_v4
+from engine.io.if_packet import VNET_BYTES, VNET_GSO_NONE
 
 if TYPE_CHECKING:
     from engine.datapath.afpacket.state import State
@@ -204,7 +204,7 @@ class Single:
         if index < 0:
             index = flows.victim(flow_hash, now_s, installed.rules, force=not first_packet)
         if index < 0:
-            state.counters.flat[shared.UNRECORDED] += 1
+            state.counters.flat[shared_memory.UNRECORDED] += 1
             return state.pick_unrecorded(row, flow_hash) or _NO_TARGET
         target = state.pick(row, flow_hash)
         if not target:
@@ -219,7 +219,7 @@ class Single:
         if former:
             state.count_session(former, -1)
             if is_live(former, now_s, state.installed.rules):
-                state.counters.flat[shared.EVICTED] += 1
+                state.counters.flat[shared_memory.EVICTED] += 1
         state.flows.flat[index] = entry
         state.count_session(entry, 1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.datapath import shared
+from engine.datapath import shared_memory
 from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Pick
 from engine.datapath.flowtable import (
     SERVER_MASK,
@@ -17,9 +17,9 @@ from engine.datapath.flowtable import (
 )
 
 if TYPE_CHECKING:
-    from engine.datapath.afpacket.installed import Installed
     from engine.datapath.flowtable import FlowTable
-    from engine.datapath.shared import CounterBlock
+    from engine.datapath.lookup import Installed
+    from engine.datapath.shared_memory import CounterBlock
 
 _SWEEP_BUCKETS = 1024
 """A slice of 8,192 entries takes about 0.1 ms: well under a millisecond of delay for a frame behind it."""
@@ -46,7 +46,7 @@ class State:
         """Use another table from the next frame on."""
         self.installed = installed
         self._stale = self.flows.buckets
-        self.counters.flat[shared.GENERATION] = installed.generation
+        self.counters.flat[shared_memory.GENERATION] = installed.generation
 
     def pick(self, row: int, flow_hash: int) -> int:
         """Choose a target for one new flow of a server's row; 0 where none takes new flows."""
@@ -120,8 +120,8 @@ class State:
     def count_session(self, entry: int, sign: int) -> None:
         """`count_sessions` for one entry."""
         flat = self.counters.flat
-        flat[shared.TARGET_SESSIONS + (entry & TARGET_MASK)] += sign
-        flat[shared.SERVER_SESSIONS + (entry >> SERVER_SHIFT & SERVER_MASK)] += sign
+        flat[shared_memory.TARGET_SESSIONS + (entry & TARGET_MASK)] += sign
+        flat[shared_memory.SERVER_SESSIONS + (entry >> SERVER_SHIFT & SERVER_MASK)] += sign
 
     def generation(self, server: int, target: int) -> int:
         """Return the generation that a new entry of the pair carries."""

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.datapath import shared
-from engine.datapath.afpacket.installed import HEAD_WORDS, PLAIN_MASK
+from engine.datapath import shared_memory
 from engine.datapath.afpacket.single import verdict
 from engine.datapath.contract import DropReason, Pick
 from engine.datapath.flowtable import (
@@ -32,6 +31,7 @@ from engine.datapath.flowtable import (
     State as FlowState,
 )
 from engine.datapath.keys import U64, flow_hash_v4_vector
+from engine.datapath.lookup import HEAD_WORDS, PLAIN_MASK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -211,7 +211,7 @@ class Vector:
         slot = np.full(len(first), -1, np.int64)
         if record.any():
             slot[record] = self._slots(hashes[first][record], want[first][record], first_syn[record], now_s)
-            state.counters.flat[shared.UNRECORDED] += int((slot[record] < 0).sum())
+            state.counters.flat[shared_memory.UNRECORDED] += int((slot[record] < 0).sum())
         row_of_flow = rows[first]
         recorded = slot >= 0
         chosen = np.zeros(len(first), np.int64)
@@ -232,7 +232,7 @@ class Vector:
             used = former[former != 0]
             if len(used):
                 state.count_sessions(used, -1)
-                state.counters.flat[shared.EVICTED] += int(
+                state.counters.flat[shared_memory.EVICTED] += int(
                     live_mask(used, now_s, state.installed.rules).sum()
                 )
             flows.entries[place] = entry
@@ -331,7 +331,7 @@ class Vector:
         """Add forwarded frames to the counters of their targets and servers."""
         counters = self.state.counters
         server = self.state.installed.v_number.take(rows).view(np.intp)
-        counters.flat[shared.FORWARDED] += len(targets)
+        counters.flat[shared_memory.FORWARDED] += len(targets)
         for numbers, packets, octets in (
             (targets, counters.target_packets, counters.target_bytes),
             (server, counters.server_packets, counters.server_bytes),

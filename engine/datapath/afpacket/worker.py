@@ -21,12 +21,9 @@ from typing import NoReturn
 import msgspec
 import numpy as np
 
-from engine.datapath import shared
-from engine.datapath.afpacket import bpf
-from engine.datapath.afpacket import constants as c
+from engine.datapath import shared_memory
 from engine.datapath.afpacket.icmp import fragmentation_needed
-from engine.datapath.afpacket.installed import Installed
-from engine.datapath.afpacket.ring import ReceiveRing, TransmitRing, packet_socket, slot_bytes, want_buffer
+from engine.datapath.afpacket.ring import ReceiveRing, TransmitRing, packet_socket, slot_bytes
 from engine.datapath.afpacket.single import PASS, Single, verdict
 from engine.datapath.afpacket.state import State
 from engine.datapath.afpacket.vector import NOT_PLAIN, WORDS, Vector
@@ -39,6 +36,10 @@ from engine.datapath.contract import (
     ForwardingTable,
 )
 from engine.datapath.flowtable import FlowTable
+from engine.datapath.lookup import Installed
+from engine.io import if_packet as c
+from engine.io import packet_filter
+from engine.io.if_packet import want_buffer
 
 BATCH = 512
 """Most frames in one vector: a larger one gains little and lets the first frame wait, a smaller one pays more calls."""
@@ -109,8 +110,8 @@ class Worker:
         self.args = args
         self.control = socket.socket(fileno=args.control_fd)
         self.control.setblocking(False)
-        self.counters = shared.CounterBlock(shared.SharedMemory.attach(args.counters_fd))
-        flows = FlowTable(shared.SharedMemory.attach(args.flows_fd).view, args.buckets)
+        self.counters = shared_memory.CounterBlock(shared_memory.SharedMemory.attach(args.counters_fd))
+        flows = FlowTable(shared_memory.SharedMemory.attach(args.flows_fd).view, args.buckets)
         self.state = State(Installed(no_table()), flows, self.counters)
         self.single = Single(self.state)
         self.vector = Vector(self.state)
@@ -128,22 +129,22 @@ class Worker:
         self._refused = -1  # the slot at which it stopped
         self.state.recount()
         self.install(args.table_fd)
-        self.counters.flat[shared.HEARTBEAT] = time.monotonic_ns()
+        self.counters.flat[shared_memory.HEARTBEAT] = time.monotonic_ns()
 
     def install(self, descriptor: int) -> None:
         """Take up the table in a memory file: from the next frame on it decides, whole."""
-        memory = shared.SharedMemory.attach(descriptor)
-        table = shared.load_table(memory)
+        memory = shared_memory.SharedMemory.attach(descriptor)
+        table = shared_memory.load_table(memory)
         memory.close()
         self.breathe()
         former = self.state.installed  # to the end: giving its memory back takes a while, too
         installed = Installed(table, self.breathe)
         if installed.virtual != self.state.installed.virtual or self.state.installed.generation == 0:
             self.breathe()
-            program = bpf.for_addresses(installed.virtual, (self.args.index, self.args.workers))
+            program = packet_filter.for_addresses(installed.virtual, (self.args.index, self.args.workers))
             self.breathe()
             # No frame is decided between the two: the former table knows nothing of addresses that are new.
-            bpf.attach(self.rx.sock, program)
+            packet_filter.attach(self.rx.sock, program)
         self.state.install(installed)
         self.breathe()
         del former
@@ -154,9 +155,9 @@ class Worker:
         self.install(descriptor)
         self.breathe()
         flat = self.counters.flat
-        flat[shared.SWAPS] += 1
-        flat[shared.SWAP_LAST] = self._held
-        flat[shared.SWAP_LONGEST] = max(flat[shared.SWAP_LONGEST], self._held)
+        flat[shared_memory.SWAPS] += 1
+        flat[shared_memory.SWAP_LAST] = self._held
+        flat[shared_memory.SWAP_LONGEST] = max(flat[shared_memory.SWAP_LONGEST], self._held)
 
     def breathe(self) -> None:
         """Forward what waits, in the middle of something that takes long."""
@@ -190,12 +191,12 @@ class Worker:
             if now >= next_sweep:
                 next_sweep = now + IDLE_POLL_MS / 1000
                 self.state.sweep(int(now))
-                self.counters.flat[shared.HEARTBEAT] = time.monotonic_ns()
+                self.counters.flat[shared_memory.HEARTBEAT] = time.monotonic_ns()
                 if count:
                     self.take_orders()
                 if now >= next_second:
                     next_second = now + 1
-                    self.counters.flat[shared.RING_LOST] += self.rx.lost()
+                    self.counters.flat[shared_memory.RING_LOST] += self.rx.lost()
                     if self.rx.troubled:
                         self.rx.troubled = False
                         self.look_after_interface()
@@ -246,15 +247,15 @@ class Worker:
         status, size, captured, offsets = rx.words[word : word + 4]
         start = slot * rx.slot + (offsets & 0xFFFF)
         flat = self.counters.flat
-        flat[shared.RECEIVED] += 1
+        flat[shared_memory.RECEIVED] += 1
         if status & c.TP_STATUS_COPY:
             large = rx.take_large()
             if large is None or len(large) != c.VNET_BYTES + size:
-                flat[shared.DROPPED + DropReason.TRUNCATED] += 1
+                flat[shared_memory.DROPPED + DropReason.TRUNCATED] += 1
                 return
             data = large
         elif captured < size:
-            flat[shared.DROPPED + DropReason.TRUNCATED] += 1
+            flat[shared_memory.DROPPED + DropReason.TRUNCATED] += 1
             return
         else:
             data = rx.view[start - c.VNET_BYTES : start + captured]
@@ -263,9 +264,9 @@ class Worker:
         if target > PASS:
             self.forward(data, target, size, vlan, status)
         elif target == PASS:
-            flat[shared.PASSED] += 1
+            flat[shared_memory.PASSED] += 1
         else:
-            flat[shared.DROPPED - 1 - target] += 1
+            flat[shared_memory.DROPPED - 1 - target] += 1
             if target == _TOO_BIG:
                 self.tell_too_big(data, now_s, vlan, status)
 
@@ -279,14 +280,14 @@ class Worker:
         try:
             sock.send(data if vlan < 0 else tagged(data, vlan, status), socket.MSG_DONTWAIT)
         except OSError:
-            flat[shared.DROPPED + DropReason.TX_ERROR] += 1
+            flat[shared_memory.DROPPED + DropReason.TX_ERROR] += 1
             return
-        flat[shared.FORWARDED] += 1
-        flat[shared.TARGET_PACKETS + target] += 1
-        flat[shared.TARGET_BYTES + target] += size
+        flat[shared_memory.FORWARDED] += 1
+        flat[shared_memory.TARGET_PACKETS + target] += 1
+        flat[shared_memory.TARGET_BYTES + target] += size
         server = installed.number[self.single.last_row]
-        flat[shared.SERVER_PACKETS + server] += 1
-        flat[shared.SERVER_BYTES + server] += size
+        flat[shared_memory.SERVER_PACKETS + server] += 1
+        flat[shared_memory.SERVER_BYTES + server] += size
 
     def tell_too_big(self, data: memoryview, now_s: int, vlan: int, status: int) -> None:
         """Tell the sender of a packet over the MTU, on the VLAN it came from, at most some times a second."""
@@ -301,7 +302,7 @@ class Worker:
                 out = answer if vlan < 0 else tagged(memoryview(answer), vlan, status)
                 self.plain.send(out, socket.MSG_DONTWAIT)
             except OSError:
-                self.counters.flat[shared.DROPPED + DropReason.TX_ERROR] += 1
+                self.counters.flat[shared_memory.DROPPED + DropReason.TX_ERROR] += 1
 
     # -- many frames at a time --------------------------------------------------------------------------------------
 
@@ -332,8 +333,8 @@ class Worker:
             self.counters.dropped += np.bincount(-1 - dropped, minlength=len(DropReason))
             for slot in others.tolist():
                 self.one(head + slot, now_s)
-            flat[shared.RECEIVED] -= len(others)  # `one` has counted them
-        flat[shared.RECEIVED] += count
+            flat[shared_memory.RECEIVED] -= len(others)  # `one` has counted them
+        flat[shared_memory.RECEIVED] += count
         rx.release(count)
 
     def send(
@@ -368,7 +369,7 @@ class Worker:
             done += room
         self.flush()
         if done < count:
-            self.counters.flat[shared.DROPPED + reason] += count - done
+            self.counters.flat[shared_memory.DROPPED + reason] += count - done
         if done:
             self.vector.count(targets[:done], rows[:done], sizes[:done])
 
@@ -392,7 +393,7 @@ class Worker:
             else:
                 given_up = waiting
             tx.skip(given_up)
-            self.counters.flat[shared.DROPPED + DropReason.TX_ERROR] += len(given_up)
+            self.counters.flat[shared_memory.DROPPED + DropReason.TX_ERROR] += len(given_up)
             return DropReason.TX_FULL if self.unsent else DropReason.TX_ERROR
         self.unsent, self._refused = False, -1
         return DropReason.TX_FULL

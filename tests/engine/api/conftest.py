@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import struct
-import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import msgspec
 import pytest
 import pytest_asyncio
 
 from engine.api.server import Server
-
-
-def _load(name):
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("canned.py"))
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+from tests.helpers import canned as canned_engine
 
 
 @pytest.fixture(scope="session")
 def canned():
-    return _load("canned_engine")
+    return canned_engine
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """What is written is read back as the same model, in both languages and across them."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config import dump_balanceng, dump_toml, load
+from engine.config.language.balanceng import dump as dump_balanceng
+from engine.config.language.toml import dump as dump_toml
+from engine.config.load import load
 from engine.config.model import (
     MAX_MAXSESSIONS,
     MAX_STIMEOUT_S,
@@ -21,8 +21,7 @@ from engine.config.model import (
     TcpOpenCheck,
     Vrrp,
 )
-
-SAMPLES = Path(__file__).parents[3] / "sample_configs"
+from tests.helpers.paths import SAMPLES
 
 texts = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=' "\\{}/#='), max_size=20)
 words = st.text("abcxyz0189.-_", min_size=1, max_size=15).filter(lambda s: s not in {".", ".."})

@@ -1,12 +1,10 @@
 """The annotated samples are complete and true."""
 
-from pathlib import Path
-
 import pytest
 
-from engine.config import load, words
-
-SAMPLES = Path(__file__).parents[3] / "sample_configs"
+from engine.config.language import keywords
+from engine.config.load import load
+from tests.helpers.paths import SAMPLES
 
 
 def read(name):
@@ -23,14 +21,14 @@ def test_the_annotated_samples_have_every_word_and_only_announced_warnings(name)
     assert loaded.ok
     assert {f.code for f in loaded.findings} == {"not-built", "no-effect"}
     given = {(key[0], key[-1]) for key in loaded.positions.known()}
-    for block, known in words.BLOCKS.items():
+    for block, known in keywords.BLOCKS.items():
         if block:
             assert {(block, word) for word in known} <= given
 
 
 def test_the_annotated_sample_uses_every_command_but_the_undoing_ones():
     used = {s.word.value for s in read("every-word.conf").document.statements}
-    assert used == set(words.TOP) - {"no"}
+    assert used == set(keywords.TOP) - {"no"}
 
 
 @pytest.mark.parametrize("name", ["every-word.conf", "every-word.toml"])

@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
 def worker_state():
     """A worker's state over fresh memory; call it with a table."""
-    from engine.datapath.afpacket.installed import Installed
     from engine.datapath.afpacket.state import State
     from engine.datapath.flowtable import FlowTable, table_bytes
-    from engine.datapath.shared import CounterBlock, SharedMemory
+    from engine.datapath.lookup import Installed
+    from engine.datapath.shared_memory import CounterBlock, SharedMemory
 
     made = []
 

@@ -5,7 +5,7 @@ import multiprocessing
 import numpy as np
 
 from engine.datapath.flowtable import WAYS, FlowTable, empty_rules, table_bytes
-from engine.datapath.shared import SharedMemory
+from engine.datapath.shared_memory import SharedMemory
 
 BUCKETS = 1 << 15
 

@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from frames import compiled, server
 
 from engine.datapath.contract import ARRAYS, NOT_MEMBER
-from engine.datapath.shared import load_table, store_table
+from engine.datapath.shared_memory import load_table, store_table
 from engine.datapath.table import Compiler, ServerInput, TargetInput, buckets
+from tests.helpers.frames import compiled, server
 
 
 def everything(method: str) -> tuple[list[ServerInput], list[TargetInput]]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import ARP, Ether
 
 from engine.config.model import Config, Interface, Network, Server, Target, TcpOpenCheck
+from engine.domain.frame import Frame, Link
 from engine.modules import chain
-from engine.modules.world import Frame, Link, Notice, Outcome, ProbeKey, ProbeStart, World
+from engine.modules.state.world import Outcome, World
+
+if TYPE_CHECKING:
+    from engine.domain.checks import ProbeKey, ProbeStart
+    from engine.domain.notices import Notice
 
 LB = "02:00:00:00:00:52"
 T1 = "02:00:00:00:01:00"

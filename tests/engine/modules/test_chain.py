@@ -7,7 +7,7 @@ from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
 
 from engine.config.model import MODULES, Vrrp
-from engine.modules.world import Frame
+from engine.domain.frame import Frame
 
 
 def test_the_modules_stand_in_the_order_of_the_line(kit):

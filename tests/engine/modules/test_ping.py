@@ -106,7 +106,7 @@ def test_other_icmp_and_tcp_pass(kit, ready):
 
 
 def frame_of(packet):
-    from engine.modules.world import Frame
+    from engine.domain.frame import Frame
 
     return Frame(1, bytes(packet))
 

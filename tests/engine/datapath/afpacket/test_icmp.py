@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from frames import ICMP, OWN, ROUTER, TCP, UDP, VIP, VNET, Ether, frame
 from scapy.layers.inet import IP, IPerror, TCPerror
 
 from engine.datapath.afpacket.icmp import fragmentation_needed
+from tests.helpers.frames import ICMP, OWN, ROUTER, TCP, UDP, VIP, VNET, Ether, frame
 
 BIG = b"x" * 1600
 

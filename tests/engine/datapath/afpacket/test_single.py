@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from frames import ICMP, IP, OWN, TARGET_MAC, TCP, UDP, VIP, VNET, compiled, drop, frame, server
 
-from engine.datapath.afpacket.installed import Installed
 from engine.datapath.afpacket.single import PASS, Single
 from engine.datapath.contract import DropReason
 from engine.datapath.flowtable import CLOSING_S
+from engine.datapath.lookup import Installed
 from engine.datapath.table import Compiler
+from tests.helpers.frames import ICMP, IP, OWN, TARGET_MAC, TCP, UDP, VIP, VNET, compiled, drop, frame, server
 
 
 def decide(single: Single, data: bytes, now: int = 100, vnet: bytes = VNET) -> int:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from frames import ICMP, OWN, TARGET_MAC, TCP, UDP, VNET, columns, compiled, drop, frame, mac, server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.datapath.afpacket.installed import Installed
 from engine.datapath.afpacket.single import Single
 from engine.datapath.afpacket.vector import NOT_PLAIN, Vector
 from engine.datapath.contract import DropReason
 from engine.datapath.flowtable import WAYS
+from engine.datapath.lookup import Installed
 from engine.datapath.table import Compiler
+from tests.helpers.frames import (
+    ICMP,
+    OWN,
+    TARGET_MAC,
+    TCP,
+    UDP,
+    VNET,
+    columns,
+    compiled,
+    drop,
+    frame,
+    mac,
+    server,
+)
 
 ACK = TCP(sport=40000, dport=80, flags="A")
 

@@ -6,13 +6,13 @@ import os
 import types
 
 import pytest
-from frames import compiled, server
 
-from engine.datapath import shared
+from engine.datapath import shared_memory
 from engine.datapath.afpacket import worker as module
-from engine.datapath.afpacket.installed import Installed
 from engine.datapath.afpacket.worker import Worker
+from engine.datapath.lookup import Installed
 from engine.datapath.table import Compiler
+from tests.helpers.frames import compiled, server
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def swapped(worker_state, monkeypatch):
 
 def hand_over(table) -> int:
     """Return a descriptor that the worker closes."""
-    memory = shared.store_table(table)
+    memory = shared_memory.store_table(table)
     descriptor = os.dup(memory.fd)
     memory.close()
     return descriptor
@@ -49,11 +49,11 @@ def test_frames_are_forwarded_by_the_former_table_while_the_next_is_taken_up(swa
     assert did[-1] == (1, 2)  # and at once when it is in use
     assert did == sorted(did)  # and never again by the former one
     flat = worker.counters.flat
-    assert flat[shared.SWAPS] == 1
-    assert 0 < flat[shared.SWAP_LAST] == flat[shared.SWAP_LONGEST]
+    assert flat[shared_memory.SWAPS] == 1
+    assert 0 < flat[shared_memory.SWAP_LAST] == flat[shared_memory.SWAP_LONGEST]
     worker.swap(hand_over(compiled(server(), compiler=compiler)))
-    assert flat[shared.SWAPS] == 2
-    assert flat[shared.SWAP_LONGEST] >= flat[shared.SWAP_LAST]
+    assert flat[shared_memory.SWAPS] == 2
+    assert flat[shared_memory.SWAP_LONGEST] >= flat[shared_memory.SWAP_LAST]
 
 
 def test_no_frame_to_a_new_address_meets_the_former_table(swapped):

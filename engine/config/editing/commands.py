@@ -1,0 +1,202 @@
+"""Commands of BalanceNG's language, typed at a running engine: what they make of the running configuration.
+
+The same words as in a file, with two differences: a definition of what exists changes the words it gives and keeps the
+others, and an undoing of what does not exist is an error. `no target 3 ping` takes a single word back.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.config.findings import START, Findings, Key, Positions
+from engine.config.language import syntax
+from engine.config.language.balanceng import _Reader
+from engine.config.language.draft import Draft, Given
+from engine.config.language.keywords import BLOCKS, KINDS, Kind
+from engine.config.rules import check as rules
+from engine.config.rules.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.config.finding import Span
+    from engine.config.language.draft import Item
+    from engine.config.language.lexer import Token
+    from engine.config.language.syntax import Statement
+    from engine.config.model import Config, Gateway, Vrrp
+    from engine.config.rules.view import Problem
+
+_TITLE = re.compile(rf"\b({'|'.join(KINDS)}) ([0-9]+)")
+
+MAX_CHARS = 256 * 1024
+"""Of commands given at once: more is a file, and should be reloaded as one."""
+
+
+def replay(config: Config, commands: str, findings: Findings) -> Config:
+    """Return the configuration that the commands make of `config`, which stays as it is.
+
+    What is wrong with them, or with the configuration they lead to and was not before, goes to `findings` with its
+    place in the commands; what is returned is of use only where there is no error. Never raises.
+    """
+    if len(commands) > MAX_CHARS:
+        message = f"the commands have {len(commands)} characters, more than {MAX_CHARS}"
+        findings.error("file-too-large", START, message, "write them into the file, and reload it")
+        return config
+    document = syntax.parse(commands, findings)
+    draft = _RunningDraft(config, findings)
+    reader = _CommandReader(commands, findings, draft)
+    if not document.statements:
+        findings.error("empty-file", START, "there is no command", "type one, like enable target 1")
+    for statement in document.statements:
+        reader.top(statement)
+    new = draft.finish(references=document.whole)
+    if not findings.errors:
+        _check(config, new, draft, findings)
+    return new
+
+
+class _RunningDraft(Draft):
+    """A draft that begins as what runs."""
+
+    def __init__(self, config: Config, findings: Findings) -> None:
+        super().__init__(findings)
+        running = copy.deepcopy(config)
+        self.modules = running.modules
+        self.settings = running.settings
+        self.gateway, self.vrrp = running.gateway, running.vrrp
+        for kind in KINDS:
+            items: list[Item] = getattr(running, f"{kind}s")
+            self.items[kind] = {item.number: item for item in items}
+            self.registered[kind] = {item.number for item in items if item.registered}
+            self.enabled[kind] = {item.number for item in items if item.enabled}
+        self.removed: Positions = Positions()
+
+    def define(self, kind: Kind, number: int, span: Span) -> Item | None:
+        """Go on with what exists; its words may be given again."""
+        there = self.items[kind].get(number)
+        if there is None:
+            return super().define(kind, number, span)
+        self.positions.forget((kind, number))
+        self.positions.put((kind, number), span)
+        return there
+
+    def define_gateway(self, span: Span) -> Gateway | None:
+        """Go on with the gateway that exists."""
+        if self.gateway is None:
+            return super().define_gateway(span)
+        self.positions.forget(("gateway",))
+        self.positions.put(("gateway",), span)
+        return self.gateway
+
+    def define_vrrp(self, span: Span) -> Vrrp | None:
+        """Go on with the vrrp section that exists."""
+        if self.vrrp is None:
+            return super().define_vrrp(span)
+        self.positions.forget(("vrrp",))
+        self.positions.put(("vrrp",), span)
+        return self.vrrp
+
+    def set_modules(self, value: Given) -> None:
+        """Replace the list of modules."""
+        self.modules = None
+        self.positions.forget(("modules",))
+        super().set_modules(value)
+
+    def remove(self, kind: Kind, numbers: range, span: Span) -> None:
+        """Forget definitions; there has to be one."""
+        if not any(number in self.items[kind] for number in numbers):
+            self.missing(f"{kind} {numbers[0]}", span)
+        for number in numbers:
+            self.removed.put((kind, number), span)
+        super().remove(kind, numbers, span)
+
+    def missing(self, title: str, span: Span) -> None:
+        """Report an undoing of nothing."""
+        self.findings.error("undefined-reference", span, f"{title} is not defined", "see show conf")
+
+    def finish(self, *, references: bool = True) -> Config:
+        """Make the model; what is disabled or unregistered has to exist, too."""
+        config = super().finish(references=references)
+        for (action, kind), spans in self.flagged.items():
+            if action in {"disable", "unregister"} and references:
+                for number, span in spans.items():
+                    if number not in self.items[kind] and (kind, number) not in self.removed:
+                        self.missing(f"{kind} {number}", span)
+        return config
+
+
+class _CommandReader(_Reader):
+    """Also takes single words back, and asks that what is undone exists."""
+
+    draft: _RunningDraft
+
+    def words(self, holder: Any, key: Key, tokens: list[Token], *, replace: bool = False) -> None:
+        if key not in self.draft.positions:  # a command of one line, on what exists
+            self.draft.positions.put(key, tokens[0].span)
+        super().words(holder, key, tokens, replace=replace)
+
+    def undo(self, statement: Statement) -> None:
+        args = statement.args
+        what = args[0].value.lower() if args else ""
+        if what in KINDS and len(args) == 3 and args[2].value.lower() in BLOCKS[what]:
+            kind: Kind = what
+            for element in self.elements(kind, Given(args[1].value, args[1].span)):
+                for number in element.numbers:
+                    self.take_back(self.draft.items[kind].get(number), (kind, number), args[2])
+        elif what in {"gateway", "vrrp"} and len(args) == 2 and args[1].value.lower() in BLOCKS[what]:  # type: ignore[index]
+            holder = self.draft.gateway if what == "gateway" else self.draft.vrrp
+            self.take_back(holder, (what,), args[1])
+        elif (what == "gateway" and self.draft.gateway is None) or (
+            what == "vrrp" and self.draft.vrrp is None
+        ):
+            self.draft.missing(what, args[0].span)
+        elif what == "set" and len(args) == 2 and args[1].value.lower() not in self.draft.settings:
+            self.draft.missing(f"set {args[1].value.lower()}", args[1].span)
+        else:
+            super().undo(statement)
+
+    def take_back(self, holder: Any, key: Key, word: Token) -> None:
+        """Give a word its default again."""
+        name = word.value.lower()
+        if holder is None:
+            self.draft.missing(" ".join(map(str, key)), word.span)
+            return
+        field = next(f for f in msgspec.structs.fields(holder) if f.name == name)
+        plain = [] if field.default_factory is not msgspec.NODEFAULT else field.default
+        setattr(holder, name, plain)
+        self.draft.positions.forget((*key, name))
+        self.draft.positions.put((*key, name), word.span)
+        self.draft.lists.pop((*key, name), None)
+
+
+def _check(old: Config, new: Config, draft: _RunningDraft, findings: Findings) -> None:
+    """Report what is wrong with the new configuration and was not with the old one."""
+    known = {problem[:3] for problem in _problems(old, Positions())}
+    for problem in _problems(new, draft.positions):
+        if findings.full:
+            return
+        if problem[:3] not in known:
+            report = findings.error if problem.severity == "error" else findings.warning
+            report(problem.code, _place(problem, draft), problem.message, problem.hint)
+
+
+def _problems(config: Config, positions: Positions) -> Iterator[Problem]:
+    view = View.of(config, positions, (), None)
+    return (problem for rule in rules.RULES for problem in rule(view))
+
+
+def _place(problem: Problem, draft: _RunningDraft) -> Span:
+    """Where the commands caused this: what it is about, else what its sentence names, else their start."""
+    span = draft.positions.nearest(problem.key)
+    if span is not START:
+        return span
+    for kind, number in _TITLE.findall(problem.message):
+        key = (kind, int(number))
+        named = draft.positions.get(key) or draft.removed.get(key)
+        if named:
+            return named
+    return START

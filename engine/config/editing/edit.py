@@ -1,0 +1,153 @@
+"""Edits in place: a text comes to say something else, and keeps its comments, blank lines, order, quoting and line ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+
+from engine.config.editing import append, in_balanceng, in_toml
+from engine.config.editing.commands import replay
+from engine.config.editing.splice import CannotEdit
+from engine.config.findings import START, Findings
+from engine.config.language import balanceng, toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.config.finding import Finding
+    from engine.config.findings import Positions
+    from engine.config.language.syntax import Document
+    from engine.config.load import Language
+    from engine.config.model import Config
+
+__all__ = ["CannotEdit", "Edited", "rewrite", "run_commands", "write_states"]
+
+_ROUNDS = 3
+"""A text that takes a state back and gives it again shows what to edit next only when it is read again."""
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A text after commands; where there is an error among the findings, the text as it was."""
+
+    text: str
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the commands were carried out, warnings aside."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+
+def write_states(
+    text: str, language: Language, states: Mapping[tuple[Literal["target", "server"], int], bool]
+) -> str:
+    """Make a configuration say which servers and targets are enabled, and nothing else otherwise than before.
+
+    Numbers that the text does not define are overlooked. Raises CannotEdit for a text with errors, and for TOML in a
+    form that cannot be edited in place. Doing it twice changes nothing more.
+    """
+    parsed = _parse(_bare(text), language)
+    config = parsed.config
+    made = {
+        f"{kind}s": [
+            msgspec.structs.replace(item, enabled=states.get((kind, item.number), item.enabled))
+            for item in getattr(config, f"{kind}s")
+        ]
+        for kind in ("server", "target")
+    }
+    return _rewrite(text, language, parsed, msgspec.structs.replace(config, **made))
+
+
+def run_commands(text: str, language: Language, commands: str, file: str = "command") -> Edited:
+    """Carry BalanceNG's commands out on a configuration text of either language. Never raises.
+
+    What is wrong is told with its place in `commands`, under the name `file`: errors of the commands and of what they
+    lead to, and new warnings. `text` is without errors.
+    """
+    findings = Findings(file)
+    try:
+        parsed = _parse(_bare(text), language)
+        new = replay(parsed.config, commands, findings)
+        if not findings.errors:
+            text = _rewrite(text, language, parsed, new)
+    except CannotEdit as error:
+        findings.error("cannot-edit", START, str(error), "edit the file, and reload it")
+    return Edited(text, findings.sorted())
+
+
+def rewrite(text: str, language: Language, new: Config) -> str:
+    """Return `text`, edited in as few places as needed to say `new`. Raises CannotEdit.
+
+    What is returned has been read again, and says `new`. Takes about half a second for the largest configuration.
+    """
+    return _rewrite(text, language, _parse(_bare(text), language), new)
+
+
+class _Parsed(NamedTuple):
+    """A text without errors; `document` is None for TOML."""
+
+    config: Config
+    positions: Positions
+    document: Document | None
+
+
+def _rewrite(text: str, language: Language, parsed: _Parsed, new: Config) -> str:
+    bare = _bare(text)
+    if parsed.config == new:
+        return text
+    edit = _rewrite_toml if language == "toml" else _rewrite_balanceng
+    return text[: len(text) - len(bare)] + edit(bare, parsed, new)
+
+
+def _rewrite_balanceng(text: str, parsed: _Parsed, new: Config) -> str:
+    edited, now = text, parsed
+    try:
+        for _ in range(_ROUNDS):
+            edited = _edit(edited, now, new)
+            now = _parse(edited, "balanceng")
+            if now.config == new:
+                return edited
+    except CannotEdit:
+        pass  # commands at the end say the same, if not as nicely
+    # The modules are given once, so only where they stand.
+    edited = _edit(text, parsed, msgspec.structs.replace(parsed.config, modules=new.modules))
+    return _verified(append.append(edited, parsed.config, new), "balanceng", new)
+
+
+def _edit(text: str, parsed: _Parsed, new: Config) -> str:
+    if parsed.document is None:
+        raise CannotEdit("this is no BalanceNG text")
+    return in_balanceng.edit(text, parsed.document, parsed.positions, parsed.config, new)
+
+
+def _rewrite_toml(text: str, parsed: _Parsed, new: Config) -> str:
+    try:
+        return _verified(in_toml.edit(text, parsed.config, new), "toml", new)
+    except CannotEdit:
+        return _verified(in_toml.edit_by_tables(text, parsed.config, new), "toml", new)
+
+
+def _verified(text: str, language: Language, new: Config) -> str:
+    if _parse(text, language).config != new:
+        raise CannotEdit("this text cannot be edited in place")
+    return text
+
+
+def _parse(text: str, language: Language) -> _Parsed:
+    findings = Findings("")
+    document: Document | None = None
+    if language == "toml":
+        draft, _ = toml.parse(text, findings)
+    else:
+        draft, document = balanceng.parse(text, findings)
+    config = draft.finish()
+    if findings.errors:
+        raise CannotEdit("the configuration has errors")
+    return _Parsed(config, draft.positions, document)
+
+
+def _bare(text: str) -> str:
+    return text.removeprefix("\ufeff")

@@ -1,0 +1,39 @@
+"""Pieces that both languages' edits are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.config.language import values
+from engine.config.language.draft import ranges
+from engine.config.model import Config
+
+
+def alone(field: str, thing: Any) -> Config:
+    """Make a configuration of one thing, to be written as the language writes it; `field` is its place in the model."""
+    config = Config(modules=[])
+    setattr(config, field, thing)
+    return config
+
+
+def unwritten(block: str, value: Any) -> bool:
+    """Whether a word can say this only by not being there: no value, an empty list, an interface without a name."""
+    return value is None or value == [] or (block == "interface" and value == "")
+
+
+def edited_list(source: str, old: set[int], new: set[int]) -> str:
+    """Write `new` as a list, in the manner of `source`, which names `old`: order, blanks and ranges are kept."""
+    if source.startswith('"') or ("-" in source and source == ranges(old)):
+        return ranges(new)
+    high = max(old | new)
+    parts: list[tuple[set[int], str]] = []
+    for part in source.split(","):
+        named = {n for element in values.elements(part, high) for n in element.numbers}
+        left = named & new
+        if left:
+            parts.append((left, part if left == named else ranges(left)))
+    for number in sorted(new - old):
+        at = next((i for i, (named, _) in enumerate(parts) if min(named) > number), len(parts))
+        blank = " " if ", " in source and at else ""
+        parts.insert(at, ({number}, f"{blank}{number}"))
+    return ",".join(text for _, text in parts).strip()

@@ -1,0 +1,326 @@
+"""Values of single words: text to what it means, with one message for each way to get it wrong.
+
+Both languages read through these, so a value that is right in one is right in the other. Every reader raises
+`BadValue` and nothing else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from engine.config.findings import shown
+from engine.config.language.keywords import BLOCKS, nearest
+from engine.config.model import (
+    DEFAULT_INTERVAL_S,
+    DEFAULT_TIMEOUT_S,
+    MAX_INSTANCES,
+    MAX_MAXSESSIONS,
+    MAX_STIMEOUT_S,
+    MAX_TARGETS,
+    MAX_THREADS,
+    MAX_WEIGHT,
+    PingCheck,
+    TcpOpenCheck,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_TEXT = 255
+"""Characters of a name or a command."""
+
+MAX_INTERVAL_S = 3_600
+"""Longest interval between two checks; longer ones tell nobody anything."""
+
+MAX_TIMEOUT_S = 86_400
+"""Longest age of a last good answer: a day."""
+
+_LINUX_NAME_LENGTH = 15  # IFNAMSIZ less its terminating zero, linux/if.h
+
+
+class BadValue(Exception):  # noqa: N818 - it is raised about a value, and reads so
+    """A value that cannot be taken: a code, a sentence, what to do, and which part of the text (`length` 0: all)."""
+
+    def __init__(self, code: str, message: str, hint: str = "", *, offset: int = 0, length: int = 0) -> None:
+        super().__init__(message)
+        self.code, self.message, self.hint, self.offset, self.length = code, message, hint, offset, length
+
+
+class Element(NamedTuple):
+    """One element of a list, a number or a range, with its place in the text."""
+
+    first: int
+    last: int
+    offset: int
+    length: int
+
+    @property
+    def numbers(self) -> range:
+        """The numbers it stands for."""
+        return range(self.first, self.last + 1)
+
+
+def number(text: str, low: int, high: int) -> int:
+    """Read a decimal number from `low` to `high`."""
+    if not (text.isascii() and text.isdigit()):
+        if re.fullmatch(r"-[0-9]+", text):
+            raise BadValue(
+                "out-of-range", f"{shown(text)} is out of range", f"use a number from {low} to {high}"
+            )
+        raise BadValue(
+            "bad-number", f"{shown(text) or 'nothing'} is not a number", f"use a number from {low} to {high}"
+        )
+    # int() is quadratic in the digits, and Python refuses more than 4,300 of them.
+    value = int(text) if len(text) <= 12 else high + 1
+    if not low <= value <= high:
+        raise BadValue("out-of-range", f"{shown(text)} is out of range", f"use a number from {low} to {high}")
+    return value
+
+
+def elements(text: str, high: int) -> list[Element]:
+    """Read a list of numbers and ranges, `1,2,5-8`, each from 1 to `high`; blanks around commas are overlooked."""
+    found: list[Element] = []
+    offset = 0
+    for part in text.split(","):
+        bare = part.strip()
+        at, length = offset + len(part) - len(part.lstrip()), len(bare)
+        offset += len(part) + 1
+        try:
+            low, top = _element(bare, high)
+        except BadValue as bad:
+            bad.offset, bad.length = (at, length) if bare else (max(0, at - 1), 1)
+            raise
+        found.append(Element(low, top, at, length))
+    return found
+
+
+def _element(bare: str, high: int) -> tuple[int, int]:
+    if not bare:
+        raise BadValue("bad-list", "the list has an empty place", "write it like 1,2 or 1-4")
+    if bare.isdigit():  # nearly all are; half a million of them in the largest file
+        return (only := number(bare, 1, high)), only
+    first, dash, last = bare.partition("-")
+    if len(first.split()) > 1 or len(last.split()) > 1:
+        raise BadValue("bad-list", f"{shown(bare)} has a blank in it", "put commas between the numbers")
+    low = number(first.strip(), 1, high)
+    top = number(last.strip(), 1, high) if dash else low
+    if top < low:
+        raise BadValue("bad-list", f"the range {shown(bare)} runs backwards", f"write {top}-{low}")
+    return low, top
+
+
+def _numbers(text: str) -> list[int]:
+    found = elements(text, MAX_TARGETS)
+    if sum(len(element.numbers) for element in found) > MAX_TARGETS:
+        raise BadValue("bad-list", "the list names more targets than there can be", "name each of them once")
+    return [n for element in found for n in element.numbers]
+
+
+def text_value(text: str) -> str:
+    """Read a name or a command: printable, on one line, at most `MAX_TEXT` characters."""
+    if len(text) > MAX_TEXT:
+        raise BadValue("bad-text", f"the text is longer than {MAX_TEXT} characters", "shorten it")
+    if not text.isprintable():
+        at = next(i for i, c in enumerate(text) if not c.isprintable())
+        what = f"the character U+{ord(text[at]):04X} cannot stand in a text"
+        raise BadValue("bad-text", what, "use printable characters and ordinary blanks", offset=at, length=1)
+    return text
+
+
+def interface_name(text: str) -> str:
+    """Read the name of a Linux interface (`dev_valid_name` in net/core/dev.c)."""
+    text_value(text)
+    bad = len(text.encode()) > _LINUX_NAME_LENGTH or text in {"", ".", ".."} or any(c in "/: " for c in text)
+    if bad:
+        hint = f"use at most {_LINUX_NAME_LENGTH} characters, none of them a blank, / or :"
+        raise BadValue("bad-text", f"{shown(text) or 'nothing'} cannot be the name of an interface", hint)
+    return text
+
+
+def address(text: str) -> str:
+    """Read an IPv4 address that a host can have."""
+    hint = "write four numbers from 0 to 255, like 172.16.1.10"
+    if "/" in text:
+        raise BadValue("bad-address", f"{shown(text)} is an address with a mask", "give the address alone")
+    try:
+        value = ipaddress.IPv4Address(text)
+    except ValueError:
+        if ":" in text and _is_ipv6(text):
+            message = f"{shown(text)} is an IPv6 address, which is not built yet"
+            raise BadValue("bad-address", message, "use an IPv4 address") from None
+        raise BadValue("bad-address", f"{shown(text) or 'nothing'} is not an IPv4 address", hint) from None
+    if value.is_multicast or value.is_loopback or value in _NO_HOST_0 or int(value) == 0xFFFF_FFFF:
+        raise BadValue("bad-address", f"{text} cannot be the address of a host on a network", hint)
+    return str(value)
+
+
+_NO_HOST_0 = ipaddress.IPv4Network("0.0.0.0/8")  # RFC 1122 section 3.2.1.3: "this" network
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def address6(text: str) -> str:
+    """Read an IPv6 address; kept, though nothing uses it yet."""
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise BadValue("bad-address", f"{shown(text) or 'nothing'} is not an IPv6 address") from None
+
+
+def mask(text: str) -> str:
+    """Read a mask, as four numbers or as a prefix length, and return it as four numbers."""
+    hint = "write it like 255.255.255.0 or 24"
+    length = text.removeprefix("/")
+    if length.isascii() and length.isdigit() and len(length) <= 2 and int(length) <= 32:
+        bits = int(length)
+        value = (0xFFFF_FFFF << (32 - bits)) & 0xFFFF_FFFF
+    else:
+        try:
+            value = int(ipaddress.IPv4Address(text))
+        except ValueError:
+            raise BadValue("bad-mask", f"{shown(text) or 'nothing'} is not a mask", hint) from None
+    inverted = value ^ 0xFFFF_FFFF
+    if inverted & (inverted + 1):
+        raise BadValue("bad-mask", f"{shown(text)} has a zero between its ones", hint)
+    if value == 0:
+        raise BadValue("bad-mask", "a mask of no bits covers every address there is", hint)
+    return str(ipaddress.IPv4Address(value))
+
+
+def port(text: str) -> int:
+    """Read a port; `any` is 0."""
+    if text.lower() == "any":
+        return 0
+    try:
+        return number(text, 1, 65_535)
+    except BadValue as bad:
+        bad.hint = "use a number from 1 to 65535, or any"
+        raise
+
+
+def _choice(block: str, word: str) -> Callable[[str], str]:
+    values = BLOCKS[block][word].values  # type: ignore[index]
+
+    def read(text: str) -> str:
+        value = text.lower()
+        if value in values:
+            return value
+        close = nearest(value, values)
+        hint = f"write {close}" if close else f"use one of {', '.join(values)}"
+        raise BadValue("bad-value", f"{word} cannot be {shown(text) or 'empty'}", hint)
+
+    return read
+
+
+def _dsr(text: str) -> bool:
+    return _choice("target", "dsr")(text) == "enable"
+
+
+def _fields(text: str, form: str, least: int, limits: list[int]) -> list[int]:
+    parts = text.split(",")
+    if not least <= len(parts) <= len(limits):
+        raise BadValue("bad-value", f"{shown(text)} has {len(parts)} values", f"write it like {form}")
+    found, offset = [], 0
+    if any(len(part.split()) > 1 for part in parts):
+        raise BadValue(
+            "bad-value", f"{shown(text)} has a blank in it", f"put commas between the numbers, like {form}"
+        )
+    for part, limit in zip(parts, limits, strict=False):
+        try:
+            found.append(number(part.strip(), 1, limit))
+        except BadValue as bad:
+            bad.offset, bad.length = offset, max(1, len(part))
+            raise
+        offset += len(part) + 1
+    return found
+
+
+def ping(text: str) -> PingCheck:
+    """Read `INTERVAL,TIMEOUT` in seconds; what is left out has its default."""
+    return PingCheck(*_fields(text, "3,8 (interval, timeout)", 1, [MAX_INTERVAL_S, MAX_TIMEOUT_S]))
+
+
+def tcpopen(text: str) -> TcpOpenCheck:
+    """Read `PORT,INTERVAL,TIMEOUT` in seconds; what is left out has its default."""
+    limits = [65_535, MAX_INTERVAL_S, MAX_TIMEOUT_S]
+    return TcpOpenCheck(*_fields(text, "80,3,10 (port, interval, timeout)", 1, limits))
+
+
+def _ranged(low: int, high: int) -> Callable[[str], int]:
+    return lambda text: number(text, low, high)
+
+
+READERS: dict[str, dict[str, Callable[[str], Any]]] = {
+    "interface": {
+        "name": interface_name,
+        "access": _choice("interface", "access"),
+        "threads": _ranged(1, MAX_THREADS),
+    },
+    "network": {
+        "name": text_value,
+        "addr": address,
+        "mask": mask,
+        "real": address,
+        "virt": address,
+        "mask6": text_value,
+        "real6": address6,
+        "virt6": address6,
+        "syncpeer": address,
+        "nat": _choice("network", "nat"),
+        "interface": _ranged(1, MAX_INSTANCES),
+    },
+    "server": {
+        "name": text_value,
+        "ipaddr": address,
+        "port": port,
+        "protocol": _choice("server", "protocol"),
+        "method": _choice("server", "method"),
+        "sessionid": _choice("server", "sessionid"),
+        "stimeout": _ranged(1, MAX_STIMEOUT_S),
+        "plugin": text_value,
+        "targets": _numbers,
+        "backup": _numbers,
+    },
+    "target": {
+        "name": text_value,
+        "ipaddr": address,
+        "port": port,
+        "protocol": _choice("target", "protocol"),
+        "dsr": _dsr,
+        "ping": ping,
+        "tcpopen": tcpopen,
+        "agent": text_value,
+        "script": text_value,
+        "weight": _ranged(1, MAX_WEIGHT),
+        "maxsessions": _ranged(0, MAX_MAXSESSIONS),
+        "alert": text_value,
+        "upalert": text_value,
+    },
+    "gateway": {"ipaddr": address, "ping": ping},
+    "vrrp": {
+        "vrid": _ranged(1, 255),
+        "priority": _ranged(1, 255),
+        "network": _ranged(1, MAX_INSTANCES),
+    },
+}
+"""Block → word → its reader. The words are those of `words.BLOCKS`; the results are the model's fields of that name."""
+
+LISTS: frozenset[tuple[str, str]] = frozenset({("server", "targets"), ("server", "backup")})
+"""Words whose value is a list of numbers, each with a place of its own."""
+
+DEFAULTS: dict[str, dict[str, int]] = {
+    "ping": {"interval": DEFAULT_INTERVAL_S, "timeout": DEFAULT_TIMEOUT_S},
+    "tcpopen": {"interval": DEFAULT_INTERVAL_S, "timeout": DEFAULT_TIMEOUT_S},
+}
+"""What a check has where the file says nothing."""
+
+ALWAYS_WRITTEN: frozenset[str] = frozenset({"port", "protocol", "access"})
+"""Words that are written even with their default: nobody should have to know these."""

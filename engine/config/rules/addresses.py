@@ -1,0 +1,158 @@
+"""Rules about addresses: where they are, whose they are, and what stands on them twice."""
+
+# ruff: noqa: D401 - the docstring of a rule is the rule
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from engine.config.rules.view import error, number, port_text, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.config.findings import Key
+    from engine.config.rules.view import Problem, View
+
+
+def _addresses(view: View) -> Iterator[tuple[Key, str, str]]:
+    """Yield the place, the title and the address of everything that must be in a network."""
+    for server in view.config.servers:
+        if server.ipaddr:
+            yield ("server", server.number, "ipaddr"), f"server {server.number}", server.ipaddr
+    for target in view.config.targets:
+        if target.ipaddr:
+            yield ("target", target.number, "ipaddr"), f"target {target.number}", target.ipaddr
+    if view.config.gateway and view.config.gateway.ipaddr:
+        yield ("gateway", "ipaddr"), "the gateway", view.config.gateway.ipaddr
+
+
+def _own(view: View) -> Iterator[tuple[Key, str, str]]:
+    """Yield the place, the title and the address of everything that networks name."""
+    for network in view.config.networks:
+        for word, address in (("real", network.real), ("virt", network.virt)):
+            if address:
+                yield (
+                    ("network", network.number, word),
+                    f"the {word} address of network {network.number}",
+                    address,
+                )
+
+
+def network_address(view: View) -> Iterator[Problem]:
+    """A network's address has no host bits."""
+    for net in view.nets:
+        if net.addr & ~net.mask:
+            right = IPv4Address(net.addr & net.mask)
+            message = f"{net.network.addr} is not the address of a network with the mask {net.network.mask}"
+            yield error(
+                "network-address", ("network", net.network.number, "addr"), message, f"write addr {right}"
+            )
+
+
+def overlap(view: View) -> Iterator[Problem]:
+    """Two networks do not share addresses: an address would be in both."""
+    ordered = sorted(view.nets, key=lambda net: (net.addr & net.mask, net.mask))
+    for one, other in pairwise(ordered):
+        if one.holds(other.addr):
+            message = f"network {other.network.number} shares addresses with network {one.network.number}"
+            hint = "give each network its own addresses"
+            yield error("network-overlap", ("network", other.network.number, "addr"), message, hint)
+
+
+def outside(view: View) -> Iterator[Problem]:
+    """Servers, targets and the gateway are in a network; without one the engine cannot reach them by MAC."""
+    if any(key[:1] == ("network",) for key in view.broken):
+        return  # its addresses would all seem to be outside
+    if not view.config.networks:
+        for key, title, _ in _addresses(view):
+            message = f"{title} has an address, but no network is defined"
+            yield error("no-network", key, message, "define the network it is in, with its interface")
+            return  # one is enough: it is the same for every other
+    for key, title, address in _addresses(view):
+        if view.net_of(address) is None:
+            message = f"{title} has the address {address}, which is outside every network"
+            yield error("outside-networks", key, message, "correct the address, or define its network")
+    for net in view.nets:
+        for word, own in (("real", net.network.real), ("virt", net.network.virt)):
+            if own and not net.holds(number(own)):
+                message = f"{word} {own} is outside network {net.network.number}"
+                yield error(
+                    "outside-networks", ("network", net.network.number, word), message, "correct the address"
+                )
+
+
+def reserved(view: View) -> Iterator[Problem]:
+    """The first and the last address of a network are no host's (RFC 1122 section 3.2.1.3; RFC 3021 exempts /31)."""
+    for key, title, address in (*_addresses(view), *_own(view)):
+        net, value = view.net_of(address), number(address)
+        if net and net.mask < 0xFFFF_FFFE and value in {net.addr & net.mask, net.broadcast}:
+            what = "network" if value == net.addr & net.mask else "broadcast"
+            message = f"{title} has the {what} address of network {net.network.number}"
+            yield error("reserved-address", key, message, "use another address")
+
+
+def server_twice(view: View) -> Iterator[Problem]:
+    """One address, port and protocol is one server."""
+    first: dict[tuple[str, int, str], int] = {}
+    for server in view.config.servers:
+        if not server.ipaddr:
+            continue
+        other = first.setdefault((server.ipaddr, server.port, server.protocol), server.number)
+        if other != server.number:
+            where = f"{server.ipaddr} port {port_text(server.port)} protocol {server.protocol}"
+            message = f"server {server.number} has the same address as server {other}: {where}"
+            hint = "give one of them another address or port, or put the targets into one server"
+            yield error("duplicate-server", ("server", server.number, "ipaddr"), message, hint)
+
+
+def conflict(view: View) -> Iterator[Problem]:
+    """An address has one meaning: a virtual server's is nobody's own, and a node's own is no target's."""
+    owner: dict[str, tuple[str, str]] = {}
+    for key, title, address in (*_own(view), *reversed(list(_addresses(view)))):
+        role = str(key[2]) if key[0] == "network" else str(key[0])
+        seen = owner.setdefault(address, (role, title))
+        shared = {role, seen[0]} <= {"target", "gateway"} or role == seen[0] == "server"
+        if seen[1] != title and not shared:
+            message = f"{title} has the address of {seen[1]}, {address}"
+            yield error("address-conflict", key, message, "give each its own address")
+
+
+def target_twice(view: View) -> Iterator[Problem]:
+    """Two targets with the same address, port and protocol in one server are one machine twice."""
+    first: dict[tuple[str, int, str], int] = {}
+    for target in view.config.targets:
+        if not target.ipaddr:
+            continue
+        other = first.setdefault((target.ipaddr, target.port, target.protocol), target.number)
+        if other != target.number:
+            message = f"target {target.number} has the same address, port and protocol as target {other}"
+            hint = "use one target in both servers; for a larger share give it a weight"
+            yield warning("duplicate-target", ("target", target.number, "ipaddr"), message, hint)
+
+
+def no_real(view: View) -> Iterator[Problem]:
+    """Without `real` a network has no source address for ARP requests and health checks."""
+    for network in view.config.networks:
+        bad = ("network", network.number) in view.broken
+        if network.enabled and network.real is None and not bad:
+            message = (
+                f"network {network.number} has no real address, the source of ARP requests and health checks"
+            )
+            hint = "add real with a free address of the network"
+            yield warning("no-real", ("network", network.number), message, hint)
+
+
+RULES = (
+    network_address,
+    overlap,
+    outside,
+    reserved,
+    server_twice,
+    conflict,
+    target_twice,
+    no_real,
+)
+"""In the order in which they are asked."""

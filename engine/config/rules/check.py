@@ -1,0 +1,41 @@
+"""Meaning: what is wrong in a configuration that reads well. One function per rule, in two tables of rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.config.rules import addresses, uses
+from engine.config.rules.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from engine.config.findings import Findings, Key, Positions
+    from engine.config.model import Config
+    from engine.config.rules.view import Rule
+
+RULES: tuple[Rule, ...] = (*addresses.RULES, *uses.RULES)
+"""Every rule; each gives its findings for the whole configuration."""
+
+
+def check(
+    config: Config,
+    findings: Findings,
+    positions: Positions,
+    *,
+    broken: Collection[Key] = (),
+    host_interfaces: Collection[str] | None = None,
+) -> None:
+    """Ask every rule and write what is found into `findings`, with the place of what it is about.
+
+    `broken` are items that have an error already. `host_interfaces` are the names of this host's interfaces; None
+    where the configuration is for another host. Time is linear in servers, targets and their references; it ends where
+    more errors would only be counted, since half a million references may be wrong.
+    """
+    view = View.of(config, positions, broken, host_interfaces)
+    for rule in RULES:
+        for problem in rule(view):
+            if findings.full:
+                return
+            report = findings.error if problem.severity == "error" else findings.warning
+            report(problem.code, positions.nearest(problem.key), problem.message, problem.hint)

@@ -1,0 +1,349 @@
+"""What on this host would stop or slow the engine, each with the command that mends it. Facts in, advice out."""
+
+# ruff: noqa: D401 - the docstring of a check says what has to hold
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from engine.config.finding import Finding
+    from engine.config.model import Config
+
+MIN_KERNEL = (5, 15)
+"""Oldest kernel the engine is made for."""
+
+SLOT_BYTES = 1_900
+"""A ring slot of 2 KiB less its header and a virtio header; larger frames take the slow way."""
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing about this host: `error` stops the engine, `warning` slows or endangers it, `info` is good to know."""
+
+    severity: Literal["error", "warning", "info"]
+    code: str
+    subject: str
+    message: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class LinkFacts:
+    """A network interface as the kernel has it; `mtu` in bytes of IP packet."""
+
+    name: str
+    up: bool = True
+    mtu: int = 1500
+    ethernet: bool = True
+    gro: bool | None = None  # None: could not be asked
+    lro: bool | None = None
+    bridge_port: bool = False
+    xdp: bool = False  # somebody's XDP program sees frames first
+
+
+@dataclass(frozen=True)
+class AddressFacts:
+    """An IPv4 address of the host."""
+
+    address: str
+    prefix: int
+    link: str
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """Everything that advice is drawn from. `folders` maps a folder of the engine to why it cannot be written, or None."""
+
+    uid: int = 0
+    capabilities: frozenset[str] = frozenset({"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"})
+    packet_socket: str | None = None  # why AF_PACKET cannot be opened
+    kernel: str = "6.1.0"
+    python: tuple[int, int] = (3, 11)
+    ip_forward: bool = False
+    links: dict[str, LinkFacts] = field(default_factory=dict)
+    addresses: tuple[AddressFacts, ...] = ()
+    folders: dict[str, str | None] = field(default_factory=dict)
+    neighbours_max: int | None = None  # net.ipv4.neigh.default.gc_thresh3; None: a namespace does not show it
+
+
+@dataclass(frozen=True)
+class Case:
+    """A configuration on a host; `file` is what the operator called the configuration."""
+
+    config: Config
+    host: HostFacts
+    file: str
+
+    @property
+    def virtual(self) -> dict[str, str]:
+        """Virtual address → whose it is."""
+        found = {n.virt: f"virt of network {n.number}" for n in self.config.networks if n.enabled and n.virt}
+        servers = (s for s in self.config.servers if s.enabled and s.ipaddr)
+        return found | {str(s.ipaddr): f"server {s.number}" for s in servers}
+
+    def enabled_links(self) -> Iterator[LinkFacts]:
+        """Yield the host's interfaces that the configuration uses."""
+        for interface in self.config.interfaces:
+            link = self.host.links.get(interface.name)
+            if interface.enabled and link is not None:
+                yield link
+
+
+def privileges(case: Case) -> Iterator[Advice]:
+    """Root, or the two capabilities the AF_PACKET datapath needs."""
+    run = f"sudo bng-engine run {shlex.quote(case.file)}"
+    needs = {
+        "CAP_NET_RAW": "it opens packet sockets and sends echo requests",
+        "CAP_NET_ADMIN": "it adds addresses and blackhole routes, and sets interfaces promiscuous",
+    }
+    for name, why in needs.items():
+        if name not in case.host.capabilities:
+            yield Advice(
+                severity="error",
+                code="privilege",
+                subject="privileges",
+                message=f"the engine needs {name}: {why}",
+                command=run,
+            )
+    if case.host.packet_socket is not None and "CAP_NET_RAW" in case.host.capabilities:
+        yield Advice(
+            severity="error",
+            code="packet-socket",
+            subject="kernel",
+            message=f"a packet socket cannot be opened: {case.host.packet_socket}",
+            command="modprobe af_packet",
+        )
+
+
+def versions(case: Case) -> Iterator[Advice]:
+    """Python and kernel are ones the engine is made for."""
+    python = ".".join(map(str, case.host.python))
+    if case.host.python < (3, 11):
+        yield Advice(
+            severity="error", code="python", subject="python", message=f"Python {python} is older than 3.11"
+        )
+    found = re.match(r"(\d+)\.(\d+)", case.host.kernel)
+    if found and (int(found[1]), int(found[2])) < MIN_KERNEL:
+        yield Advice(
+            severity="warning",
+            code="kernel",
+            subject="kernel",
+            message=f"Linux {case.host.kernel} is older than {'.'.join(map(str, MIN_KERNEL))}, which the engine is made for",
+        )
+    else:
+        yield Advice(
+            severity="info",
+            code="versions",
+            subject="versions",
+            message=f"Linux {case.host.kernel}, Python {python}",
+        )
+
+
+def interfaces(case: Case) -> Iterator[Advice]:
+    """Every enabled interface exists, carries Ethernet, is up, and belongs to nobody else."""
+    for interface in case.config.interfaces:
+        if not interface.enabled:
+            continue
+        subject, link = f"interface {interface.name}", case.host.links.get(interface.name)
+        name = shlex.quote(interface.name)
+        if link is None:
+            yield Advice(
+                severity="error",
+                code="interface-missing",
+                subject=subject,
+                message="this host has no such interface",
+                command="ip -brief link",
+            )
+            continue
+        if not link.ethernet:
+            yield Advice(
+                severity="error",
+                code="not-ethernet",
+                subject=subject,
+                message="it does not carry Ethernet frames, so targets cannot be reached by MAC",
+                command="ip -brief link",
+            )
+        if not link.up:
+            yield Advice(
+                severity="error",
+                code="interface-down",
+                subject=subject,
+                message="it is down",
+                command=f"ip link set dev {name} up",
+            )
+        if link.bridge_port:
+            yield Advice(
+                severity="warning",
+                code="bridge-port",
+                subject=subject,
+                message="it is a port of a bridge or bond, whose owner handles the same frames; configure that one instead",
+                command=f"ip -detail link show dev {name}",
+            )
+        if link.xdp:
+            yield Advice(
+                severity="warning",
+                code="foreign-xdp",
+                subject=subject,
+                message="an XDP program sees its frames before the engine does",
+                command=f"ip link set dev {name} xdp off",
+            )
+
+
+def offloads(case: Case) -> Iterator[Advice]:
+    """What the interface does to frames before the engine sees them."""
+    for link in case.enabled_links():
+        subject, name = f"interface {link.name}", shlex.quote(link.name)
+        if link.lro:
+            yield Advice(
+                severity="info",
+                code="lro",
+                subject=subject,
+                message="large receive offload merges frames in a way that is not made for forwarding",
+                command=f"ethtool -K {name} lro off",
+            )
+        if link.gro:
+            yield Advice(
+                severity="info",
+                code="gro",
+                subject=subject,
+                message="generic receive offload is on: merged frames are forwarded whole, nothing has to be done",
+            )
+        if link.mtu > SLOT_BYTES:
+            yield Advice(
+                severity="warning",
+                code="mtu",
+                subject=subject,
+                message=f"an MTU of {link.mtu} allows frames larger than a ring slot, which take a slower way",
+                command=f"ip link set dev {name} mtu 1500",
+            )
+
+
+def addresses(case: Case) -> Iterator[Advice]:
+    """The host owns `real` (or gets it from the engine), and no virtual address."""
+    for own in case.host.addresses:
+        whose = case.virtual.get(own.address)
+        if whose is not None:
+            yield Advice(
+                severity="error",
+                code="owns-virtual",
+                subject=own.address,
+                message=f"the host itself owns the address of {whose}, and would answer its clients",
+                command=f"ip addr del {own.address}/{own.prefix} dev {shlex.quote(own.link)}",
+            )
+    names = {i.number: i.name for i in case.config.interfaces if i.enabled}
+    for network in case.config.networks:
+        name = names.get(network.interface or 0)
+        if not (network.enabled and network.real and network.mask and name in case.host.links):
+            continue
+        holders = [own.link for own in case.host.addresses if own.address == network.real]
+        prefix = ipaddress.IPv4Network(f"0.0.0.0/{network.mask}").prefixlen
+        if not holders:
+            yield Advice(
+                severity="info",
+                code="real-added",
+                subject=f"network {network.number}",
+                message=f"{name} lacks the real address {network.real}; the engine adds it and removes it at its end",
+                command=f"ip addr add {network.real}/{prefix} dev {shlex.quote(name)}",
+            )
+        elif name not in holders:
+            yield Advice(
+                severity="warning",
+                code="real-elsewhere",
+                subject=f"network {network.number}",
+                message=f"the real address {network.real} is on {holders[0]}, not on {name}",
+                command=f"ip addr del {network.real}/{prefix} dev {shlex.quote(holders[0])}",
+            )
+
+
+def forwarding(case: Case) -> Iterator[Advice]:
+    """A host that routes sees the frames for virtual addresses too."""
+    if case.host.ip_forward:
+        yield Advice(
+            severity="warning",
+            code="ip-forward",
+            subject="ip_forward",
+            message="the host routes packets, so the kernel looks at every frame for a virtual address as well; the "
+            "engine's blackhole routes keep it from sending duplicates, at the price of that work",
+            command="sysctl -w net.ipv4.ip_forward=0",
+        )
+
+
+def folders(case: Case) -> Iterator[Advice]:
+    """The engine can write its sockets and its state."""
+    for folder, problem in case.host.folders.items():
+        if problem is not None:
+            yield Advice(
+                severity="error",
+                code="folder",
+                subject=folder,
+                message=f"the engine cannot write there: {problem}",
+                command=f"sudo install -d -m 0755 {shlex.quote(folder)}",
+            )
+
+
+def xdp(_: Case) -> Iterator[Advice]:
+    """What `--datapath auto` will come to."""
+    yield Advice(
+        severity="info",
+        code="xdp",
+        subject="datapath",
+        message="XDP is not built into this version: frames are forwarded by AF_PACKET",
+    )
+
+
+def neighbours(case: Case) -> Iterator[Advice]:
+    """The kernel's neighbour table (arp(7), gc_thresh3) holds the targets, which the checks' sockets ask for by ARP."""
+    hosts = len({t.ipaddr for t in case.config.targets if t.registered and t.enabled})
+    most = case.host.neighbours_max
+    # Other hosts, other namespaces and addresses not resolved yet share it.
+    if most is not None and hosts > most // 2:
+        wanted = 1 << (4 * hosts - 1).bit_length()
+        yield Advice(
+            severity="warning",
+            code="neighbours",
+            subject="neighbour table",
+            message=f"the kernel keeps at most {most} neighbours, and {hosts} targets are checked: "
+            "where they do not fit, checks fail",
+            command=f"sysctl -w net.ipv4.neigh.default.gc_thresh2={wanted // 2} net.ipv4.neigh.default.gc_thresh3={wanted}",
+        )
+
+
+CHECKS: tuple[Callable[[Case], Iterator[Advice]], ...] = (
+    privileges,
+    versions,
+    folders,
+    interfaces,
+    addresses,
+    forwarding,
+    neighbours,
+    offloads,
+    xdp,
+)
+"""In the order in which they are asked."""
+
+_ORDER = {"error": 0, "warning": 1, "info": 2}
+
+
+def examine(config: Config, host: HostFacts, file: str) -> list[Advice]:
+    """Return all advice for a valid configuration on a host, the gravest first. `file` is named in commands."""
+    case = Case(config, host, file)
+    found = [advice for check in CHECKS for advice in check(case)]
+    return sorted(found, key=lambda advice: _ORDER[advice.severity])
+
+
+def of_finding(finding: Finding) -> Advice:
+    """Turn a finding of an invalid configuration into advice: nothing else can be said before it is mended."""
+    return Advice(
+        severity=finding.severity,
+        code=finding.code,
+        subject=f"{finding.file}:{finding.line}:{finding.column}",
+        message=f"{finding.message}; {finding.hint}" if finding.hint else finding.message,
+    )

@@ -1,0 +1,11 @@
+"""The states that targets, servers and this node are in: one list for code, messages and screens."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Admin = Literal["enabled", "disabled", "draining"]
+"""What an operator, or else the file, says of a target; a server is enabled or disabled."""
+
+Health = Literal["up", "down", "unknown"]
+"""What the checks say; unknown until the first of them has an answer."""

@@ -1,0 +1,1 @@
+"""What touches the kernel: netlink, packet sockets, their filters and numbers. Nothing here decides."""

@@ -1,0 +1,93 @@
+"""The control process's packet socket on one interface: ARP, echo, answers to checks. The slow path's way in and out."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from engine.domain.frame import Frame
+from engine.io import if_packet as c
+from engine.io import packet_filter
+from engine.io.if_packet import want_buffer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+log = logging.getLogger("engine.wire")
+
+_AUXDATA = struct.Struct(
+    "IIIHHHH"
+)  # struct tpacket_auxdata: status, len, snaplen, mac, net, vlan_tci, vlan_tpid
+_FRAME_BYTES = 2048  # an echo request of a usual MTU; larger ones are cut, and then left unanswered
+_FRAMES_A_TURN = 64  # so that a storm of frames leaves time for checks and consoles
+_RCVBUF_BYTES = 4 << 20
+
+
+class Wire:
+    """A packet socket that delivers only what the modules handle, VLAN tags beside the frames."""
+
+    def __init__(self, interface: int, ifname: str) -> None:
+        """Open it on interface `interface` of the configuration. Raises OSError."""
+        self.interface = interface
+        self._sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        try:
+            packet_filter.attach(self._sock, packet_filter.nothing())
+            self._sock.setsockopt(c.SOL_PACKET, c.PACKET_IGNORE_OUTGOING, 1)
+            self._sock.setsockopt(c.SOL_PACKET, c.PACKET_AUXDATA, 1)
+            want_buffer(self._sock, c.SO_RCVBUFFORCE, _RCVBUF_BYTES)
+            self._sock.bind((ifname, c.ETH_P_ALL))
+        except OSError:
+            self._sock.close()
+            raise
+
+    def fileno(self) -> int:
+        """Return the descriptor, for an event loop."""
+        return self._sock.fileno()
+
+    def listen_for(self, virtual: Iterable[str], real: Iterable[str]) -> None:
+        """Set the kernel's filter to what concerns these addresses."""
+
+        def packed(addresses: Iterable[str]) -> list[bytes]:
+            return sorted(ipaddress.IPv4Address(a).packed for a in addresses)
+
+        packet_filter.attach(self._sock, packet_filter.for_control(packed(virtual), packed(real)))
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames that wait, at most some dozens a call."""
+        for _ in range(_FRAMES_A_TURN):
+            try:
+                data, ancillary, flags, _ = self._sock.recvmsg(_FRAME_BYTES, 64)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                log.debug(
+                    "interface %d: %s", self.interface, error
+                )  # the link went down: said once by the kernel
+                return
+            if flags & socket.MSG_TRUNC:
+                continue
+            vlan = None
+            for level, kind, value in ancillary:
+                if level == c.SOL_PACKET and kind == c.PACKET_AUXDATA and len(value) >= _AUXDATA.size:
+                    status, _, _, _, _, tci, _ = _AUXDATA.unpack_from(value)
+                    vlan = tci if status & c.TP_STATUS_VLAN_VALID else None
+            yield Frame(self.interface, data, vlan)
+
+    def send(self, frame: Frame) -> bool:
+        """Send a frame, its VLAN tag put back; False where the kernel would not (link down, queue full)."""
+        data = frame.data
+        if frame.vlan is not None:
+            data = data[:12] + struct.pack(">HH", c.ETH_P_8021Q, frame.vlan) + data[12:]
+        try:
+            self._sock.send(data)
+        except OSError as error:
+            log.debug("interface %d: not sent: %s", self.interface, error)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()

@@ -1,0 +1,130 @@
+"""Classic BPF programs for packet sockets: the kernel drops what is not ours before it costs a ring slot.
+
+Kernel document networking/filter.rst; the program sees the frame from its Ethernet header on, VLAN tags taken out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from engine.io.if_packet import SO_ATTACH_FILTER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Instruction = tuple[int, int, int, int]
+
+LDH_ABS, LDB_ABS, LD_ABS, LD_IND, LDX_MSH = 0x28, 0x30, 0x20, 0x40, 0xB1
+JEQ, RET, MOD, JA = 0x15, 0x06, 0x94, 0x05
+ACCEPT: Instruction = (RET, 0, 0, 0x4_0000)
+REJECT: Instruction = (RET, 0, 0, 0)
+
+MAX_INSTRUCTIONS = 4096
+"""BPF_MAXINSNS of linux/bpf_common.h."""
+
+
+def _word(address: bytes) -> int:
+    return int.from_bytes(address, "big")
+
+
+def _ethertype_is(value: int, otherwise: Iterable[Instruction] = (REJECT,)) -> list[Instruction]:
+    other = list(otherwise)
+    return [(LDH_ABS, 0, 0, 12), (JEQ, len(other), 0, value), *other]
+
+
+def _accept_any_of(words: Iterable[int]) -> list[Instruction]:
+    """Accept where the accumulator is one of `words`, else fall through."""
+    program: list[Instruction] = []
+    for word in words:
+        program += [(JEQ, 0, 1, word), ACCEPT]
+    return program
+
+
+def nothing() -> list[Instruction]:
+    """Accept no frame: for a socket that only sends, or is not set up yet."""
+    return [REJECT]
+
+
+def for_addresses(addresses: Iterable[bytes], share: tuple[int, int] = (0, 1)) -> list[Instruction]:
+    """Accept IPv4 frames to one of the 4-byte `addresses`: what the datapath takes.
+
+    With a `share` (index, workers) only those of every `workers`-th client: all connections of a client are in one
+    flow table, and an ICMP error comes to the client that it is about. No PACKET_FANOUT: its members change places
+    when one of them ends, and the flows of both would be looked for in the other's table.
+    """
+    index, workers = share
+    return [
+        *_ethertype_is(0x0800),
+        *(_clients(index, workers) if workers > 1 else ()),
+        (LD_ABS, 0, 0, 30),
+        *_accept_any_of(map(_word, addresses)),
+        REJECT,
+    ]
+
+
+def _clients(index: int, workers: int) -> list[Instruction]:
+    return [
+        (LDB_ABS, 0, 0, 23),
+        (JEQ, 0, 3, 1),
+        (LDX_MSH, 0, 0, 14),
+        (LD_IND, 0, 0, 14 + 8 + 16),  # the destination in the header that an ICMP error quotes (RFC 792)
+        (JA, 0, 0, 1),
+        (LD_ABS, 0, 0, 26),
+        (MOD, 0, 0, workers),
+        (JEQ, 1, 0, index),
+        REJECT,
+    ]
+
+
+def for_control(virtual: Iterable[bytes], real: Iterable[bytes]) -> list[Instruction]:
+    """Accept what the control process handles.
+
+    ARP; ICMP to a virtual address; and from a virtual address to one of our real ones (answers to VIP checks).
+    """
+    virtual_words = [_word(a) for a in virtual]
+    program: list[Instruction] = [
+        (LDH_ABS, 0, 0, 12),
+        (JEQ, 0, 1, 0x0806),
+        ACCEPT,
+        (JEQ, 1, 0, 0x0800),
+        REJECT,
+    ]
+    # ICMP to a virtual address. The jump over the list is JA: conditional jumps reach 255 instructions only.
+    icmp = [(LD_ABS, 0, 0, 30), *_accept_any_of(virtual_words)]
+    program += [(LDB_ABS, 0, 0, 23), (JEQ, 1, 0, 1), (JA, 0, 0, len(icmp)), *icmp]
+    # To a real address: only what comes from a virtual one.
+    from_virtual = [(LD_ABS, 0, 0, 26), *_accept_any_of(virtual_words), REJECT]
+    program.append((LD_ABS, 0, 0, 30))
+    reals = [_word(a) for a in real]
+    for index, word in enumerate(reals):
+        # Each real address takes two instructions; past the last one stands a REJECT, then the list.
+        program += [(JEQ, 0, 1, word), (JA, 0, 0, 2 * (len(reals) - 1 - index) + 1)]
+    return [*program, REJECT, *from_virtual]
+
+
+def _sock_fprog(program: list[Instruction]) -> tuple[bytes, ctypes.Array[ctypes.c_char]]:
+    if len(program) > MAX_INSTRUCTIONS:
+        raise ValueError(f"a filter of {len(program)} instructions; the kernel takes {MAX_INSTRUCTIONS}")
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    return struct.pack("HL", len(program), ctypes.addressof(buffer)), buffer
+
+
+def attach(sock: socket.socket, program: list[Instruction]) -> None:
+    """Attach or replace a socket's filter, atomically where there is room for both; raises OSError."""
+    option, keep = _sock_fprog(program)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        # Old and new filter together are over net.core.optmem_max (20 KiB before Linux 6.7): the old one goes first.
+        nothing_option, keep_nothing = _sock_fprog(nothing())
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, nothing_option)
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
+        del keep_nothing
+    del keep

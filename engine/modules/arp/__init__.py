@@ -1,0 +1,1 @@
+"""`arp`: answers, announcements, resolution of targets, and who else claims an address."""

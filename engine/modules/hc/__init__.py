@@ -1,0 +1,1 @@
+"""`hc`: when each check runs, and what its answers mean."""

@@ -1,0 +1,122 @@
+"""The VIP checks in flight: SYNs and echoes out, answers matched, half-open connections reset.
+
+The wire of it is engine.health.vip; this file knows targets and links. hc keeps the timing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.domain.frame import Frame
+from engine.health import vip
+from engine.modules.state.view import pack
+
+if TYPE_CHECKING:
+    import random
+
+    from engine.domain.checks import ProbeKey
+    from engine.modules.state.view import View
+    from engine.modules.state.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer says of a probe."""
+
+    key: ProbeKey
+    error: str | None  # None: accepted
+    rtt_ms: float
+
+
+@dataclass(slots=True)
+class _Flight:
+    key: ProbeKey
+    sent: float
+
+
+def refuses(key: ProbeKey) -> str:
+    """Return the error of a target that says no."""
+    return f"refuses {key.address}:{key.port}" if key.port is not None else f"refuses {key.address}"
+
+
+def ignores(key: ProbeKey) -> str:
+    """Return the error of a target that says nothing: most likely the loopback alias is missing."""
+    return f"does not accept {key.address}"
+
+
+class VipChecks:
+    """Starts attempts and reads answers; at most one attempt a probe."""
+
+    def __init__(self, world: World, view: View, rng: random.Random) -> None:
+        self._world = world
+        self._view = view
+        self._rng = rng
+        self._ident = rng.randrange(0x10000)
+        self._number = rng.randrange(0x10000)
+        self._flights: dict[vip.VipId, _Flight] = {}
+        self._by_key: dict[ProbeKey, vip.VipId] = {}
+
+    def start(self, key: ProbeKey, now: float) -> Frame | None:
+        """Return the frame that asks; None while the target's MAC or the link is missing."""
+        site = self._view.target_site.get(key.target)
+        target = self._view.targets.get(key.target)
+        virtual = pack(key.address)
+        if site is None or target is None or virtual is None:
+            return None
+        link = self._view.link(site.interface)
+        neighbour = self._world.neighbours.get(str(target.ipaddr))
+        if link is None or neighbour is None or neighbour.mac is None:
+            return None
+        self.forget(key)
+        attempt = self._fresh_id(site.real_bytes, virtual, key.port)
+        self._flights[attempt] = _Flight(key, now)
+        self._by_key[key] = attempt
+        return Frame(site.interface, vip.question(attempt, link.mac, neighbour.mac))
+
+    def forget(self, key: ProbeKey) -> None:
+        """End the attempt of a probe, if it has one: later answers are strangers'."""
+        attempt = self._by_key.pop(key, None)
+        if attempt is not None:
+            del self._flights[attempt]
+
+    def answer(self, frame: Frame, now: float) -> tuple[Verdict | None, list[Frame], bool]:
+        """Return what a frame says, what to send back, and whether it was an answer to a VIP check at all."""
+        found = vip.read(frame.data)
+        if found is None:
+            return None, [], False
+        flight = self._flights.get(found.id)
+        # An echo's answer or an ICMP error that nobody waits for may be the kernel's; SYN-ACKs to our ports never are.
+        ours = flight is not None or (found.id.virtual in self._view.virtuals and found.id.port is not None)
+        send: list[Frame] = []
+        link = self._view.link(frame.interface)
+        if ours and found.half_open and link is not None and not found.mac[0] & 1:
+            send.append(Frame(frame.interface, vip.reset(found, link.mac), frame.vlan))
+        if flight is None or self._another_target(flight.key, found.mac):
+            return None, send, ours
+        key = flight.key
+        self.forget(key)
+        error = None
+        if found.kind == "refused":
+            error = refuses(key)
+        elif found.kind == "unreachable":
+            error = f"{ignores(key)} (ICMP unreachable, code {found.code})"
+        return Verdict(key, error, (now - flight.sent) * 1000), send, True
+
+    def _another_target(self, key: ProbeKey, mac: bytes) -> bool:
+        """Whether the answer's sender is a different target: one without the alias may route our SYN on to a peer.
+
+        A MAC that no target has is taken for the target's second card.
+        """
+        mine = str(self._view.targets[key.target].ipaddr) if key.target in self._view.targets else ""
+        neighbours = self._world.neighbours
+        if mine in neighbours and neighbours[mine].mac == mac:
+            return False
+        return any(n.mac == mac for address, n in neighbours.items() if address != mine)
+
+    def _fresh_id(self, source: bytes, virtual: bytes, port: int | None) -> vip.VipId:
+        if port is None:
+            self._number = (self._number + 1) & 0xFFFF
+            return vip.VipId(source, virtual, None, self._ident, self._number)
+        local = self._rng.choice(vip.PORTS)
+        return vip.VipId(source, virtual, port, local, self._rng.getrandbits(32))

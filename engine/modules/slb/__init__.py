@@ -1,0 +1,1 @@
+"""`slb`: who serves what."""

@@ -1,0 +1,117 @@
+"""What the modules share, and what they say: plain data, no sockets, no clock.
+
+A module is `handle(frame, now)` and `tick(now)`. Both return an `Outcome`: frames to send, events, checks to start,
+and whether the forwarding table has to be compiled again. `now` is monotonic seconds, passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+from typing import Protocol as TypingProtocol
+
+if TYPE_CHECKING:
+    from engine.api.messages import ModuleState
+    from engine.config.model import Config
+    from engine.domain.checks import ProbeKey, ProbeStart
+    from engine.domain.frame import Frame, Link
+    from engine.domain.notices import Alarm, Notice
+    from engine.domain.states import Admin, Health
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a module wants done."""
+
+    consumed: bool = False
+    send: list[Frame] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    probes: list[ProbeStart] = field(default_factory=list)
+    recompile: bool = False
+
+    def merge(self, other: Outcome) -> None:
+        """Add what `other` wants to this one."""
+        self.consumed = self.consumed or other.consumed
+        self.send += other.send
+        self.notices += other.notices
+        self.probes += other.probes
+        self.recompile = self.recompile or other.recompile
+
+
+@dataclass(slots=True)
+class Neighbour:
+    """What is known of an address's MAC."""
+
+    mac: bytes | None = None
+    learned_at: float = 0.0  # last time the address proved that MAC
+    asked: int = 0  # requests since the last answer
+
+
+@dataclass(slots=True)
+class CheckResult:
+    """Where one probe stands."""
+
+    state: Health = "unknown"
+    last_ok: float | None = None  # monotonic
+    rtt_ms: float | None = None
+    error: str | None = None
+    tried: bool = False  # at least one attempt has ended
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDecision:
+    """Who serves a virtual server: slb's verdict, compiled into the forwarding table.
+
+    `new` are the targets that get new flows (primaries; backups only when every primary is down), `keep` those whose
+    known flows may stay: healthy ones, draining ones included. `reason` says why `new` is empty, else None.
+    """
+
+    server: int
+    new: tuple[int, ...]
+    keep: tuple[int, ...]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """A target as `show targets` tells it. `operational`: gets new flows of at least one server."""
+
+    number: int
+    health: Health
+    operational: bool
+    reason: str | None
+    last_change: float  # monotonic, of `health` or `operational`
+
+
+@dataclass(slots=True)
+class World:
+    """Shared by the modules of one engine; only the named module writes a field, everybody reads."""
+
+    config: Config
+    links: dict[int, Link] = field(default_factory=dict)  # by interface number; engine
+    master: bool = False  # vrrp
+    neighbours: dict[str, Neighbour] = field(default_factory=dict)  # targets' own addresses; arp
+    checks: dict[ProbeKey, CheckResult] = field(default_factory=dict)  # hc
+    target_admin: dict[int, Admin] = field(default_factory=dict)  # engine; absent: as configured
+    server_admin: dict[int, Literal["enabled", "disabled"]] = field(default_factory=dict)  # engine
+    target_sessions: dict[int, int] = field(default_factory=dict)  # engine, from the datapath
+    alarms: dict[tuple[str, str], Alarm] = field(default_factory=dict)  # any, by (module, subject)
+    changes: int = 0  # arp and hc count up when a MAC or a check that slb decides by has changed
+
+
+class Module(TypingProtocol):
+    """One name of the `modules` line."""
+
+    name: str
+
+    def handle(self, frame: Frame, now: float) -> Outcome:
+        """Look at a frame; `consumed` ends its walk."""
+        ...
+
+    def tick(self, now: float) -> Outcome:
+        """Do what has become due; called about ten times a second."""
+        ...
+
+    def describe(self) -> ModuleState:
+        """For `show modules`."""
+        ...

@@ -1,0 +1,1 @@
+"""What others see: state, events, rates, explanations, and the answers to what consoles ask."""

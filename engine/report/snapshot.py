@@ -1,0 +1,216 @@
+"""The engine's state as consoles see it, gathered from world, modules and counters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.api.messages import (
+    CheckState,
+    DatapathState,
+    InterfaceState,
+    NetworkState,
+    ServerState,
+    TargetState,
+)
+from engine.datapath.contract import DropReason
+from engine.forwarding import WHY_AFPACKET
+
+if TYPE_CHECKING:
+    from engine.changes.admin import AdminState
+    from engine.config.model import Config, Server, Target
+    from engine.datapath.contract import Counters
+    from engine.domain.checks import ProbeKey
+    from engine.domain.frame import Link
+    from engine.forwarding import Forwarding
+    from engine.modules.chain import Chain
+    from engine.modules.state.world import CheckResult, ServerDecision, TargetStatus, World
+    from engine.report.rates import Rates
+
+
+def mac_text(mac: bytes | None) -> str | None:
+    """Write a MAC as 02:00:5e:10:00:00."""
+    return mac.hex(":") if mac else None
+
+
+class Gatherer:
+    """Builds the lists of a `State`; `now` is monotonic seconds, `counters` the totals at that time."""
+
+    def __init__(
+        self, world: World, chain: Chain, forwarding: Forwarding, rates: Rates, admin: AdminState
+    ) -> None:
+        self._world = world
+        self._chain = chain
+        self._forwarding = forwarding
+        self._rates = rates
+        self._admin = admin
+
+    @property
+    def _config(self) -> Config:
+        return self._world.config
+
+    def servers(self, counters: Counters, now: float) -> list[ServerState]:
+        """Every registered server."""
+        decisions = self._chain.slb.eligibility(now)
+        return [
+            self._server(s, counters, decisions.get(s.number)) for s in self._config.servers if s.registered
+        ]
+
+    def _server(self, server: Server, counters: Counters, decision: ServerDecision | None) -> ServerState:
+        number = server.number
+        admin = self._admin.of_server(server)
+        enabled = admin == "enabled"
+        return ServerState(
+            number=number,
+            name=server.name,
+            ipaddr=server.ipaddr or "",
+            port=server.port,
+            protocol=server.protocol,
+            method=server.method,
+            admin=admin,
+            operational=bool(enabled and self._world.master and decision and decision.new),
+            targets=server.targets,
+            backup=server.backup,
+            sessions=int(counters.server_sessions[number]),
+            packets=int(counters.server_packets[number]),
+            bytes=int(counters.server_bytes[number]),
+            pps=round(float(self._rates.server_pps[number]), 1),
+            bps=round(float(self._rates.server_bps[number]), 1),
+            reason=(decision.reason if decision else None) if enabled else "disabled",
+        )
+
+    def targets(self, counters: Counters, now: float) -> list[TargetState]:
+        """Every registered target."""
+        serving: dict[int, list[int]] = {}
+        backing: dict[int, list[int]] = {}
+        for server in self._config.servers:
+            if server.registered:
+                for number in server.targets:
+                    serving.setdefault(number, []).append(server.number)
+                for number in server.backup:
+                    backing.setdefault(number, []).append(server.number)
+        checks: dict[int, list[CheckState]] = {}
+        for key, result in self._world.checks.items():
+            checks.setdefault(key.target, []).append(_check(key, result, now))
+        statuses = self._chain.slb.targets(now)
+        return [
+            self._target(
+                t,
+                statuses.get(t.number),
+                counters,
+                now,
+                serving.get(t.number, []),
+                backing.get(t.number, []),
+                checks.get(t.number, []),
+            )
+            for t in self._config.targets
+            if t.registered
+        ]
+
+    def _target(
+        self,
+        target: Target,
+        status: TargetStatus | None,
+        counters: Counters,
+        now: float,
+        serving: list[int],
+        backing: list[int],
+        checks: list[CheckState],
+    ) -> TargetState:
+        number = target.number
+        neighbour = self._world.neighbours.get(target.ipaddr or "")
+        return TargetState(
+            number=number,
+            name=target.name,
+            ipaddr=target.ipaddr or "",
+            port=target.port,
+            protocol=target.protocol,
+            mac=mac_text(neighbour.mac if neighbour else None),
+            dsr=target.dsr,
+            admin=self._admin.of_target(target),
+            health=status.health if status else "unknown",
+            operational=bool(status and status.operational),
+            reason=status.reason if status else "not looked at yet",
+            servers=sorted({*serving, *backing}),
+            checks=checks,
+            sessions=int(counters.target_sessions[number]),
+            packets=int(counters.target_packets[number]),
+            bytes=int(counters.target_bytes[number]),
+            pps=round(float(self._rates.target_pps[number]), 1),
+            bps=round(float(self._rates.target_bps[number]), 1),
+            last_change_s=round(now - status.last_change, 1) if status else 0.0,
+            weight=target.weight,
+            backup_of=backing,
+        )
+
+    def datapath(self, counters: Counters) -> DatapathState:
+        """Workers and counters."""
+        workers, interfaces, most = self._forwarding.describe()
+        swaps = self._forwarding.swaps()
+        return DatapathState(
+            kind="afpacket",
+            workers=workers,
+            interfaces=interfaces,
+            received=counters.received,
+            forwarded=counters.forwarded,
+            passed=counters.passed,
+            dropped={r.label: int(counters.dropped[r]) for r in DropReason if counters.dropped[r]},
+            why=[WHY_AFPACKET],
+            received_pps=round(self._rates.received_pps, 1),
+            forwarded_pps=round(self._rates.forwarded_pps, 1),
+            dropped_pps=round(self._rates.dropped_pps, 1),
+            sessions=int(counters.target_sessions.sum()),
+            sessions_max=most,
+            table_generation=self._forwarding.generation,
+            ring_lost=counters.ring_lost,
+            swaps=swaps.count,
+            swap_last_ms=round(swaps.last_ms, 3),
+            swap_longest_ms=round(swaps.longest_ms, 3),
+        )
+
+    def interfaces(self, addresses: dict[str, set[str]]) -> list[InterfaceState]:
+        """Every registered interface; `addresses` by interface name, as the kernel has them."""
+        return [
+            _interface(i.number, i.name, self._world.links.get(i.number), addresses.get(i.name, set()))
+            for i in self._config.interfaces
+            if i.registered
+        ]
+
+    def networks(self) -> list[NetworkState]:
+        """Every registered network."""
+        return [
+            NetworkState(
+                number=n.number,
+                name=n.name,
+                addr=n.addr or "",
+                mask=n.mask or "",
+                real=n.real,
+                virt=n.virt,
+                interface=n.interface,
+            )
+            for n in self._config.networks
+            if n.registered
+        ]
+
+
+def _interface(number: int, name: str, link: Link | None, addresses: set[str]) -> InterfaceState:
+    state = "missing" if link is None else "up" if link.up else "down"
+    return InterfaceState(
+        number=number,
+        name=name,
+        mac=mac_text(link.mac) if link else None,
+        mtu=link.mtu if link else None,
+        link=state,  # type: ignore[arg-type] # one of the three words, by the expression above
+        addresses=sorted(addresses),
+    )
+
+
+def _check(key: ProbeKey, result: CheckResult, now: float) -> CheckState:
+    return CheckState(
+        kind=key.kind,
+        port=key.port,
+        state=result.state,
+        last_ok_s=None if result.last_ok is None else round(now - result.last_ok, 1),
+        rtt_ms=None if result.rtt_ms is None else round(result.rtt_ms, 3),
+        error=result.error,
+        address=key.address,
+    )

@@ -1,0 +1,103 @@
+"""Filter, faults, order, selection and scroll of a table."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bngtui.render import events, targets
+from bngtui.render.view import View
+from tests.helpers.fake_engine import EVENTS, busy_state, make_event, make_target
+
+
+def view_of(*numbers, **changes):
+    view = View(targets.SPEC)
+    view.take(rows(*numbers, **changes))
+    return view
+
+
+def rows(*numbers, **changes):
+    return [targets.TargetRow(make_target(number, [1], **changes)) for number in numbers]
+
+
+def shown(view):
+    return [row.target.number for row in view.rows]
+
+
+def test_the_first_row_is_selected_at_first():
+    assert view_of(1, 2, 3).row.target.number == 1
+
+
+def test_selection_follows_the_row_and_not_the_index():
+    view = view_of(1, 2, 3)
+    view.select(1)
+    view.take(rows(5, 4, 3, 2, 1))
+    assert (view.row.target.number, view.index) == (2, 3)
+
+
+def test_where_the_selected_row_goes_its_neighbour_is_selected():
+    view = view_of(1, 2, 3)
+    view.select(1)
+    view.take(rows(1, 3))
+    assert view.row.target.number == 3
+    view.take(rows(1))
+    assert view.row.target.number == 1
+    view.take([])
+    assert view.row is None
+    view.take(rows(7))
+    assert view.row.target.number == 7
+
+
+def test_all_words_of_a_filter_must_match():
+    view = View(targets.SPEC)
+    view.needle = "WEB1 down"
+    view.take([targets.TargetRow(t) for t in busy_state(40).targets])
+    assert shown(view) == [12]
+    assert view.total == 40
+
+
+def test_faults_only():
+    view = View(targets.SPEC)
+    view.faults_only = True
+    view.take([targets.TargetRow(t) for t in busy_state(40).targets])
+    assert shown(view) == [3, 4, 7, 9, 12]
+
+
+def test_orders_go_round_and_numbers_start_with_the_largest():
+    view = view_of(2, 3, 1)
+    titles = [view.cycle_order(1) for _ in range(len(targets.SPEC.sortable) + 1)]
+    assert titles[-1] == "the engine's order"
+    assert titles[0] == "State"
+    view.order = None
+    while view.cycle_order(1) != "pkt/s":
+        pass
+    view.take(rows(2, 3, 1))
+    assert shown(view) == [3, 2, 1]
+    view.reverse = False
+    view.take(rows(2, 3, 1))
+    assert shown(view) == [1, 2, 3]
+    assert view.cycle_order(-1) == "Address"
+
+
+@given(st.integers(1, 60), st.integers(1, 30), st.lists(st.integers(-80, 80), max_size=10))
+def test_the_selected_row_is_always_in_the_window(total, height, moves):
+    view = view_of(*range(1, total + 1))
+    for by in moves:
+        view.move(by)
+        view.scroll_to_selection(height)
+        assert view.top <= view.index < view.top + height
+        assert view.top == 0 or view.top + height <= total
+
+
+def test_events_follow_the_newest_until_another_is_chosen():
+    view = View(events.SPEC)
+    view.take(EVENTS[::-1])
+    assert view.row.id == 7
+    view.take([make_event(8), *EVENTS[::-1]])
+    assert view.row.id == 8
+    view.move(1)
+    view.take([make_event(9), make_event(8), *EVENTS[::-1]])
+    assert view.row.id == 7
+    view.select(0)
+    view.take([make_event(10), make_event(9)])
+    assert view.row.id == 10

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from engine.api.ops import AdminArgs
+from engine.changes.admin import AdminState
+from engine.config.model import Config, Server, Target
+from engine.domain.errors import OpError
+from engine.modules.state.world import World
+
+
+@pytest.fixture
+def admin(tmp_path) -> AdminState:
+    config = Config(
+        servers=[Server(number=1, registered=True, enabled=True)],
+        targets=[Target(number=n, registered=True, enabled=n != 3) for n in (1, 2, 3)],
+    )
+    return AdminState(World(config), tmp_path / "operational.json")
+
+
+def change(admin: AdminState, action: str, *numbers: int, what: str = "target"):
+    return admin.change(AdminArgs(what=what, action=action, numbers=list(numbers)))
+
+
+def test_changes_are_told_from_what_was_so_already(admin):
+    assert change(admin, "disable", 1, 3, 1).changed == [1]
+    assert change(admin, "disable", 1, 2).unchanged == [1]
+    assert admin.world.target_admin == {1: "disabled", 2: "disabled"}
+
+
+def test_one_unknown_number_and_nothing_is_changed(admin):
+    with pytest.raises(OpError, match="there is no target 9") as refused:
+        change(admin, "disable", 1, 9)
+    assert refused.value.code == "not-found"
+    assert admin.world.target_admin == {}
+
+
+def test_a_server_is_not_drained(admin):
+    with pytest.raises(OpError, match="drain its targets"):
+        change(admin, "drain", 1, what="server")
+    assert change(admin, "disable", 1, what="server").changed == [1]
+
+
+def test_what_was_said_survives_a_restart_of_what_still_exists(admin, tmp_path):
+    change(admin, "drain", 1)
+    change(admin, "enable", 3)
+    assert admin.keep() is None
+    smaller = Config(targets=[Target(number=1, registered=True, enabled=True)])
+    after = AdminState(World(smaller), tmp_path / "operational.json")
+    after.load()
+    assert after.world.target_admin == {1: "draining"}
+
+
+def test_an_unreadable_file_is_not_the_end(admin, tmp_path, caplog):
+    (tmp_path / "operational.json").write_text("{broken")
+    admin.load()
+    assert admin.world.target_admin == {}
+    assert "cannot be read" in caplog.text
+
+
+def test_a_full_disk_is_said(tmp_path):
+    admin = AdminState(World(Config()), tmp_path / "nowhere" / "operational.json")
+    assert "No such file" in (admin.keep() or "")
+
+
+def test_what_the_file_says_itself_is_forgotten(admin):
+    change(admin, "disable", 1)
+    change(admin, "enable", 3)
+    change(admin, "drain", 2)
+    admin.world.config.targets[0].enabled = False
+    admin.forget_agreeing()
+    assert admin.world.target_admin == {3: "enabled", 2: "draining"}

@@ -1,0 +1,238 @@
+"""The history is whole: what was accepted is there byte for byte, whoever is killed and whatever else is there."""
+
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from engine.changes.revisions import Store
+
+WHO = {
+    "time": "2026-01-02T03:04:05Z",
+    "uid": 1000,
+    "user": "ann",
+    "note": "more weight",
+    "language": "balanceng",
+}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "revisions")
+
+
+TEXTS = [
+    b"",
+    b"one\n",
+    b"no end",
+    b"a\r\nb\r\n",
+    b"\xef\xbb\xbfbom\n",
+    b"\xff\xfe not utf-8\n\n",
+    b"\n\n{}\n",
+    b"x" * 300_000,
+]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+def test_what_is_stored_comes_back_byte_for_byte_after_a_restart(store, text):
+    stored = store.add(text, **WHO)
+    again = Store(store.folder).get(stored.number)
+    assert again == stored
+    assert (again.text, again.time, again.uid, again.user, again.note) == (
+        text,
+        WHO["time"],
+        1000,
+        "ann",
+        "more weight",
+    )
+    assert (again.language, again.confirmed, again.reverted) == ("balanceng", True, False)
+
+
+def test_the_newest_comes_first_and_numbers_grow(store):
+    for n in range(1, 5):
+        assert store.add(b"%d" % n, **WHO).number == n
+    assert [s.number for s in store.list()] == [4, 3, 2, 1]
+    assert store.get(9) is None
+    assert store.warnings == []
+
+
+def test_notes_of_any_kind_stay_on_their_line(store):
+    note = 'two\nlines, "quotes", ünïcode \x00'
+    stored = store.add(b"text", **{**WHO, "note": note})
+    assert Store(store.folder).get(stored.number).note == note
+    assert len(store.add(b"text", **{**WHO, "note": "n" * 5_000}).note) == 1_000
+
+
+def test_confirmed_and_dropped_are_remembered(store):
+    first = store.add(b"first", **WHO)
+    second = store.add(b"second", **WHO, confirmed=False)
+    assert store.latest_confirmed() == first
+    assert store.confirm(second.number).confirmed
+    assert Store(store.folder).latest_confirmed().text == b"second"
+    third = store.add(b"third", **WHO, confirmed=False)
+    assert store.drop(third.number).reverted
+    again = Store(store.folder)
+    assert again.latest_confirmed().number == second.number
+    assert [(s.number, s.confirmed, s.reverted) for s in again.list()] == [
+        (3, False, True),
+        (2, True, False),
+        (1, True, False),
+    ]
+    for refuse in (store.confirm, store.drop):
+        with pytest.raises(LookupError, match="no revision 77"):
+            refuse(77)
+
+
+def test_the_oldest_are_pruned_and_never_the_confirmed_one_nor_a_protected_one(tmp_path):
+    store = Store(tmp_path, keep=4)
+    running = store.add(b"running", **WHO)
+    for _ in range(10):
+        store.add(b"trial", **WHO, confirmed=False)
+    assert [s.number for s in store.list()] == [11, 10, 9, running.number]
+    store.confirm(11)
+    store.add(b"new", **WHO, confirmed=False, protect=[running.number])
+    assert [s.number for s in store.list()] == [12, 11, 10, running.number]
+    store.add(b"new", **WHO)
+    assert [s.number for s in store.list()] == [13, 12, 11, 10]
+
+
+def test_fifty_are_kept(store):
+    for n in range(60):
+        store.add(b"%d" % n, **WHO)
+    assert [s.number for s in store.list()] == list(range(60, 10, -1))
+
+
+def test_numbers_grow_on_after_pruning_a_restart_and_a_loss(tmp_path):
+    store = Store(tmp_path, keep=2)
+    for _ in range(5):
+        store.add(b"text", **WHO)
+    assert Store(tmp_path, keep=2).add(b"text", **WHO).number == 6
+    (tmp_path / "000006.revision").write_bytes(b"torn")
+    assert Store(tmp_path, keep=2).add(b"text", **WHO).number == 7
+
+
+def damaged(data):
+    head, _, text = data.partition(b"\n")
+    return {
+        "empty": b"",
+        "no json": b"hello\nworld",
+        "cut short": data[:-2],
+        "other text": head + b"\n" + text.replace(b"t", b"T"),
+        "other number": data.replace(b'"number":1', b'"number":4'),
+        "other version": data.replace(b'"format":1', b'"format":2'),
+        "a field less": data.replace(b'"user":"ann",', b""),
+        "not utf-8": b'{"note":"\xff"}\n',
+    }
+
+
+@pytest.mark.parametrize("how", damaged(b""))
+def test_a_damaged_file_is_stepped_over_and_named(store, how):
+    store.add(b"text", **WHO)
+    store.add(b"good", **WHO)
+    path = store.folder / "000001.revision"
+    path.write_bytes(damaged(path.read_bytes())[how])
+    for looking in (store, Store(store.folder)):
+        assert [s.number for s in looking.list()] == [2]
+        assert looking.get(1) is None
+        assert len(looking.warnings) == 1
+        assert looking.warnings[0].startswith(f"{path}: ")
+    path.unlink()
+    assert (store.list()[0].text, store.warnings) == (b"good", [])
+
+
+def test_what_else_is_in_the_folder_is_left_alone_and_named(store):
+    store.add(b"text", **WHO)
+    (store.folder / "README").write_text("mine")
+    (store.folder / "1.revision").write_text("mine")
+    (store.folder / "000002.revision").mkdir()
+    (store.folder / "000003.revision").symlink_to("nowhere")
+    assert [s.number for s in store.list()] == [1]
+    assert [w.split("/")[-1].split(":")[0] for w in store.warnings] == [
+        "000002.revision",
+        "1.revision",
+        "README",
+    ]
+    assert store.add(b"text", **WHO).number == 4
+    assert (store.folder / "README").read_text() == "mine"
+
+
+# -- killed at any instant
+
+LOOP = """
+import os, sys
+from pathlib import Path
+from engine.config.atomic import write_atomic
+from engine.config.revisions import Store
+
+folder = Path(sys.argv[1])
+text = lambda n: b"%08d\\n" % n * 500
+
+def work():  # as a transaction does: remember, write the file, confirm
+    store = Store(folder / "revisions", keep=5)
+    while True:
+        n = store.add(b"", time="t", uid=0, user="u", note="", language="toml", confirmed=False).number + 1
+        stored = store.add(text(n), time="t", uid=0, user="u", note=str(n), language="toml", confirmed=False)
+        write_atomic(folder / "bng.conf", text(stored.number))
+        store.confirm(stored.number)
+
+for line in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        work()
+    print(pid, flush=True)
+    os.waitpid(pid, 0)
+    print("ended", flush=True)
+"""
+
+
+def test_killed_at_200_instants_the_file_and_the_history_are_whole(tmp_path):
+    chance = random.Random(3)
+    loop = subprocess.Popen(
+        [sys.executable, "-c", LOOP, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    highest, written, moved = 0, set(), 0
+    most = 0.3  # the first one shows how long a round takes here
+    try:
+        for turn in range(200):
+            loop.stdin.write("go\n")
+            loop.stdin.flush()
+            pid = int(loop.stdout.readline())
+            time.sleep(chance.uniform(0, most) if turn else most)
+            os.kill(pid, signal.SIGKILL)
+            assert loop.stdout.readline() == "ended\n"
+            store = Store(tmp_path / "revisions", keep=5)
+            history = store.list()
+            assert store.warnings == []
+            for stored in history:
+                if stored.text:
+                    assert stored.text == b"%08d\n" % stored.number * 500
+                    assert stored.note == str(stored.number)
+            newest = history[0].number if history else 0
+            assert newest >= highest
+            moved += newest > highest
+            highest = newest
+            if not turn:
+                most = min(0.05, 6 * 0.3 / newest)  # two revisions a round: up to three rounds
+            with contextlib.suppress(FileNotFoundError):
+                text = (tmp_path / "bng.conf").read_bytes()
+                number = int(text[:8])
+                assert text == b"%08d\n" % number * 500
+                confirmed = store.latest_confirmed()
+                # The file is what was confirmed last, or what was about to be.
+                assert number >= (confirmed.number if confirmed else 0)
+                written.add(number)
+    finally:
+        loop.stdin.close()
+        loop.wait(timeout=10)
+        loop.stdout.close()
+    assert moved > 50, "the writers hardly ever got to work before they were killed"
+    assert len(written) > 20
+    for folder in (tmp_path, tmp_path / "revisions"):
+        left = [p for p in folder.iterdir() if re.match(r"\.bng-", p.name)]
+        assert len(left) <= 2, "what earlier writers left is removed by the next one"

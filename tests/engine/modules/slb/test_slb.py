@@ -1,0 +1,348 @@
+"""Who gets new flows, who keeps the known ones, and what is said about it."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.config.model import MODULES
+from engine.modules.state.world import CheckResult
+
+
+def decision(play, number=1):
+    return play.chain.slb.eligibility(play.now)[number]
+
+
+def status(play, number=1):
+    return play.chain.slb.targets(play.now)[number]
+
+
+def told(play, kind="health"):
+    return [(n.severity, n.subject, n.message) for n in play.notices if n.kind == kind]
+
+
+def test_the_seed_comes_up_and_says_so(kit, play):
+    assert (decision(play).new, decision(play).keep) == ((), ())
+    assert status(play).reason == "MAC of 172.16.1.100 is not resolved"
+    assert not status(play).operational
+    play.live(2)
+    assert (decision(play).new, decision(play).keep, decision(play).reason) == ((1, 2), (1, 2), None)
+    assert [(s.health, s.operational, s.reason) for s in play.chain.slb.targets(play.now).values()] == [
+        ("up", True, None),
+        ("up", True, None),
+    ]
+    assert told(play) == [("info", "target 1", "target 1 up"), ("info", "target 2", "target 2 up")]
+    assert not play.world.alarms
+
+
+def test_nothing_changes_nothing_is_compiled(kit, play):
+    play.up()
+    play.live(10)
+    assert play.recompiles == 0
+    assert play.notices == []
+
+
+def test_a_refused_target_goes_with_its_reason_and_its_sessions_are_counted(kit, play):
+    play.up()
+    play.world.target_sessions[1] = 37
+    play.no_service.add("172.16.1.100")
+    play.live(4)
+    assert (decision(play).new, decision(play).keep) == ((2,), (2,))
+    ((severity, subject, message),) = told(play)  # whichever of the two checks came first
+    assert (severity, subject) == ("error", "target 1")
+    assert message in {
+        "target 1 down: connection refused on 172.16.1.100:80; 37 sessions move",
+        "target 1 down: refuses 172.16.1.10:80 (server 1); 37 sessions move",
+    }
+    assert (status(play).health, status(play).reason) == ("down", "connection refused on 172.16.1.100:80")
+    assert play.recompiles == 1
+    assert play.world.alarms["slb", "target 1"].severity == "warning"
+    play.forget()
+    play.no_service.clear()
+    play.live(4)
+    assert decision(play).new == (1, 2)
+    assert told(play) == [("info", "target 1", "target 1 up")]
+    assert not play.world.alarms
+
+
+def test_a_missing_alias_is_the_reason_in_the_words_of_the_contract(kit):
+    play = kit.make(no_alias={("172.16.1.100", kit.VIP)})
+    play.live(5)
+    assert status(play).health == "down"
+    assert status(play).reason == "does not accept 172.16.1.10 (server 1)"
+    assert decision(play).new == (2,)
+
+
+def test_an_alias_missing_for_one_server_is_out_of_that_server_only(kit):
+    servers = [kit.server(1), kit.server(2, ipaddr="172.16.1.11")]
+    play = kit.make(kit.seed(servers=servers))
+    play.up()
+    play.no_alias.add(("172.16.1.100", "172.16.1.11"))
+    play.live(13)
+    assert (decision(play, 1).new, decision(play, 2).new, decision(play, 2).keep) == ((1, 2), (2,), (2,))
+    found = status(play)
+    assert (found.health, found.operational) == ("up", True)
+    assert found.reason == "out of server 2: does not accept 172.16.1.11"
+    assert told(play) == [("warning", "target 1", "target 1 out of server 2: does not accept 172.16.1.11")]
+    play.forget()
+    play.no_alias.add(("172.16.1.100", kit.VIP))
+    play.live(13)
+    assert (status(play).health, status(play).operational) == ("down", False)
+    assert "172.16.1.10 (server 1)" in status(play).reason
+    play.no_alias.clear()
+    play.live(7)
+    assert decision(play, 2).new == (1, 2)
+
+
+def test_a_target_back_in_a_server_is_told(kit):
+    play = kit.make(kit.seed(servers=[kit.server(1), kit.server(2, ipaddr="172.16.1.11")]))
+    play.up()
+    play.no_alias.add(("172.16.1.100", "172.16.1.11"))
+    play.live(13)
+    play.forget()
+    play.no_alias.clear()
+    play.live(7)
+    assert told(play) == [("info", "target 1", "target 1 back in server 2")]
+
+
+def test_disabled_is_gone_at_once_and_drained_keeps_its_flows(kit, play):
+    play.up()
+    play.world.target_sessions[1] = 5
+    play.world.target_admin[1] = "draining"
+    assert play.tick().recompile
+    assert (decision(play).new, decision(play).keep) == ((2,), (1, 2))
+    assert (status(play).health, status(play).operational, status(play).reason) == ("up", False, "draining")
+    play.world.target_admin[1] = "disabled"
+    assert play.tick().recompile
+    assert (decision(play).new, decision(play).keep) == ((2,), (2,))
+    assert (status(play).health, status(play).reason) == ("up", "disabled")
+    play.world.target_admin[1] = "enabled"
+    assert play.tick().recompile
+    assert decision(play).new == (1, 2)
+    assert [m for _, _, m in told(play, "admin")] == [
+        "target 1 draining: 5 sessions stay until they end",
+        "target 1 disabled; 5 sessions move",
+        "target 1 enabled",
+    ]
+    assert told(play) == []
+
+
+def test_a_drained_target_that_fails_keeps_nothing(kit, play):
+    play.up()
+    play.world.target_admin[1] = "draining"
+    play.no_service.add("172.16.1.100")
+    play.live(4)
+    assert decision(play).keep == (2,)
+
+
+def test_the_file_may_leave_a_target_disabled_and_the_operator_may_enable_it(kit):
+    play = kit.make(kit.seed(targets=[kit.target(1, enabled=False), kit.target(2)]))
+    play.live(2)
+    assert decision(play).new == (2,)
+    play.world.target_admin[1] = "enabled"
+    play.tick()
+    assert decision(play).new == (1, 2)
+
+
+def test_a_disabled_server_serves_nobody_and_raises_no_alarm(kit, play):
+    play.up()
+    play.world.server_admin[1] = "disabled"
+    assert play.tick().recompile
+    assert (decision(play).new, decision(play).keep, decision(play).reason) == ((), (), "disabled")
+    assert status(play).reason == "server 1 is disabled"
+    assert told(play, "admin") == [("info", "server 1", "server 1 disabled")]
+    assert not play.world.alarms
+    play.world.server_admin[1] = "enabled"
+    play.live(1)
+    assert decision(play).new == (1, 2)
+
+
+def backed_up(kit, **fields):
+    targets = [kit.target(n, **fields) for n in (1, 2, 3)]
+    return kit.seed(targets=targets, servers=[kit.server(targets=[1, 2], backup=[3])])
+
+
+@pytest.fixture
+def three(kit):
+    play = kit.make(backed_up(kit))
+    play.hosts["172.16.1.102"] = "02:00:00:00:01:02"
+    play.up()
+    return play
+
+
+def test_backups_serve_only_when_all_primaries_are_down_and_keep_their_flows_after(kit, three):
+    assert (decision(three).new, decision(three).keep) == ((1, 2), (1, 2, 3))
+    assert (status(three, 3).operational, status(three, 3).reason) == (
+        False,
+        "stands by as backup of server 1",
+    )
+    three.no_service.add("172.16.1.100")
+    three.live(4)
+    assert decision(three).new == (2,)
+    three.no_service.add("172.16.1.101")
+    three.live(4)
+    assert (decision(three).new, decision(three).keep) == ((3,), (3,))
+    assert status(three, 3).operational
+    assert ("warning", "server 1", "server 1: all primaries are down, backup targets 3 serve") in told(three)
+    three.no_service.clear()
+    three.live(4)
+    assert (decision(three).new, decision(three).keep) == ((1, 2), (1, 2, 3))
+    assert [m for _, _, m in told(three) if m.startswith("server 1 is served by targets ")]
+
+
+def test_primaries_that_were_taken_out_by_hand_count_as_down(kit, three):
+    three.world.target_admin.update({1: "disabled", 2: "draining"})
+    three.tick()
+    assert (decision(three).new, decision(three).keep) == ((3,), (2, 3))
+
+
+def test_full_primaries_are_not_down(kit):
+    play = kit.make(backed_up(kit, maxsessions=10))
+    play.hosts["172.16.1.102"] = "02:00:00:00:01:02"
+    play.up()
+    play.world.target_sessions.update({1: 10, 2: 11})
+    assert play.tick().recompile
+    assert (decision(play).new, decision(play).keep) == ((), (1, 2, 3))
+    assert decision(play).reason == "every target that is up has reached its maxsessions"
+
+
+def test_maxsessions_lets_go_only_well_below_the_limit(kit):
+    play = kit.make(kit.seed(targets=[kit.target(1, maxsessions=100), kit.target(2)]))
+    play.up()
+    found = []
+    for count in (99, 100, 99, 95, 90, 89, 99, 100):
+        play.world.target_sessions[1] = count
+        play.tick()
+        found.append(1 in decision(play).new)
+    assert found == [True, False, False, False, False, True, True, False]
+    assert status(play).reason == "maxsessions reached"
+    assert decision(play).keep == (1, 2)
+    assert [m for _, _, m in told(play)] == [
+        "target 1 has 100 sessions, its maxsessions: it gets no new ones",
+        "target 1 takes new sessions again",
+        "target 1 has 100 sessions, its maxsessions: it gets no new ones",
+    ]
+
+
+def test_when_nobody_serves_it_is_an_error_and_the_sessions_have_nowhere_to_go(kit, play):
+    play.up()
+    play.world.target_sessions.update({1: 1, 2: 2})
+    play.no_service.update(play.hosts)
+    play.live(4)
+    assert decision(play).new == ()
+    assert "target 1: connection refused on 172.16.1.100:80" in decision(play).reason
+    errors = [m for severity, subject, m in told(play) if subject == "server 1"]
+    assert len(errors) == 1
+    assert errors[0].startswith("server 1 serves nobody: no target takes new flows (target 1: ")
+    assert any("nowhere to go" in m for _, _, m in told(play))
+    assert play.world.alarms["slb", "server 1"].severity == "error"
+    play.no_service.clear()
+    play.live(4)
+    assert not play.world.alarms
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"dsr": False}, "address translation is not built yet: dsr enable is missing"),
+        ({"registered": False}, "not registered"),
+        ({"ipaddr": "10.1.2.3"}, "10.1.2.3 is in no enabled network"),
+        ({"ipaddr": "2001:db8::1"}, "2001:db8::1: only IPv4 targets are built yet"),
+        ({"ipaddr": None}, "no address: only IPv4 targets are built yet"),
+    ],
+)
+def test_why_a_target_is_left_out(kit, change, reason):
+    play = kit.make(kit.seed(targets=[kit.target(1, **change), kit.target(2)]))
+    play.live(3)
+    assert decision(play).new == decision(play).keep == (2,)
+    assert status(play).reason == reason
+    assert not status(play).operational
+
+
+def test_a_network_without_real_cannot_check_its_targets(kit):
+    config = kit.seed()
+    config.networks[0].real = None
+    play = kit.make(config)
+    play.live(4)
+    assert status(play).reason == "network 1 has no real address to ask 172.16.1.100 from"
+
+
+def test_without_hc_in_the_modules_line_targets_are_not_checked(kit):
+    play = kit.make(kit.seed(modules=[m for m in MODULES if m != "hc"]))
+    play.live(2)
+    assert decision(play).new == (1, 2)
+
+
+def test_a_target_that_no_server_uses_and_one_that_does_not_exist(kit):
+    play = kit.make(kit.seed(servers=[kit.server(targets=[2, 77])]))
+    play.live(2)
+    assert decision(play).new == (2,)
+    assert (status(play).health, status(play).reason) == ("up", "no server uses it")
+
+
+def test_last_change_is_when_it_changed(kit, play):
+    play.up()
+    before = status(play).last_change
+    assert before < play.now - 1
+    play.live(5)
+    assert status(play).last_change == before
+    play.world.target_admin[1] = "disabled"
+    play.tick()
+    assert status(play).last_change == play.now
+    assert status(play, 2).last_change == before
+
+
+def test_a_changed_configuration_is_compiled_even_if_nobody_comes_or_goes(kit, play):
+    play.up()
+    play.chain.reconfigure(kit.seed(targets=[kit.target(1, weight=5), kit.target(2)]))
+    assert play.tick().recompile
+
+
+def test_a_mesh_of_many_pairs_is_not_decided_on_at_every_tick_but_the_operator_never_waits(kit):
+    targets = [kit.target(n, ipaddr=f"172.16.1.{n + 99}") for n in range(1, 101)]
+    servers = [kit.server(n, ipaddr=f"172.16.2.{n}", targets=list(range(1, 101))) for n in range(1, 201)]
+    play = kit.make(kit.seed(targets=targets, servers=servers))
+    play.tick()
+    first = play.chain.slb.targets(play.now)
+    play.world.changes += 1
+    play.tick(0.2)
+    assert play.chain.slb.targets(play.now) is first
+    play.world.target_admin[1] = "disabled"
+    play.tick()
+    second = play.chain.slb.targets(play.now)
+    assert second[1].reason == "disabled"
+    play.world.changes += 1
+    play.tick(0.6)
+    assert play.chain.slb.targets(play.now) is not second
+
+
+STATES = st.sampled_from(["up", "down", "unknown"])
+ADMIN = st.sampled_from(["enabled", "disabled", "draining"])
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_whatever_the_states_only_the_fit_get_flows(kit, data):
+    targets = [kit.target(n, maxsessions=10) for n in range(1, 6)]
+    play = kit.make(kit.seed(targets=targets, servers=[kit.server(targets=[1, 2, 3], backup=[4, 5])]))
+    world = play.world
+    for address in list(world.neighbours) or [t.ipaddr for t in targets]:
+        world.neighbours.setdefault(address, type("N", (), {"mac": b"\x02" * 6, "asked": 0})())
+    for key in list(world.checks):
+        world.checks[key] = CheckResult(state=data.draw(STATES))
+    for number in range(1, 6):
+        world.target_admin[number] = data.draw(ADMIN)
+        world.target_sessions[number] = data.draw(st.sampled_from([0, 10]))
+    made = decision(play)
+
+    def healthy(n):
+        return all(c.state == "up" for k, c in world.checks.items() if k.target == n)
+
+    takes = {n for n in range(1, 6) if healthy(n) and world.target_admin[n] == "enabled"}
+    free = {n for n in takes if world.target_sessions[n] < 10}
+    assert set(made.keep) == {n for n in range(1, 6) if healthy(n) and world.target_admin[n] != "disabled"}
+    assert set(made.new) == (free & {1, 2, 3} if takes & {1, 2, 3} else free & {4, 5})
+    assert (made.reason is None) == bool(made.new)
+    for number in range(1, 6):
+        found = status(play, number)
+        assert found.operational == (number in made.new)
+        assert found.operational or found.reason

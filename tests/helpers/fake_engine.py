@@ -1,0 +1,436 @@
+"""A small engine without packets: the real Server with states that the test writes. Run it to look at the console.
+
+python -m tests.helpers.fake_engine RUN_DIR [--targets N] [--still]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.api.messages import (
+    AdminResult,
+    ArpState,
+    CheckState,
+    DatapathState,
+    Event,
+    InterfaceState,
+    ModuleState,
+    NetworkState,
+    ServerState,
+    State,
+    TargetState,
+    VrrpState,
+)
+from engine.api.server import Server
+from engine.domain.errors import OpError
+from engine.domain.notices import Alarm
+
+if TYPE_CHECKING:
+    from engine.api.ops import AdminArgs
+
+MODULES = ("vrrp", "arp", "ping", "hc", "master", "slb", "tnat", "nat", "rt")
+
+
+def make_target(number: int, servers: list[int], **changes: Any) -> TargetState:
+    up = changes.get("health", "up") == "up"
+    ok_s = 1.2 if up else 47.0
+    target = TargetState(
+        number=number,
+        name=f"web{number}",
+        ipaddr=f"172.17.2.{number + 100}",
+        port=80,
+        protocol="tcp",
+        mac=f"02:00:00:00:02:{number % 256:02x}",
+        dsr=True,
+        admin="enabled",
+        health="up",
+        operational=up,
+        reason=None,
+        servers=servers,
+        checks=[
+            CheckState(
+                kind="ping",
+                port=None,
+                state="up",
+                last_ok_s=1.0,
+                rtt_ms=0.21,
+                error=None,
+                address=f"172.17.2.{number + 100}",
+            ),
+            CheckState(
+                kind="tcpopen",
+                port=80,
+                state="up" if up else "down",
+                last_ok_s=ok_s,
+                rtt_ms=0.34 if up else None,
+                error=None if up else "connection refused",
+                address=f"172.17.2.{number + 100}",
+            ),
+            CheckState(
+                kind="vip", port=80, state="up", last_ok_s=2.0, rtt_ms=0.4, error=None, address="172.16.1.10"
+            ),
+        ],
+        sessions=100 * number + 4,
+        packets=123_456 * number,
+        bytes=98_765_432 * number,
+        pps=1234.0 * number if up else 0.0,
+        bps=9_876_543.0 * number if up else 0.0,
+        last_change_s=11_520.0 + number,
+    )
+    return msgspec.structs.replace(target, **changes)
+
+
+def make_state(
+    targets: list[TargetState] | None = None, servers: list[ServerState] | None = None, **changes: Any
+) -> State:
+    """A state of the seed's shape: server 1, targets 1 and 2."""
+    if targets is None:
+        targets = [make_target(1, [1]), make_target(2, [1])]
+    if servers is None:
+        servers = [make_server(1, [t.number for t in targets], targets)]
+    state = State(
+        time="2026-03-01T12:00:30Z",
+        hostname="lb1",
+        engine_version="0.1.0",
+        boot_id="boot-1",
+        uptime_s=11_575.0,
+        role="master",
+        config_file="/etc/bng/bng.conf",
+        first_round_done=True,
+        servers=servers,
+        targets=targets,
+        datapath=DatapathState(
+            kind="afpacket",
+            workers=1,
+            interfaces=["eth1"],
+            received=1_234_567,
+            forwarded=1_234_000,
+            passed=421,
+            dropped={"no-server": 12},
+            why=["xdp: the driver has no native mode"],
+            received_pps=sum(t.pps for t in targets),
+            forwarded_pps=sum(t.pps for t in targets),
+            sessions=sum(t.sessions for t in targets),
+            sessions_max=1_048_576,
+            table_generation=3,
+        ),
+        interfaces=[
+            InterfaceState(
+                number=1,
+                name="eth1",
+                mac="02:00:00:00:01:01",
+                mtu=1500,
+                link="up",
+                addresses=["172.17.2.254"],
+            )
+        ],
+        networks=[
+            NetworkState(
+                number=1,
+                name="servers",
+                addr="172.17.2.0",
+                mask="255.255.255.0",
+                real="172.17.2.254",
+                virt=None,
+                interface=1,
+            )
+        ],
+        arp=[
+            ArpState(
+                address="172.16.1.10",
+                mac="02:00:00:00:01:01",
+                kind="virtual",
+                owner="server 1",
+                age_s=None,
+                state="answering",
+            ),
+            *[
+                ArpState(
+                    address=t.ipaddr,
+                    mac=t.mac,
+                    kind="target",
+                    owner=f"target {t.number}",
+                    age_s=8.0,
+                    state="resolved",
+                )
+                for t in targets
+            ],
+        ],
+        modules=[
+            ModuleState(name=m, state="idle" if m in {"tnat", "nat", "rt"} else "active", frames=17, note="")
+            for m in MODULES
+        ],
+        vrrp=[
+            VrrpState(
+                vrid=None, state="master", priority=None, network=None, note="no vrrp section: master at once"
+            )
+        ],
+        alarms=[],
+        last_event_id=0,
+    )
+    return msgspec.structs.replace(state, **changes)
+
+
+def make_server(
+    number: int, targets: list[int], of: list[TargetState] | None = None, **changes: Any
+) -> ServerState:
+    members = [t for t in of or [] if t.number in targets]
+    server = ServerState(
+        number=number,
+        name=["www", "shop", "mail", "dns"][(number - 1) % 4],
+        ipaddr=f"172.16.1.{9 + number}",
+        port=80,
+        protocol="tcp",
+        method="rr",
+        admin="enabled",
+        operational=True,
+        targets=targets,
+        backup=[],
+        sessions=sum(t.sessions for t in members),
+        packets=sum(t.packets for t in members),
+        bytes=sum(t.bytes for t in members),
+        pps=sum(t.pps for t in members),
+        bps=sum(t.bps for t in members),
+    )
+    return msgspec.structs.replace(server, **changes)
+
+
+def make_event(number: int, **changes: Any) -> Event:
+    event = Event(
+        id=number,
+        time=f"2026-03-01T12:{number // 60 % 60:02d}:{number % 60:02d}Z",
+        kind="health",
+        severity="info",
+        subject="target 1",
+        message="is up: all checks answer",
+    )
+    return msgspec.structs.replace(event, **changes)
+
+
+EVENTS = [
+    make_event(1, kind="config", subject="engine", message="started with /etc/bng/bng.conf"),
+    make_event(2, kind="arp", subject="172.16.1.10", message="announced (gratuitous ARP, 1 of 5)"),
+    make_event(3, subject="target 1"),
+    make_event(4, subject="target 2"),
+    make_event(
+        5,
+        kind="arp",
+        severity="error",
+        subject="172.16.1.10",
+        message="ARP conflict: 02:00:00:00:02:03 (target 3) answers for 172.16.1.10; set net.ipv4.conf.all.arp_ignore=1",
+    ),
+    make_event(6, severity="warning", subject="target 3", message="is down: does not accept 172.16.1.10"),
+    make_event(7, kind="admin", subject="target 4", message="draining", actor="root(0) pid 812"),
+]
+
+
+def busy_state(count: int = 40) -> State:
+    """Many targets in every state, over three servers."""
+    targets = [make_target(n, [1 + n % 3]) for n in range(1, count + 1)]
+    for n, changes in {
+        3: {
+            "health": "down",
+            "operational": False,
+            "reason": "does not accept 172.16.1.10",
+            "pps": 0.0,
+            "bps": 0.0,
+            "sessions": 0,
+        },
+        4: {"admin": "draining", "operational": False, "reason": "draining: 404 sessions left"},
+        7: {
+            "admin": "disabled",
+            "operational": False,
+            "reason": "disabled by root(0)",
+            "pps": 0.0,
+            "bps": 0.0,
+            "sessions": 0,
+        },
+        9: {
+            "health": "unknown",
+            "operational": False,
+            "reason": "no check has answered yet",
+            "mac": None,
+            "pps": 0.0,
+            "bps": 0.0,
+        },
+        12: {
+            "health": "down",
+            "operational": False,
+            "reason": "tcpopen 80: connection refused",
+            "pps": 0.0,
+            "bps": 0.0,
+            "sessions": 0,
+        },
+    }.items():
+        if n <= count:
+            base = make_target(n, [1 + n % 3], health=changes.get("health", "up"))
+            targets[n - 1] = msgspec.structs.replace(base, **changes)
+    servers = [make_server(s, [t.number for t in targets if s in t.servers], targets) for s in (1, 2, 3)]
+    servers[0].backup = [5]
+    state = make_state(targets, servers)
+    state.arp.append(
+        ArpState(
+            address="172.16.1.10",
+            mac="02:00:00:00:02:03",
+            kind="conflict",
+            owner="target 3",
+            age_s=4.0,
+            state="conflict",
+        )
+    )
+    state.alarms = [
+        Alarm(
+            severity="error",
+            subject="172.16.1.10",
+            message="ARP conflict: 02:00:00:00:02:03 (target 3) answers for it",
+        ),
+        Alarm(severity="warning", subject="target 12", message="is down: tcpopen 80: connection refused"),
+    ]
+    state.last_event_id = EVENTS[-1].id
+    return state
+
+
+class FakeEngine:
+    """A Backend whose state is what the test says. `calls` records what consoles asked to change."""
+
+    engine_version = "0.1.0"
+    hostname = "lb1"
+
+    def __init__(self, run_dir: Path, state: State | None = None, events: list[Event] | None = None) -> None:
+        self.current = state or make_state()
+        self.kept = list(EVENTS if events is None else events)
+        self.calls: list[tuple[AdminArgs, str]] = []
+        self.refusal: OpError | None = None
+        self.server = Server(self, run_dir)
+
+    @property
+    def boot_id(self) -> str:
+        return self.current.boot_id
+
+    def state(self) -> State:
+        return self.current
+
+    def events(self, since: int, limit: int) -> list[Event]:
+        return [event for event in self.kept if event.id > since][-limit:]
+
+    async def call(self, op: str, args: Any, actor: str) -> Any:
+        if op != "admin":
+            raise OpError("refused", "the fake engine does not do this")
+        self.calls.append((args, actor))
+        if self.refusal is not None:
+            raise self.refusal
+        words = {"enable": "enabled", "disable": "disabled", "drain": "draining"}
+        members = self.current.targets if args.what == "target" else self.current.servers
+        changed = []
+        for member in members:
+            if member.number in args.numbers and member.admin != words[args.action]:
+                member.admin = words[args.action]
+                member.operational = args.action == "enable" and getattr(member, "health", "up") == "up"
+                changed.append(member.number)
+        for number in changed:
+            self.happen(
+                kind="admin", subject=f"{args.what} {number}", message=words[args.action], actor=actor
+            )
+        self.publish()
+        return AdminResult(changed=changed, unchanged=[n for n in args.numbers if n not in changed])
+
+    def publish(self, **changes: Any) -> None:
+        self.current = msgspec.structs.replace(self.current, **changes)
+        self.server.publish_state(self.current)
+
+    def happen(self, **changes: Any) -> None:
+        number = self.kept[-1].id + 1 if self.kept else 1
+        self.kept.append(make_event(number, **changes))
+        self.server.publish_event(self.kept[-1])
+
+    async def __aenter__(self):
+        await self.server.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.server.close()
+
+
+def move(state: State, chance: random.Random) -> State:
+    """One second later, with traffic on every target that has any."""
+    phase = state.uptime_s
+    targets = []
+    for t in state.targets:
+        if not t.pps:
+            targets.append(t)
+            continue
+        wave = 1 + 0.4 * math.sin(phase / 11 + t.number) + chance.uniform(-0.1, 0.1)
+        pps = 900.0 * (1 + t.number % 7) * wave
+        targets.append(
+            msgspec.structs.replace(
+                t,
+                pps=pps,
+                bps=pps * 8 * 540,
+                sessions=max(0, t.sessions + chance.randint(-9, 10)),
+                packets=t.packets + int(pps),
+                bytes=t.bytes + int(pps * 540),
+                checks=[
+                    msgspec.structs.replace(
+                        c, last_ok_s=(phase + t.number) % 3, rtt_ms=0.2 + chance.random() / 4
+                    )
+                    for c in t.checks
+                ],
+            )
+        )
+    servers = []
+    for s in state.servers:
+        members = [t for t in targets if t.number in s.targets]
+        servers.append(
+            msgspec.structs.replace(
+                s,
+                pps=sum(t.pps for t in members),
+                bps=sum(t.bps for t in members),
+                sessions=sum(t.sessions for t in members),
+                packets=sum(t.packets for t in members),
+                bytes=sum(t.bytes for t in members),
+            )
+        )
+    total = sum(s.pps for s in servers)
+    path = msgspec.structs.replace(
+        state.datapath,
+        received_pps=total,
+        forwarded_pps=total,
+        received=state.datapath.received + int(total),
+        forwarded=state.datapath.forwarded + int(total),
+        sessions=sum(s.sessions for s in servers),
+    )
+    return msgspec.structs.replace(state, targets=targets, servers=servers, datapath=path, uptime_s=phase + 1)
+
+
+async def run(run_dir: Path, count: int, *, still: bool) -> None:
+    chance = random.Random(7)
+    async with FakeEngine(run_dir, busy_state(count)) as engine:
+        while True:
+            await asyncio.sleep(1)
+            if still:
+                engine.publish(uptime_s=engine.current.uptime_s + 1)
+            else:
+                engine.publish(
+                    **{
+                        f: getattr(new, f)
+                        for new in [move(engine.current, chance)]
+                        for f in new.__struct_fields__
+                    }
+                )
+
+
+if __name__ == "__main__":
+    parse = argparse.ArgumentParser()
+    parse.add_argument("run_dir", type=Path)
+    parse.add_argument("--targets", type=int, default=40)
+    parse.add_argument("--still", action="store_true")
+    options = parse.parse_args()
+    options.run_dir.mkdir(parents=True, exist_ok=True)
+    asyncio.run(run(options.run_dir, options.targets, still=options.still))
