@@ -1,4 +1,4 @@
-"""What Tab offers in the configuration language: drawn from engine.config.words, and from what the engine has."""
+"""What Tab offers in the configuration language: drawn from engine.config.language.keywords, and from what the engine has."""
 
 from __future__ import annotations
 

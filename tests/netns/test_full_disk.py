@@ -7,7 +7,7 @@ SCRIPT = """
 import errno, sys
 from pathlib import Path
 from engine.config.atomic import write_atomic
-from engine.config.revisions import Store
+from engine.changes.revisions import Store
 
 disk = Path(sys.argv[1])
 config, store = disk / "bng.conf", Store(disk / "revisions")

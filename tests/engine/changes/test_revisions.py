@@ -168,7 +168,7 @@ LOOP = """
 import os, sys
 from pathlib import Path
 from engine.config.atomic import write_atomic
-from engine.config.revisions import Store
+from engine.changes.revisions import Store
 
 folder = Path(sys.argv[1])
 text = lambda n: b"%08d\\n" % n * 500

@@ -19,7 +19,7 @@ from tests.helpers.frames import compiled, server
 def swapped(worker_state, monkeypatch):
     """Return a worker at which a frame always waits, and what it did, in order."""
     did: list[object] = []
-    monkeypatch.setattr(module.bpf, "attach", lambda _sock, _program: did.append("filter"))
+    monkeypatch.setattr(module.packet_filter, "attach", lambda _sock, _program: did.append("filter"))
 
     def make(table) -> tuple[Worker, list[object]]:
         worker = object.__new__(Worker)
