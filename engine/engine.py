@@ -17,8 +17,6 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from engine.api.server import Server, SocketUnavailableError
 from engine.changes.admin import AdminState
 from engine.changes.revisions import Store
@@ -27,16 +25,19 @@ from engine.changes.transactions import Transactions
 from engine.config.difference.compare import Flows
 from engine.config.load import load
 from engine.domain.errors import OpError
-from engine.domain.notices import Alarm, Notice
+from engine.domain.notices import Notice
+from engine.follow_host import HOST_REFUSES, HostFollower
 from engine.forwarding import WHY_AFPACKET, Forwarding
 from engine.health.runner import Prober
 from engine.io.control_sockets import Wires
-from engine.io.netlink import Host, HostError
+from engine.io.netlink import Host
 from engine.modules import chain as chains
 from engine.modules.state.world import Outcome, World
+from engine.report.alarms import Alarms
 from engine.report.backend import Backend
 from engine.report.events import EventLog
 from engine.report.rates import Rates
+from engine.settle import Settler
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -46,14 +47,10 @@ if TYPE_CHECKING:
     from engine.config.load import Loaded
     from engine.config.model import Config
     from engine.domain.checks import ProbeKey
-    from engine.domain.frame import Link
     from engine.domain.notices import EventSeverity
     from engine.domain.states import Admin
     from engine.health.answer import ProbeAnswer
     from engine.options import RunOptions
-
-HOST_REFUSES = (HostError, NetlinkError, OSError)
-"""What the host may say to anything asked of it: reasons to try again, never to end."""
 
 TICK_S = 0.1
 """Pace of the modules: a tenth of the shortest interval a configuration can name."""
@@ -64,9 +61,6 @@ PUBLISH_S = 1.0
 SWITCH_S = 0.0005
 """How long a thread that reads a large configuration keeps the interpreter from the loop, which has to ask for it anew
 after every system call: Python's own 5 ms add up to a second where a dozen consoles are busy."""
-
-PREPARE_AGAIN = 4
-"""How often a table is prepared anew where its targets changed meanwhile; then it is compiled as it is."""
 
 log = logging.getLogger("engine")
 
@@ -124,15 +118,21 @@ class Engine:
         self.backend = Backend(self)
         self.server = Server(self.backend, options.run_dir)
         self.event_log = EventLog(self.server.publish_event)
+        self.alarms = Alarms(self.event_log)
         self.prober = Prober(self._answered)
         self.wires = Wires(self.world, self.chain.view, self._receive)
+        self.settler = Settler(self.chain.slb, self.forwarding, self.alarms, self._show)
+        self.follower = HostFollower(
+            self.world,
+            self.chain.view,
+            self.host,
+            self.forwarding,
+            self.wires,
+            self.settler,
+            self.alarms,
+            self.event_log,
+        )
         self._stop = asyncio.Event()
-        self._host_lock = asyncio.Lock()
-        self._changed = True
-        self._recompile = True
-        self._unsettled = asyncio.Event()
-        self._link_told: dict[str, str] = {}
-        self.alarms: dict[str, Alarm] = {}
 
     # -- the story --------------------------------------------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class Engine:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             await self._start()
-            settling = asyncio.create_task(self._keep_settled(), name="settle")
+            settling = asyncio.create_task(self.settler.keep_settled(), name="settle")
             try:
                 await self._serve()
             finally:
@@ -160,7 +160,7 @@ class Engine:
             self.tell("warning", text, None)
         await self.server.start()
         await self.host.open()
-        await self._follow_host()
+        await self.follower.follow()
         _notify("READY=1")
         config = self.world.config
         log.info(
@@ -180,9 +180,9 @@ class Engine:
                 next_second = loop.time() + PUBLISH_S
             try:
                 await self._turn(now, every_second=every_second)
-                self.alarms.pop("turn", None)
+                self.alarms.clear("turn")
             except Exception as error:  # noqa: BLE001 - whatever it is, consoles and checks go on
-                self._confess("turn", error)
+                self.alarms.report_fault("turn", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), TICK_S)
 
@@ -191,15 +191,7 @@ class Engine:
         self._act(self.chain.tick(now))
         if every_second:
             await self._every_second(now)
-        self._unsettled.set()
-
-    def _confess(self, key: str, error: Exception) -> None:
-        """Tell of a fault of the engine's own. It goes on: the workers forward by the last table meanwhile."""
-        text = f"fault in the engine, forwarding goes on: {type(error).__name__}: {error}"
-        if key not in self.alarms or self.alarms[key].message != text:
-            log.error("%s", text, exc_info=error)
-            self.event_log.add(Notice("config", "error", "engine", text))
-        self.alarms[key] = Alarm(severity="error", subject="engine", message=text)
+        self.settler.wake()
 
     async def _finish(self) -> None:
         _notify("STOPPING=1")
@@ -210,83 +202,13 @@ class Engine:
         await self.host.close()
         log.info("stopped")
 
-    # -- the host ---------------------------------------------------------------------------------------------------
-
-    async def _follow_host(self) -> None:
-        """Take links, addresses and routes as they are now, and put right what is missing. Raises HostError."""
-        async with self._host_lock:
-            before = self.world.links
-            await self._take_links()
-            await self._prepare_host()
-            self._follow_links(before)
-
-    async def _take_links(self) -> None:
-        self.world.links = await self.host.links(self.world.config)
-        self.chain.view.refresh()
-
-    async def _prepare_host(self) -> None:
-        """Have the addresses and routes that the configuration needs. Raises HostError."""
-        world = self.world
-        virtual = [v.address for v in self.chain.view.virtuals.values()]
-        self.host.refuse_owned(virtual)
-        networks = [n for n in world.config.networks if n.registered and n.enabled]
-        await self.host.ensure_real(networks, world.links)
-        await self.host.retire_real(n.real for n in networks if n.real)
-        await self.host.blackhole(virtual)
-
-    def _follow_links(self, before: dict[int, Link]) -> None:
-        """Have a datapath and a control socket on what links there are."""
-        self._tell_links()
-        for notice in self.forwarding.follow_links():
-            self.event_log.add(notice)
-            self._recompile = True
-        self._recompile = self._recompile or self.world.links != before
-        self.wires.follow()
-
-    async def _keep_following(self) -> None:
-        """Follow the host while running: what it refuses now is an alarm, and forwarding goes on."""
-        try:
-            async with self._host_lock:
-                before, config = self.world.links, self.world.config
-                await self._take_links()
-                try:
-                    await self._prepare_host()
-                finally:
-                    # A change that the host refuses just now is taken back: then there is nothing to follow.
-                    if self.world.config is config:
-                        self._follow_links(before)
-        except HOST_REFUSES as error:
-            if "host" not in self.alarms or self.alarms["host"].message != str(error):
-                self.event_log.add(Notice("config", "error", "host", str(error)))
-            self.alarms["host"] = Alarm(severity="error", subject="host", message=str(error))
-        else:
-            self.alarms.pop("host", None)
-
-    def _tell_links(self) -> None:
-        """Tell what became of each interface, once; what is not up is an alarm."""
-        for interface in self.world.config.interfaces:
-            if not interface.enabled:
-                continue
-            subject = f"interface {interface.number}"
-            link = self.world.links.get(interface.number)
-            up = link is not None and link.up
-            text = f"{interface.name} is {'missing' if link is None else 'up' if up else 'down'}"
-            if up:
-                self.alarms.pop(subject, None)
-            else:
-                message = f"{text}: nothing is forwarded on it"
-                self.alarms[subject] = Alarm(severity="error", subject=subject, message=message)
-            if self._link_told.get(subject) != text:
-                self._link_told[subject] = text
-                self.event_log.add(Notice("datapath", "info" if up else "error", subject, text))
-
     # -- frames, answers, time --------------------------------------------------------------------------------------
 
     def _receive(self, number: int) -> None:
         now = time.monotonic()
         for frame in self.wires.frames(number):
             self._act(self.chain.handle(frame, now))
-        self._unsettled.set()
+        self.settler.wake()
 
     def _answered(self, key: ProbeKey, answer: ProbeAnswer) -> None:
         outcome = self.chain.hc.result(
@@ -302,52 +224,14 @@ class Engine:
             self.prober.start(probe)
         for notice in outcome.notices:
             self.event_log.add(notice, actor if notice.kind == "admin" else None)
-            self._changed = True
-        self._recompile = self._recompile or outcome.recompile
+            self.settler.want_shown()
+        if outcome.recompile:
+            self.settler.want_table()
 
-    async def _keep_settled(self) -> None:
-        """Settle whenever something may have changed, but leave twice as much time for the rest as it takes.
-
-        With 1,024 targets it takes some 60 ms, and at the start a thousand of them are found one after the other.
-        """
-        while True:
-            await self._unsettled.wait()
-            self._unsettled.clear()
-            took = 0.0
-            try:
-                await self._prepare()
-                begin = time.monotonic()
-                self._settle_now()
-                took = time.monotonic() - begin
-                self.alarms.pop("table", None)
-            except Exception as error:  # noqa: BLE001 - as in `_serve`
-                self._confess("table", error)
-            await asyncio.sleep(2 * took)
-
-    async def _settle(self) -> None:
-        """Compile if something has changed, and show a change at once."""
-        await self._prepare()
-        self._settle_now()
-
-    async def _prepare(self) -> None:
-        """Have ready what takes long to compile; others have their turns meanwhile."""
-        for _ in range(PREPARE_AGAIN):
-            decisions = self.chain.slb.eligibility(time.monotonic())
-            if not self._recompile:
-                return
-            await self.forwarding.prepare(decisions)
-            if self.chain.slb.eligibility(time.monotonic()) == decisions:
-                return
-
-    def _settle_now(self) -> None:
-        if self._recompile:
-            self.forwarding.compile(self.chain.slb.eligibility(time.monotonic()))
-            self._recompile = False  # not before: what fails is tried again, and whoever asked for it is told
-            self._changed = True
-        if self._changed:
-            self._changed = False
-            if self.server.consoles:
-                self.server.publish_state(self.backend.state())
+    def _show(self) -> None:
+        """Show the state to whoever looks, at once."""
+        if self.server.consoles:
+            self.server.publish_state(self.backend.state())
 
     async def _every_second(self, now: float) -> None:
         counters = self.forwarding.counters()
@@ -356,8 +240,8 @@ class Engine:
         self.world.target_sessions = {t.number: int(sessions[t.number]) for t in self.world.config.targets}
         for notice in self.forwarding.watch(now):
             self.event_log.add(notice)
-        await self._keep_following()
-        self._changed = True
+        await self.follower.keep_following()
+        self.settler.want_shown()
 
     # -- changes ----------------------------------------------------------------------------------------------------
 
@@ -381,20 +265,20 @@ class Engine:
             try:
                 await self._go_over(former, actor)
             except HOST_REFUSES as refused:
-                # The host refuses whatever there is now; `_keep_following` asks it again every second.
+                # The host refuses whatever there is now; `HostFollower` asks it again every second.
                 self.tell(
                     "error", f"the former configuration runs on as far as the host lets it: {refused}", actor
                 )
-                self._recompile = True
+                self.settler.want_table()
             raise SwitchError(str(error)) from error
         self.admin.forget_unknown()
 
     async def _go_over(self, config: Config, actor: str) -> None:
         self.chain.reconfigure(config)
-        await self._follow_host()
+        await self.follower.follow()
         self._act(self.chain.tick(time.monotonic()), actor)
-        self._recompile = True
-        await self._settle()
+        self.settler.want_table()
+        await self.settler.settle()
 
     def flows(self) -> Flows:
         """Count the flows of servers and targets now."""
@@ -417,7 +301,7 @@ class Engine:
     def tell(self, severity: EventSeverity, message: str, actor: str | None) -> None:
         """Add an event of kind config."""
         self.event_log.add(Notice("config", severity, "configuration", message), actor)
-        self._changed = True
+        self.settler.want_shown()
 
     def _keep_admin(self) -> None:
         trouble = self.admin.keep()
@@ -430,7 +314,7 @@ class Engine:
         if result.changed:
             self._keep_admin()
             self._act(self.chain.tick(time.monotonic()), actor)
-            await self._settle()
+            await self.settler.settle()
         return result
 
 

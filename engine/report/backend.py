@@ -95,7 +95,7 @@ class Backend:
             arp=engine.chain.arp.states(now),
             modules=engine.chain.describe(),
             vrrp=engine.chain.vrrp.states(),
-            alarms=[*engine.alarms.values(), *engine.world.alarms.values()],
+            alarms=[*engine.alarms, *engine.world.alarms.values()],
             last_event_id=engine.event_log.last_id,
             config=engine.transactions.status(now),
         )

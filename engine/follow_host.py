@@ -1,0 +1,122 @@
+"""A chapter of the engine: follow the host's links, addresses and routes, and put right what is missing.
+
+At the start, and when another configuration is taken up, what the host refuses ends the attempt; while running it is an
+alarm, and forwarding goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from engine.domain.notices import Notice
+from engine.io.netlink import HostError
+
+if TYPE_CHECKING:
+    from engine.domain.frame import Link
+    from engine.forwarding import Forwarding
+    from engine.io.control_sockets import Wires
+    from engine.io.netlink import Host
+    from engine.modules.state.view import View
+    from engine.modules.state.world import World
+    from engine.report.alarms import Alarms
+    from engine.report.events import EventLog
+    from engine.settle import Settler
+
+HOST_REFUSES = (HostError, NetlinkError, OSError)
+"""What the host may say to anything asked of it: reasons to try again, never to end."""
+
+
+class HostFollower:
+    """Writer of `World.links`; keeps a datapath and a control socket on each link that a network needs."""
+
+    def __init__(
+        self,
+        world: World,
+        view: View,
+        host: Host,
+        forwarding: Forwarding,
+        sockets: Wires,
+        settler: Settler,
+        alarms: Alarms,
+        event_log: EventLog,
+    ) -> None:
+        self._world = world
+        self._view = view
+        self._host = host
+        self._forwarding = forwarding
+        self._sockets = sockets
+        self._settler = settler
+        self._alarms = alarms
+        self._event_log = event_log
+        self._lock = asyncio.Lock()
+        self._link_told: dict[str, str] = {}
+
+    async def follow(self) -> None:
+        """Take links, addresses and routes as they are now, and put right what is missing. Raises `HOST_REFUSES`."""
+        async with self._lock:
+            before = self._world.links
+            await self._take_links()
+            await self._prepare_host()
+            self._follow_links(before)
+
+    async def keep_following(self) -> None:
+        """Follow while running; call about once a second. What the host refuses now is an alarm."""
+        try:
+            async with self._lock:
+                before, config = self._world.links, self._world.config
+                await self._take_links()
+                try:
+                    await self._prepare_host()
+                finally:
+                    # A change that the host refuses just now is taken back: then there is nothing to follow.
+                    if self._world.config is config:
+                        self._follow_links(before)
+        except HOST_REFUSES as error:
+            if self._alarms.set("host", "host", str(error)):
+                self._event_log.add(Notice("config", "error", "host", str(error)))
+        else:
+            self._alarms.clear("host")
+
+    async def _take_links(self) -> None:
+        self._world.links = await self._host.links(self._world.config)
+        self._view.refresh()
+
+    async def _prepare_host(self) -> None:
+        """Have the addresses and routes that the configuration needs. Raises `HOST_REFUSES`."""
+        world = self._world
+        virtual = [v.address for v in self._view.virtuals.values()]
+        self._host.refuse_owned(virtual)
+        networks = [n for n in world.config.networks if n.registered and n.enabled]
+        await self._host.ensure_real(networks, world.links)
+        await self._host.retire_real(n.real for n in networks if n.real)
+        await self._host.blackhole(virtual)
+
+    def _follow_links(self, before: dict[int, Link]) -> None:
+        """Have a datapath and a control socket on what links there are."""
+        self._tell_links()
+        notices = self._forwarding.follow_links()
+        for notice in notices:
+            self._event_log.add(notice)
+        if notices or self._world.links != before:
+            self._settler.want_table()
+        self._sockets.follow()
+
+    def _tell_links(self) -> None:
+        """Tell what became of each interface, once; what is not up is an alarm."""
+        for interface in self._world.config.interfaces:
+            if not interface.enabled:
+                continue
+            subject = f"interface {interface.number}"
+            link = self._world.links.get(interface.number)
+            up = link is not None and link.up
+            text = f"{interface.name} is {'missing' if link is None else 'up' if up else 'down'}"
+            if up:
+                self._alarms.clear(subject)
+            else:
+                self._alarms.set(subject, subject, f"{text}: nothing is forwarded on it")
+            if self._link_told.get(subject) != text:
+                self._link_told[subject] = text
+                self._event_log.add(Notice("datapath", "info" if up else "error", subject, text))
