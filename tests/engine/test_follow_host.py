@@ -1,0 +1,181 @@
+"""How links, addresses and routes of the host are followed, at the start and while running."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from engine.config.model import Config, Interface, Network
+from engine.domain.frame import Link
+from engine.domain.notices import Notice
+from engine.follow_host import HostFollower
+from engine.io.netlink import HostError
+from engine.report.alarms import Alarms
+
+NETWORKS = [
+    Network(number=1, real="172.16.1.252", interface=1, registered=True, enabled=True),
+    Network(number=2, real="172.16.2.252", interface=1, registered=True),
+    Network(number=3, real="172.16.3.252", interface=1, enabled=True),
+    Network(number=4, interface=1, registered=True, enabled=True),
+]
+
+
+class Host:
+    """The kernel: what it has, what it refuses, what was asked of it in order."""
+
+    def __init__(self):
+        self.has = {1: Link(1, "eth0", 2, b"\x02" * 6, 1500, True)}
+        self.refusal = None
+        self.asked = []
+        self.during = lambda: None
+
+    async def links(self, config):
+        self.asked.append(("links", config))
+        return dict(self.has)
+
+    def refuse_owned(self, virtual):
+        self.asked.append(("refuse_owned", list(virtual)))
+        self.during()
+        if self.refusal:
+            raise self.refusal
+
+    async def ensure_real(self, networks, links):
+        self.asked.append(("ensure_real", [n.number for n in networks], sorted(links)))
+
+    async def retire_real(self, wanted):
+        self.asked.append(("retire_real", list(wanted)))
+
+    async def blackhole(self, virtual):
+        self.asked.append(("blackhole", list(virtual)))
+
+
+class Everything:
+    def __init__(self):
+        self.world = SimpleNamespace(
+            config=Config(
+                interfaces=[
+                    Interface(number=1, name="eth0", registered=True, enabled=True),
+                    Interface(number=2, name="eth1", registered=True),
+                ],
+                networks=NETWORKS,
+            ),
+            links={},
+        )
+        self.host = Host()
+        self.did = []
+        self.notices = []  # of the datapaths, at the next following
+        self.events = []
+        view = SimpleNamespace(
+            refresh=lambda: self.did.append("refresh"),
+            virtuals={b"": SimpleNamespace(address="172.16.1.10")},
+        )
+        forwarding = SimpleNamespace(follow_links=self._datapaths)
+        sockets = SimpleNamespace(follow=lambda: self.did.append("sockets"))
+        settler = SimpleNamespace(want_table=lambda: self.did.append("table"))
+        log = SimpleNamespace(add=self.events.append)
+        self.alarms = Alarms(log)
+        self.follower = HostFollower(
+            self.world, view, self.host, forwarding, sockets, settler, self.alarms, log
+        )
+
+    def _datapaths(self):
+        self.did.append("datapaths")
+        return self.notices
+
+    def raised(self):
+        return [(a.severity, a.subject, a.message) for a in self.alarms]
+
+    def told(self):
+        return [(e.severity, e.subject, e.message) for e in self.events]
+
+
+@pytest.fixture
+def all_():
+    return Everything()
+
+
+async def test_everything_is_asked_of_the_host_in_order(all_):
+    await all_.follower.follow()
+    assert all_.host.asked == [
+        ("links", all_.world.config),
+        ("refuse_owned", ["172.16.1.10"]),
+        ("ensure_real", [1, 4], [1]),  # registered and enabled, both
+        ("retire_real", ["172.16.1.252"]),  # network 4 has none
+        ("blackhole", ["172.16.1.10"]),
+    ]
+    assert all_.world.links == all_.host.has
+    assert all_.did == ["refresh", "datapaths", "table", "sockets"]
+
+
+async def test_a_table_is_wanted_where_links_or_datapaths_changed_and_only_then(all_):
+    await all_.follower.follow()
+    all_.did.clear()
+    await all_.follower.keep_following()
+    assert all_.did == ["refresh", "datapaths", "sockets"]
+    all_.did.clear()
+    all_.notices = [Notice("datapath", "info", "interface 1", "eth0 has an MTU of 9000 now")]
+    await all_.follower.keep_following()
+    assert all_.did == ["refresh", "datapaths", "table", "sockets"]
+    assert all_.events[-1] is all_.notices[0]
+    all_.notices = []
+    all_.did.clear()
+    all_.host.has[1] = Link(1, "eth0", 2, b"\x04" * 6, 1500, True)
+    await all_.follower.keep_following()
+    assert all_.did == ["refresh", "datapaths", "table", "sockets"]
+
+
+async def test_at_the_start_a_refusal_ends_the_attempt(all_):
+    all_.host.refusal = HostError("this host owns it")
+    with pytest.raises(HostError, match="owns it"):
+        await all_.follower.follow()
+    assert "datapaths" not in all_.did
+
+
+async def test_while_running_a_refusal_is_an_alarm_told_once_and_links_are_followed(all_):
+    await all_.follower.follow()
+    all_.events.clear()
+    all_.did.clear()
+    all_.host.refusal = HostError("this host owns it")
+    for _ in range(3):
+        await all_.follower.keep_following()
+    assert all_.raised() == [("error", "host", "this host owns it")]
+    assert all_.told() == [("error", "host", "this host owns it")]
+    assert all_.did.count("datapaths") == 3
+    all_.host.refusal = OSError("no buffer space")
+    await all_.follower.keep_following()
+    assert all_.told()[1:] == [("error", "host", "no buffer space")]
+    all_.host.refusal = None
+    await all_.follower.keep_following()
+    assert all_.raised() == []
+
+
+async def test_a_change_that_the_host_refuses_and_is_taken_back_is_not_followed(all_):
+    await all_.follower.follow()
+    all_.did.clear()
+    all_.host.refusal = HostError("not now")
+
+    def another_config():
+        all_.world.config = Config()
+
+    all_.host.during = another_config
+    await all_.follower.keep_following()
+    assert all_.did == ["refresh"]
+
+
+async def test_a_link_that_is_down_or_missing_is_an_alarm_and_every_step_is_told_once(all_):
+    await all_.follower.follow()
+    all_.events.clear()
+    all_.host.has[1] = Link(1, "eth0", 2, b"\x02" * 6, 1500, False)
+    await all_.follower.keep_following()
+    await all_.follower.keep_following()
+    assert all_.raised() == [("error", "interface 1", "eth0 is down: nothing is forwarded on it")]
+    assert all_.told() == [("error", "interface 1", "eth0 is down")]
+    del all_.host.has[1]
+    await all_.follower.keep_following()
+    assert all_.raised() == [("error", "interface 1", "eth0 is missing: nothing is forwarded on it")]
+    all_.host.has[1] = Link(1, "eth0", 3, b"\x02" * 6, 1500, True)
+    await all_.follower.keep_following()
+    assert all_.raised() == []
+    assert all_.told()[1:] == [
+        ("error", "interface 1", "eth0 is missing"),
+        ("info", "interface 1", "eth0 is up"),
+    ]

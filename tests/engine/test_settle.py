@@ -1,0 +1,128 @@
+"""When tables are compiled, and when consoles are shown what came of it."""
+
+import asyncio
+
+import pytest
+
+from engine.settle import PREPARE_AGAIN, Settler
+
+
+class Tables:
+    """Stands for slb and forwarding: what was asked of them, in order."""
+
+    def __init__(self):
+        self.decisions = [{1: "a"}]
+        self.did = []
+        self.error = None
+
+    def eligibility(self, _now):
+        return self.decisions.pop(0) if len(self.decisions) > 1 else self.decisions[0]
+
+    async def prepare(self, decisions):
+        self.did.append(("prepare", decisions))
+
+    def compile(self, decisions):
+        if self.error:
+            raise self.error
+        self.did.append(("compile", decisions))
+
+
+class Alarms:
+    def __init__(self):
+        self.raised = {}
+
+    def clear(self, key):
+        self.raised.pop(key, None)
+
+    def report_fault(self, key, error):
+        self.raised[key] = error
+
+
+@pytest.fixture
+def tables():
+    return Tables()
+
+
+@pytest.fixture
+def alarms():
+    return Alarms()
+
+
+@pytest.fixture
+def settler(tables, alarms):
+    return Settler(tables, tables, alarms, lambda: tables.did.append("show"))
+
+
+async def test_the_first_settling_compiles_and_shows(settler, tables):
+    await settler.settle()
+    assert tables.did == [("prepare", {1: "a"}), ("compile", {1: "a"}), "show"]
+
+
+async def test_without_a_wish_nothing_is_compiled_or_shown_again(settler, tables):
+    await settler.settle()
+    tables.did.clear()
+    await settler.settle()
+    assert tables.did == []
+
+
+async def test_news_alone_are_shown_without_a_table(settler, tables):
+    await settler.settle()
+    tables.did.clear()
+    settler.want_shown()
+    await settler.settle()
+    assert tables.did == ["show"]
+
+
+async def test_a_wanted_table_is_compiled_and_shown(settler, tables):
+    await settler.settle()
+    tables.did.clear()
+    settler.want_table()
+    await settler.settle()
+    assert tables.did == [("prepare", {1: "a"}), ("compile", {1: "a"}), "show"]
+
+
+async def test_decisions_that_change_meanwhile_are_prepared_anew(settler, tables):
+    tables.decisions = [{1: "a"}, {1: "b"}, {1: "b"}]
+    await settler.settle()
+    assert tables.did == [("prepare", {1: "a"}), ("prepare", {1: "b"}), ("compile", {1: "b"}), "show"]
+
+
+async def test_decisions_that_never_rest_are_compiled_all_the_same(settler, tables):
+    tables.decisions = [{1: n} for n in range(100)]
+    await settler.settle()
+    assert sum(what[0] == "prepare" for what in tables.did) == PREPARE_AGAIN
+    assert tables.did[-2][0] == "compile"
+
+
+async def test_what_failed_to_compile_is_tried_again_and_its_asker_told(settler, tables):
+    tables.error = ValueError("no room")
+    with pytest.raises(ValueError, match="no room"):
+        await settler.settle()
+    tables.error = None
+    await settler.settle()
+    assert ("compile", {1: "a"}) in tables.did
+
+
+async def until(said):
+    for _ in range(1000):
+        if said():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("never came")
+
+
+async def test_woken_it_settles_and_a_fault_is_an_alarm_until_it_is_over(settler, tables, alarms):
+    tables.error = RuntimeError("broken")
+    task = asyncio.create_task(settler.keep_settled())
+    try:
+        await asyncio.sleep(0.01)
+        assert tables.did == []  # nobody has woken it
+        settler.wake()
+        await until(lambda: "table" in alarms.raised)
+        assert alarms.raised["table"] is tables.error
+        tables.error = None
+        settler.wake()
+        await until(lambda: "show" in tables.did)
+        await until(lambda: not alarms.raised)
+    finally:
+        task.cancel()
