@@ -8,7 +8,7 @@ PINNED := install --require-hashes --only-binary :all:
 PIN := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	--no-header --no-annotate --strip-extras --allow-unsafe
 
-.PHONY: help demo lab test check bench venv venv-test packages requirements clean
+.PHONY: help demo lab test check bench mutants venv venv-test packages requirements clean
 
 help:
 	@echo 'make demo    the network of the example, the engine, traffic and the dashboard; nothing stays behind'
@@ -16,6 +16,7 @@ help:
 	@echo 'make test    install what tests need, run them all'
 	@echo 'make check   format, lint, types, import contracts and the fast tests'
 	@echo 'make bench   packets a second'
+	@echo 'make mutants does a test notice when the code is wrong? SEED=7 COUNT=100 (tests/mutants/README.md)'
 	@echo 'make venv    the virtual environment ($(VENV)) with the commands in it'
 	@echo 'make clean   remove what these made'
 
@@ -38,6 +39,10 @@ check: venv-test packages
 bench: venv-test
 	$(BIN)/python -m tests.bench.run
 
+mutants: $(VENV)/.mutants
+	$(BIN)/python -m pytest -q tests/mutants
+	$(BIN)/python -m tests.mutants.run $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(PART),--part $(PART))
+
 venv: $(VENV)/.runtime
 venv-test: $(VENV)/.test
 
@@ -58,11 +63,18 @@ $(VENV)/.test: $(VENV)/.runtime .ci/requirements-test.txt
 	$(PIP) $(PINNED) -r .ci/requirements-test.txt
 	@touch $@
 
+# Without dependencies: cosmic-ray asks for yattag, which is no wheel and only writes its HTML report. The file lists the rest.
+$(VENV)/.mutants: $(VENV)/.test .ci/requirements-mutants.txt
+	$(PIP) $(PINNED) --no-deps -r .ci/requirements-mutants.txt
+	@touch $@
+
 # The versions stand in pyproject.toml; this pins what they pull in, with the hashes of every platform's files.
 requirements: venv-test
 	$(PIP) install pip-tools
 	$(PIN) -o .ci/requirements.txt .ci/build.in pyproject.toml
 	$(PIN) --extra test -o .ci/requirements-test.txt .ci/build.in pyproject.toml
+	$(PIN) --extra mutants --constraint .ci/requirements-test.txt --no-allow-unsafe --unsafe-package yattag \
+		-o .ci/requirements-mutants.txt .ci/build.in pyproject.toml
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

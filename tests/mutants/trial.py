@@ -1,0 +1,150 @@
+"""Copies of the tree, and the tests run in them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tests.mutants.parts import MARKS
+
+MARK = "BNG_MUTANTS"
+"""In the environment of every process of a trial, so that those which outlive it are found and ended."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How the tests ended: `noticed_by` is the first that failed, empty if none did."""
+
+    passed: bool
+    seconds: float
+    noticed_by: str = ""
+    timed_out: bool = False
+    output: str = ""
+
+
+class Tree:
+    """A copy of the working tree in a folder of its own, in which one trial at a time runs."""
+
+    def __init__(self, original: Path, folder: Path) -> None:
+        self.root = folder / "tree"
+        self._temporary = folder / "t"  # short: sockets' paths have a limit
+        self._mark = f"{MARK}={folder}"
+        self._running: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        self._stopped = False
+        for file in _files(original):
+            (self.root / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(original / file, self.root / file)
+
+    def try_out(self, file: str, text: str, tests: list[str], timeout_s: float) -> Outcome:
+        """Run the tests with another text in a file, and put the file back as it was, with its time."""
+        path = self.root / file
+        before, times = path.read_bytes(), path.stat()
+        try:
+            path.write_text(text)
+            return self.run(tests, timeout_s, compiled=False)
+        finally:
+            path.write_bytes(before)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    def run(self, tests: list[str], timeout_s: float, *, compiled: bool) -> Outcome:
+        """Run the fast tests of these files, in this order, until one fails.
+
+        With `compiled` Python keeps what it compiled, for later runs; never that of a changed file, which Python knows
+        from the original only by its time to the second and its size.
+        """
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", MARKS, "--tb=short", "--no-header"]
+        command += ["-p", "no:cacheprovider", "--hypothesis-seed=0", f"--basetemp={self._temporary}", *tests]
+        environment = {name: value for name, value in os.environ.items() if name != "CI"}
+        environment |= dict([self._mark.split("=", 1)], PYTHONPATH=str(self.root), PYTHONHASHSEED="0")
+        environment |= {} if compiled else {"PYTHONDONTWRITEBYTECODE": "1"}
+        started = time.monotonic()
+        process = self._start(command, environment)
+        output, timed_out = b"", False
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            self._end_all(process)
+        text = output.decode(errors="replace")
+        seconds = time.monotonic() - started
+        if timed_out:
+            return Outcome(passed=False, seconds=seconds, noticed_by="taking too long", timed_out=True)
+        if process.returncode:
+            return Outcome(passed=False, seconds=seconds, noticed_by=_first_failure(text), output=text)
+        return Outcome(passed=True, seconds=seconds, output=text)
+
+    def stop(self) -> None:
+        """End a trial that is running, from another thread, and start no other."""
+        with self._lock:
+            self._stopped = True
+            if self._running is not None:
+                _end_group(self._running)
+
+    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._stopped:
+                raise InterruptedError
+            self._running = subprocess.Popen(
+                command,
+                cwd=self.root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            return self._running
+
+    def _end_all(self, process: subprocess.Popen[bytes]) -> None:
+        """End the tests and all that they started, whatever session it went to, and remove what they left."""
+        with self._lock:
+            _end_group(process)
+            self._running = None
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and self._mark.encode() in (entry / "environ").read_bytes().split(
+                    b"\0"
+                ):
+                    os.kill(int(entry.name), signal.SIGKILL)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+        # tests/conftest.py begins every name that a run makes on the host with its process id.
+        for path in Path("/dev/shm").glob(f"t{process.pid}-*"):
+            path.unlink(missing_ok=True)
+        for folder in (self._temporary, self.root / ".hypothesis"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files(original: Path) -> list[str]:
+    """Return the files of the working tree that git tracks or would track."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=original,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return [name for name in listing.split("\0") if name and (original / name).is_file()]
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _first_failure(output: str) -> str:
+    for line in output.splitlines():
+        if line.startswith(("FAILED ", "ERROR ")):
+            return line.split(" ", 1)[1].split(" - ")[0]
+    return (output.strip().splitlines() or ["no output"])[-1]
