@@ -35,11 +35,6 @@ class Pool:
             self._free.put(tree)
         self._threads = concurrent.futures.ThreadPoolExecutor(jobs)
 
-    @property
-    def root(self) -> Path:
-        """Where one of the trees stands; between trials all are alike, so read nothing from it during one."""
-        return self._trees[0].root
-
     def __enter__(self) -> Self:
         return self
 

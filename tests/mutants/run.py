@@ -13,16 +13,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.mutants import explained, operators
 from tests.mutants.draw import Draw, InTree
 from tests.mutants.errors import CannotTellError
 from tests.mutants.parts import PARTS, ROOT, Part
 from tests.mutants.pool import Pool
-
-if TYPE_CHECKING:
-    from tests.mutants.trial import Outcome
+from tests.mutants.trial import Outcome, copy_working_tree
 
 WANTED = 0.95
 
@@ -68,16 +65,17 @@ def _run(options: argparse.Namespace) -> int:
         raise CannotTellError(message)
     parts = [part for part in PARTS if not options.part or part.name in options.part]
     with tempfile.TemporaryDirectory(prefix="mut-", ignore_cleanup_errors=True) as folder:
-        pool = Pool(ROOT, Path(folder), options.jobs)
-        # The working tree may be edited while this runs: from here on only the copies are read.
-        tree = InTree(pool.root, parts, kinds, explained.read())
+        # The working tree may be edited while this runs: from here on only copies are read.
+        original = Path(folder) / "original"
+        copy_working_tree(ROOT, original)
+        tree = InTree(original, parts, kinds, explained.read())
         draws = tree.at(options.at) if options.at else tree.draw(options.seed, options.count)
         sizes = ", ".join(f"{name} {size}" for name, size in tree.sizes().items())
         print(f"Places to change: {sizes}.\nSeed {options.seed}: {len(draws)} mutants drawn.", flush=True)
         if options.list:
             print("\n".join(tree.named(one) for one in draws))
             return 0
-        with pool:
+        with Pool(original, Path(folder), options.jobs) as pool:
             return _report(tree, _tried(tree, pool, draws), options.seed)
 
 

@@ -30,8 +30,23 @@ class Outcome:
     output: str = ""
 
 
+def copy_working_tree(checkout: Path, folder: Path) -> None:
+    """Copy to a new folder the files of a checkout that git tracks, or would track, as they stand and with their times."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=checkout,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listing.split("\0")):
+        if (checkout / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(checkout / name, folder / name)
+
+
 class Tree:
-    """A copy of the working tree in a folder of its own, in which one trial at a time runs."""
+    """A copy of a tree in a folder of its own, in which one trial at a time runs."""
 
     def __init__(self, original: Path, folder: Path) -> None:
         self.root = folder / "tree"
@@ -40,9 +55,7 @@ class Tree:
         self._running: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._stopped = False
-        for file in _files(original):
-            (self.root / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(original / file, self.root / file)
+        shutil.copytree(original, self.root)
 
     def try_out(self, file: str, text: str, tests: list[str], timeout_s: float) -> Outcome:
         """Run the tests with another text in a file, and put the file back as it was, with its time."""
@@ -124,18 +137,6 @@ class Tree:
             path.unlink(missing_ok=True)
         for folder in (self._temporary, self.root / ".hypothesis"):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _files(original: Path) -> list[str]:
-    """Return the files of the working tree that git tracks or would track."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=original,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    return [name for name in listing.split("\0") if name and (original / name).is_file()]
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
