@@ -18,6 +18,9 @@ from tests.mutants.parts import MARKS
 MARK = "BNG_MUTANTS"
 """In the environment of every process of a trial, so that those which outlive it are found and ended."""
 
+TO_END_S = 5.0
+SECOND_NS = 1_000_000_000
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -63,6 +66,8 @@ class Tree:
         before, times = path.read_bytes(), path.stat()
         try:
             path.write_text(text)
+            # Python knows a file that it compiled by its size and its time in seconds: the size may well be the same.
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + SECOND_NS))
             return self.run(tests, timeout_s, compiled=False)
         finally:
             path.write_bytes(before)
@@ -71,8 +76,7 @@ class Tree:
     def run(self, tests: list[str], timeout_s: float, *, compiled: bool) -> Outcome:
         """Run the fast tests of these files, in this order, until one fails.
 
-        With `compiled` Python keeps what it compiled, for later runs; never that of a changed file, which Python knows
-        from the original only by its time to the second and its size.
+        With `compiled` Python keeps what it compiled, for later runs.
         """
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", MARKS, "--tb=short", "--no-header"]
         command += ["-p", "no:cacheprovider", "--hypothesis-seed=0", f"--basetemp={self._temporary}", *tests]
@@ -123,12 +127,13 @@ class Tree:
         with self._lock:
             _end_group(process)
             self._running = None
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if entry.name.isdigit() and self._mark.encode() in (entry / "environ").read_bytes().split(
-                    b"\0"
-                ):
-                    os.kill(int(entry.name), signal.SIGKILL)
+        # A process may start another while the list is read, and takes a moment to end: until none is seen.
+        deadline = time.monotonic() + TO_END_S
+        while (left := self._marked()) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
         process.wait()
         if process.stdout:
             process.stdout.close()
@@ -137,6 +142,16 @@ class Tree:
             path.unlink(missing_ok=True)
         for folder in (self._temporary, self.root / ".hypothesis"):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _marked(self) -> list[int]:
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and self._mark.encode() in (entry / "environ").read_bytes().split(
+                    b"\0"
+                ):
+                    found.append(int(entry.name))
+        return found
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
