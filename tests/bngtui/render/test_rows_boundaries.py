@@ -6,10 +6,12 @@ import pytest
 
 from bngtui.actions import ACTIONS
 from bngtui.render import events, servers, targets
+from bngtui.render.header import Freshness, paint_header
+from bngtui.render.members import SILENT
 from bngtui.render.palette import matching
 from bngtui.render.table import body_height, paint_table
 from bngtui.render.view import View
-from tests.helpers.fake_engine import make_event, make_server, make_target
+from tests.helpers.fake_engine import make_event, make_server, make_state, make_target
 
 
 def cell(spec, name, row, shown=frozenset()):
@@ -44,6 +46,20 @@ def test_the_remark_of_a_server(targets_of, changes, wanted):
     assert cell(servers.SPEC, "why", server_row(targets_of, **changes)) == wanted
 
 
+@pytest.mark.parametrize(("pps", "role"), [(SILENT / 2, "muted"), (SILENT, "text"), (12.0, "text")])
+def test_silence_is_muted(pps, role):
+    assert cell(targets.SPEC, "pps", targets.TargetRow(make_target(1, [1], pps=pps))).role == role
+
+
+@pytest.mark.parametrize(("dropped", "role"), [(0.049, "text"), (0.05, "warning")])
+def test_drops_stand_out_from_where_they_are_shown_as_more_than_nothing(dropped, role):
+    state = make_state()
+    state.datapath.dropped_pps = dropped
+    spans = paint_header(state, Freshness(link="up", age_s=0.1), 120)[1].spans
+    (at,) = (number for number, span in enumerate(spans) if span.text == "  dropped ")
+    assert spans[at + 1].role == role
+
+
 def test_a_mac_is_shown_or_unknown():
     assert cell(targets.SPEC, "mac", targets.TargetRow(make_target(1, [1]))).text == "02:00:00:00:02:01"
     assert cell(targets.SPEC, "mac", targets.TargetRow(make_target(1, [1], mac=None))).text == "unknown"
@@ -60,6 +76,8 @@ def test_who_did_it_is_told_once():
 def test_the_heading_takes_a_line_where_there_are_three():
     view = View(servers.SPEC)
     assert [body_height(view, height) for height in (0, 1, 2, 3, 10)] == [1, 1, 1, 1, 8]
+    bare = View(servers.Spec(**{**vars(servers.SPEC), "heading": False}))
+    assert [body_height(bare, height) for height in (0, 1, 2, 3, 10)] == [1, 1, 1, 2, 9]
 
 
 @pytest.mark.parametrize(("heading", "told"), [(True, False), (False, True)])
