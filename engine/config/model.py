@@ -6,9 +6,11 @@ behaviour. Names are BalanceNG's own. Addresses are kept as canonical text (``st
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+from engine.domain.checks import CHECK_KINDS, CheckSettings
 
 Method = Literal["rr", "random", "hash", "first", "session", "bw", "agent", "rndagent"]
 Protocol = Literal["tcp", "udp", "any"]
@@ -40,27 +42,6 @@ MAX_MAXSESSIONS = 10_000_000
 
 MAX_THREADS = 64
 """Workers of one interface; each takes a share of the clients (hardware that needs more is XDP's)."""
-
-DEFAULT_INTERVAL_S = 3
-"""Seconds between two checks where a file gives none (the value of BalanceNG's examples)."""
-
-DEFAULT_TIMEOUT_S = 10
-"""Age of the last good answer at which a target is down, where a file gives none (BalanceNG's examples)."""
-
-
-class PingCheck(msgspec.Struct, frozen=True):
-    """`ping INTERVAL,TIMEOUT`: ICMP echo to the target's own address, both in seconds."""
-
-    interval: int = DEFAULT_INTERVAL_S
-    timeout: int = DEFAULT_TIMEOUT_S
-
-
-class TcpOpenCheck(msgspec.Struct, frozen=True):
-    """`tcpopen PORT,INTERVAL,TIMEOUT`: a TCP connection to the target's own address; seconds."""
-
-    port: int
-    interval: int = DEFAULT_INTERVAL_S
-    timeout: int = DEFAULT_TIMEOUT_S
 
 
 class Interface(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -120,8 +101,7 @@ class Target(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     port: int = 0  # 0: `port any`
     protocol: Protocol = "any"
     dsr: bool = False
-    ping: PingCheck | None = None
-    tcpopen: TcpOpenCheck | None = None
+    checks: dict[str, CheckSettings] = msgspec.field(default_factory=dict)  # by word of CHECK_KINDS
     agent: str | None = None
     script: str | None = None
     weight: int = 1
@@ -136,7 +116,7 @@ class Gateway(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`gateway { ... }`: the next hop of this node."""
 
     ipaddr: str | None = None
-    ping: PingCheck | None = None
+    checks: dict[str, CheckSettings] = msgspec.field(default_factory=dict)  # by word of CHECK_KINDS
 
 
 class Vrrp(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -174,3 +154,34 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def network(self, number: int) -> Network | None:
         """Return the network of that number, or None."""
         return next((n for n in self.networks if n.number == number), None)
+
+
+Item = Interface | Network | Server | Target
+"""What has a number."""
+
+Holder = Item | Gateway | Vrrp
+"""What words are said of: the model of one block of a configuration file."""
+
+
+def get_word(holder: Holder, word: str) -> Any:
+    """Return what a block says with one of its words; a check's is its `CheckSettings`, None where it has none."""
+    if word in CHECK_KINDS and isinstance(holder, Target | Gateway):
+        return holder.checks.get(word)
+    return getattr(holder, word)
+
+
+def set_word(holder: Holder, word: str, value: Any) -> None:
+    """Make a block say `value` with one of its words; None takes a check away."""
+    if word in CHECK_KINDS and isinstance(holder, Target | Gateway):
+        others = {kind: check for kind, check in holder.checks.items() if kind != word}
+        holder.checks = others if value is None else others | {word: value}
+    else:
+        setattr(holder, word, value)
+
+
+def default_of(holder: Holder, word: str) -> Any:
+    """Return what a block says with a word that its file does not give."""
+    if word in CHECK_KINDS:
+        return None
+    field = next(field for field in msgspec.structs.fields(holder) if field.name == word)
+    return [] if field.default_factory is not msgspec.NODEFAULT else field.default

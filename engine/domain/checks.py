@@ -1,21 +1,77 @@
-"""The identity of a health check, and the order to run one attempt of it."""
+"""Health checks: the kinds a configuration can ask for, the identity of one, and the order to run one attempt of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+
+import msgspec
+
+DEFAULT_INTERVAL_S = 3
+"""Seconds between two checks where a file gives none (the value of BalanceNG's examples)."""
+
+DEFAULT_TIMEOUT_S = 10
+"""Age of the last good answer at which a target is down, where a file gives none (BalanceNG's examples)."""
+
+
+class CheckSettings(msgspec.Struct, frozen=True):
+    """What a configuration says of one check; `port` is None for a kind that asks none. Times are in seconds."""
+
+    port: int | None = None
+    interval: int = DEFAULT_INTERVAL_S
+    timeout: int = DEFAULT_TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True)
+class CheckKind:
+    """A kind of check: its word in the configuration, the grammar of the word's value, and what it means to people."""
+
+    word: str
+    meaning: str  # a line of help
+    example: str  # a value: "80,3,10"
+    asks_port: bool = False  # `WORD PORT,INTERVAL,TIMEOUT` instead of `WORD INTERVAL,TIMEOUT`
+    gateway_meaning: str = ""  # a line of help in the gateway's block; empty: no check of a gateway
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The fields of `CheckSettings` that a file gives, in the order it gives them."""
+        return ("port", "interval", "timeout") if self.asks_port else ("interval", "timeout")
+
+    @property
+    def form(self) -> str:
+        """How the value is written: `PORT,INTERVAL,TIMEOUT`."""
+        return ",".join(self.parts).upper()
+
+    def values(self, settings: CheckSettings) -> dict[str, int]:
+        """Return what a file gives of these settings, by field, in the order it gives them."""
+        return {part: getattr(settings, part) for part in self.parts}
+
+
+CHECK_KINDS: dict[str, CheckKind] = {
+    kind.word: kind
+    for kind in (
+        CheckKind(
+            "ping",
+            "health check by ICMP echo, in seconds",
+            "3,8",
+            gateway_meaning="check of the gateway, in seconds",
+        ),
+        CheckKind("tcpopen", "health check by a TCP connection, in seconds", "80,3,10", asks_port=True),
+    )
+}
+"""Every kind of check of a target's own address, by its word. The parser, the help, the completion, the rules, the
+diff and the editor draw from this table, so a kind that is added here is known to all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeKey:
     """Identity of a check: one probe per (target, kind, parameters), shared by every server that needs it.
 
-    `kind` is "ping", "tcpopen" or "vip". `address` is what is probed: the target's own address, for "vip" the
+    `kind` is a word of `CHECK_KINDS`, or "vip". `address` is what is probed: the target's own address, for "vip" the
     virtual one (sent to the target's MAC). `port` is None for an echo.
     """
 
     target: int
-    kind: Literal["ping", "tcpopen", "vip"]
+    kind: str
     address: str
     port: int | None
     interval_s: int
@@ -29,7 +85,7 @@ class ProbeKey:
 
 @dataclass(frozen=True, slots=True)
 class ProbeStart:
-    """Asks the engine to run one attempt of an ordinary-socket check (ping, tcpopen) from `source`."""
+    """Asks the engine to run one attempt of a check of `CHECK_KINDS`, by an ordinary socket, from `source`."""
 
     key: ProbeKey
     source: str

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from engine.config.difference.words import ARROW, added, changed, count, pairs, removed, shift
+from engine.domain.checks import CHECK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,12 +165,12 @@ def _gateway(old: Gateway | None, new: Gateway | None) -> Iterator[Change]:
     if new is None:
         yield removed("gateway")
         return
-    for word in ("ipaddr", "ping"):
-        before, after = getattr(old, word), getattr(new, word)
-        if before != after and word == "ping":
-            yield changed("gateway", "ping changed" if before and after else f"ping {_came(after)}")
-        elif before != after:
-            yield changed("gateway", shift(word, before, after))
+    if old.ipaddr != new.ipaddr:
+        yield changed("gateway", shift("ipaddr", old.ipaddr, new.ipaddr))
+    for word in CHECK_KINDS:
+        before, after = old.checks.get(word), new.checks.get(word)
+        if before != after:
+            yield changed("gateway", f"{word} changed" if before and after else f"{word} {_came(after)}")
 
 
 def _came(thing: object) -> str:

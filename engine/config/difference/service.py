@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from engine.config.difference.words import ARROW, added, changed, count, numbers, pairs, removed, shift, value
+from engine.domain.checks import CHECK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.config.difference.change import Change
     from engine.config.difference.words import Flows
-    from engine.config.model import Config, PingCheck, Server, Target, TcpOpenCheck
+    from engine.config.model import Config, Server, Target
+    from engine.domain.checks import CheckSettings
 
 NEW_ONLY = "new flows only"
 
@@ -240,27 +240,26 @@ def _came(new: Target, scene: _Scene) -> Change:
 
 
 def _checks(subject: str, old: Target, new: Target) -> Iterator[Change]:
-    for word in ("ping", "tcpopen"):
-        before, after = getattr(old, word), getattr(new, word)
+    for word, kind in CHECK_KINDS.items():
+        before, after = old.checks.get(word), new.checks.get(word)
         if before == after:
             continue
-        if before is None:
-            message, effect = f"{word} added: {_check(after)}", "its check starts, flows stay unless it fails"
-        elif after is None:
+        if after is None:
             message, effect = f"{word} removed", f"no longer checked by it, {count(0, 'move')}"
+        elif before is None:
+            message, effect = f"{word} added: {_check(after)}", "its check starts, flows stay unless it fails"
         else:
-            message = f"{word} {_parts(before, after)}"
+            message = f"{word} {_parts(kind.values(before), kind.values(after))}"
             effect = f"its check restarts, {count(0, 'move')}"
         yield changed(subject, message, effect)
 
 
-def _check(check: PingCheck | TcpOpenCheck) -> str:
-    port = f"port {check.port}, " if hasattr(check, "port") else ""
+def _check(check: CheckSettings) -> str:
+    port = f"port {check.port}, " if check.port else ""
     return f"{port}every {check.interval} s, timeout {check.timeout} s"
 
 
-def _parts(old: PingCheck | TcpOpenCheck, new: PingCheck | TcpOpenCheck) -> str:
-    before, after = msgspec.structs.asdict(old), msgspec.structs.asdict(new)
+def _parts(before: dict[str, int], after: dict[str, int]) -> str:
     return ", ".join(
         f"{name} {before[name]} {ARROW} {after[name]}{'' if name == 'port' else ' s'}"
         for name in before

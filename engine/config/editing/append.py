@@ -13,8 +13,7 @@ from engine.config.language.keywords import KINDS, Kind
 from engine.config.language.lexer import quote
 
 if TYPE_CHECKING:
-    from engine.config.language.draft import Item
-    from engine.config.model import Config
+    from engine.config.model import Config, Item
 
 
 def append(text: str, old: Config, new: Config) -> str:

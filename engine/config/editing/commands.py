@@ -10,13 +10,12 @@ import copy
 import re
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from engine.config.findings import START, Findings, Key, Positions
 from engine.config.language import syntax
 from engine.config.language.balanceng import _Reader
 from engine.config.language.draft import Draft, Given
 from engine.config.language.keywords import BLOCKS, KINDS, Kind
+from engine.config.model import default_of, set_word
 from engine.config.rules import check as rules
 from engine.config.rules.view import View
 
@@ -24,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.config.finding import Span
-    from engine.config.language.draft import Item
     from engine.config.language.lexer import Token
     from engine.config.language.syntax import Statement
-    from engine.config.model import Config, Gateway, Vrrp
+    from engine.config.model import Config, Gateway, Item, Vrrp
     from engine.config.rules.view import Problem
 
 _TITLE = re.compile(rf"\b({'|'.join(KINDS)}) ([0-9]+)")
@@ -165,9 +163,7 @@ class _CommandReader(_Reader):
         if holder is None:
             self.draft.missing(" ".join(map(str, key)), word.span)
             return
-        field = next(f for f in msgspec.structs.fields(holder) if f.name == name)
-        plain = [] if field.default_factory is not msgspec.NODEFAULT else field.default
-        setattr(holder, name, plain)
+        set_word(holder, name, default_of(holder, name))
         self.draft.positions.forget((*key, name))
         self.draft.positions.put((*key, name), word.span)
         self.draft.lists.pop((*key, name), None)

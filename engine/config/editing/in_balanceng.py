@@ -12,14 +12,14 @@ from engine.config.language.balanceng import dump, written
 from engine.config.language.keywords import BLOCKS, KINDS, Kind
 from engine.config.language.lexer import quote
 from engine.config.language.values import READERS
+from engine.config.model import get_word
 
 if TYPE_CHECKING:
     from engine.config.finding import Span
     from engine.config.findings import Key, Positions
-    from engine.config.language.draft import Item
     from engine.config.language.lexer import Token
     from engine.config.language.syntax import Document, Statement
-    from engine.config.model import Config
+    from engine.config.model import Config, Item
 
 INDENT = " " * 10
 """Of the words in a block, as BalanceNG writes them, where the text shows no other habit."""
@@ -236,7 +236,7 @@ class _Editor:
 
     def words(self, key: Key, old: Any, new: Any) -> None:
         for word in BLOCKS[str(key[0])]:  # type: ignore[index]
-            before, after = getattr(old, word), getattr(new, word)
+            before, after = get_word(old, word), get_word(new, word)
             if before == after:
                 continue
             span = self.positions.get((*key, word))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import tomlkit
 import tomlkit.exceptions
 import tomlkit.items
@@ -20,12 +19,12 @@ from engine.config.language import values
 from engine.config.language.keywords import BLOCKS, KINDS, Kind
 from engine.config.language.toml import dump
 from engine.config.language.toml_places import Path, Places
-from engine.config.model import PingCheck, TcpOpenCheck
+from engine.config.model import get_word
+from engine.domain.checks import CHECK_KINDS, CheckSettings
 
 if TYPE_CHECKING:
-    from engine.config.language.draft import Item
     from engine.config.language.toml_places import Extent
-    from engine.config.model import Config
+    from engine.config.model import Config, Item
 
 _STATES = ("registered", "enabled")
 _FIRST = ("modules", "set", "interface", "network", "gateway", "vrrp", "server", "target")
@@ -131,7 +130,7 @@ class _Editor:
     def remove_table(self, path: Path) -> None:
         extents = self.table(path)
         self.remove_extents(extents)
-        for word in ("ping", "tcpopen"):
+        for word in CHECK_KINDS:
             place = self.places.get((*path, word))
             below = self.headed.get(place.word.line) if place else None
             if below and below is not extents:  # [target.1.tcpopen]
@@ -145,7 +144,7 @@ class _Editor:
 
     def words(self, path: Path, block: str, old: Any, new: Any) -> None:
         for word in BLOCKS[block]:  # type: ignore[index]
-            before, after = getattr(old, word), getattr(new, word)
+            before, after = get_word(old, word), get_word(new, word)
             if before != after:
                 self.word(path, word, before, after)
 
@@ -169,7 +168,7 @@ class _Editor:
             if self.places.get((*path, word)):
                 raise CannotEdit(f"{word} is a table of its own")
             self.add_word(path, word, written(word, new))
-        elif isinstance(new, PingCheck | TcpOpenCheck):
+        elif isinstance(new, CheckSettings):
             self.check((*path, word), at, old, new)
         elif isinstance(new, list):
             self.splices.replace(*at, self.array((*path, word), at, old, new))
@@ -194,7 +193,8 @@ class _Editor:
 
     def check(self, path: Path, at: tuple[int, int], old: Any, new: Any) -> None:
         """Edit the parts of a check that differ, else all of it, in its own form: table, array or text."""
-        before, after = msgspec.structs.asdict(old), msgspec.structs.asdict(new)
+        kind = CHECK_KINDS[str(path[-1])]
+        before, after = kind.values(old), kind.values(new)
         source = self.splices.text[slice(*at)]
         if source.startswith("{"):
             differ = [name for name in after if before[name] != after[name]]
@@ -286,8 +286,8 @@ def written(word: str, value: Any, *, quoted: bool = False) -> str:
     """Write the value of a word; `quoted`: as text, where the file has it as text."""
     if isinstance(value, bool):
         return _quote("enable" if value else "disable") if quoted else str(value).lower()
-    if isinstance(value, PingCheck | TcpOpenCheck):
-        parts = msgspec.structs.asdict(value)
+    if isinstance(value, CheckSettings):
+        parts = CHECK_KINDS[word].values(value)
         return f"{{ {', '.join(f'{name} = {part}' for name, part in parts.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(_quote(v) if isinstance(v, str) else str(v) for v in value)}]"
@@ -360,14 +360,14 @@ def _sub(table: Any, name: str) -> Any:
 
 def _set_words(table: Any, block: str, old: Any, new: Any) -> None:
     for word in BLOCKS[block]:  # type: ignore[index]
-        before, after = getattr(old, word), getattr(new, word)
+        before, after = get_word(old, word), get_word(new, word)
         if before == after and not (word in values.ALWAYS_WRITTEN and word not in table):
             continue
         if unwritten(block, after):
             table.pop(word, None)
-        elif isinstance(after, PingCheck | TcpOpenCheck):
+        elif isinstance(after, CheckSettings):
             inline = tomlkit.inline_table()
-            inline.update(msgspec.structs.asdict(after))
+            inline.update(CHECK_KINDS[word].values(after))
             table[word] = inline
         else:
             table[word] = "any" if word == "port" and after == 0 else after

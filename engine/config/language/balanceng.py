@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from engine.config.finding import Span
 from engine.config.language import syntax, values
 from engine.config.language.draft import Draft, Given, ranges
 from engine.config.language.keywords import BLOCKS, KINDS, PLURALS, Kind
 from engine.config.language.lexer import quote
+from engine.config.model import default_of, get_word
+from engine.domain.checks import CHECK_KINDS
 
 if TYPE_CHECKING:
     from engine.config.findings import Findings, Key
     from engine.config.language.lexer import Token
     from engine.config.language.syntax import Block, Document, Statement
-    from engine.config.model import Config, PingCheck, TcpOpenCheck
+    from engine.config.model import Config
 
 
 def parse(text: str, findings: Findings) -> tuple[Draft, Document]:
@@ -337,12 +337,9 @@ def _flags(out: list[str], kind: str, items: list[Any]) -> None:
 
 def _block(out: list[str], block: str, head: str, holder: Any) -> None:
     out.append(f"{head} {{")
-    defaults = {f.name: f for f in msgspec.structs.fields(holder)}
     for word in BLOCKS[block]:  # type: ignore[index]
-        value = getattr(holder, word)
-        default = defaults[word]
-        plain = [] if default.default_factory is not msgspec.NODEFAULT else default.default
-        if value != plain or (word in values.ALWAYS_WRITTEN and value is not None):
+        value = get_word(holder, word)
+        if value != default_of(holder, word) or (word in values.ALWAYS_WRITTEN and value is not None):
             out.append(f"          {word} {written(word, value)}")
     out.append("}")
 
@@ -353,15 +350,11 @@ def written(word: str, value: Any) -> str:
         return str(value or "any")
     if word == "dsr":
         return "enable" if value else "disable"
-    if word in {"ping", "tcpopen"}:
-        return _check(value)
+    if word in CHECK_KINDS:
+        return ",".join(map(str, CHECK_KINDS[word].values(value).values()))
     if isinstance(value, list):
         return ",".join(map(str, value))
     return _text(str(value))
-
-
-def _check(check: PingCheck | TcpOpenCheck) -> str:
-    return ",".join(str(getattr(check, name)) for name in check.__struct_fields__)
 
 
 def _text(value: str) -> str:

@@ -14,23 +14,24 @@ from engine.config.model import (
     Config,
     Gateway,
     Interface,
+    Item,
     Network,
     Server,
     Target,
     Vrrp,
+    set_word,
 )
+from engine.domain.checks import CHECK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Item = Interface | Network | Server | Target
 _ITEM: dict[Kind, type[Item]] = {
     "interface": Interface,
     "network": Network,
     "server": Server,
     "target": Target,
 }
-_CHECK_PARTS = {"ping": ("interval", "timeout"), "tcpopen": ("port", "interval", "timeout")}
 _COMMENT_MARKS = ("#", ";", "!", "/*", "--")
 
 
@@ -137,7 +138,7 @@ class Draft:
         self.positions.put(place, value.span)
         self._pending(block, name, word, value)
         try:
-            setattr(holder, name, reader(value.text))
+            set_word(holder, name, reader(value.text))
         except values.BadValue as bad:
             self.bad(bad, value, key)
             return
@@ -155,9 +156,9 @@ class Draft:
     def _parts(self, block: str, name: str, place: Key, value: Given) -> None:
         if (block, name) in values.LISTS:
             self.lists[place] = value
-        elif name in _CHECK_PARTS:
+        elif name in CHECK_KINDS:
             offset = 0
-            for part, text in zip(_CHECK_PARTS[name], value.text.split(","), strict=False):
+            for part, text in zip(CHECK_KINDS[name].parts, value.text.split(","), strict=False):
                 self.positions.put((*place, part), value.place(offset, len(text)))
                 offset += len(text) + 1
 

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 from engine.config.model import MAX_INSTANCES, MAX_SERVERS, MAX_STIMEOUT_S, MAX_TARGETS, MODULES
+from engine.domain.checks import CHECK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,8 +112,7 @@ BLOCKS: dict[BlockName, dict[str, Word]] = {
         "ipaddr": Word("the target's own address", "ADDRESS"),
         "port": _PORT,
         "protocol": _PROTOCOL,
-        "ping": Word("health check by ICMP echo, in seconds", "INTERVAL,TIMEOUT"),
-        "tcpopen": Word("health check by a TCP connection, in seconds", "PORT,INTERVAL,TIMEOUT"),
+        **{kind.word: Word(kind.meaning, kind.form) for kind in CHECK_KINDS.values()},
         "dsr": Word(
             "direct server return: the target answers clients itself", "enable", ("enable", "disable")
         ),
@@ -125,9 +125,11 @@ BLOCKS: dict[BlockName, dict[str, Word]] = {
     },
     "gateway": {
         "ipaddr": Word("the gateway's address", "ADDRESS"),
-        "ping": Word(
-            "check of the gateway, in seconds", "INTERVAL,TIMEOUT", pending="the gateway is not checked"
-        ),
+        **{
+            kind.word: Word(kind.gateway_meaning, kind.form, pending="the gateway is not checked")
+            for kind in CHECK_KINDS.values()
+            if kind.gateway_meaning
+        },
     },
     "vrrp": {
         "vrid": Word("the number of the virtual router", "1-255"),

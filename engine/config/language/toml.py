@@ -10,7 +10,6 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import toml
 from toml.decoder import InlineTableDict
 
@@ -20,6 +19,8 @@ from engine.config.language import values
 from engine.config.language.draft import Draft, Given
 from engine.config.language.keywords import BLOCKS, KINDS, Kind, nearest
 from engine.config.language.toml_places import Extent, Path, Place, Places, TooDeep
+from engine.config.model import default_of, get_word
+from engine.domain.checks import CHECK_KINDS, CheckSettings
 
 if TYPE_CHECKING:
     from engine.config.model import Config
@@ -33,7 +34,6 @@ MAX_RETRIED = 256 * 1024
 _WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _LONG_NUMBER = re.compile(r"[0-9][0-9_]{1000,}+")
 _STATES = ("registered", "enabled")
-_CHECKS = {"ping": ("interval", "timeout"), "tcpopen": ("port", "interval", "timeout")}
 _TOP = ("modules", "set", *KINDS, "gateway", "vrrp")
 
 
@@ -179,7 +179,7 @@ class _Reader:
             return
         if word == "dsr" and isinstance(value, bool):
             value = "enable" if value else "disable"
-        if isinstance(value, list) and word not in _CHECKS and (block, word) not in values.LISTS:
+        if isinstance(value, list) and word not in CHECK_KINDS and (block, word) not in values.LISTS:
             self.wrong(
                 self.places.nearest(here), "bad-value", f"{word} takes one value", f"write {word} without [ ]"
             )
@@ -187,7 +187,7 @@ class _Reader:
             return
         given = (
             self.check(here, word, value)
-            if word in _CHECKS and isinstance(value, dict)
+            if word in CHECK_KINDS and isinstance(value, dict)
             else self.given(here, value)
         )
         if given is None:
@@ -204,13 +204,16 @@ class _Reader:
 
     def check(self, path: Path, word: str, table: dict[str, Any]) -> Given | None:
         """Turn a check as a table, `{ port = 80, interval = 3, timeout = 10 }`, into BalanceNG's text."""
-        names = _CHECKS[word]
+        names = CHECK_KINDS[word].parts
         for name in table:
             if name not in names:
                 self.unknown((*path, name), list(names), f" in {word}")
                 return None
-        shape = values.DEFAULTS[word]
-        given = [self.given((*path, name), table.get(name, shape.get(name, ""))) for name in names]
+        plain = CheckSettings()
+        given = [
+            self.given((*path, name), table.get(name, "" if name == "port" else getattr(plain, name)))
+            for name in names
+        ]
         if any(part is None for part in given):
             return None
         place = self.places.nearest(path)
@@ -332,17 +335,14 @@ def _state(item: Any) -> dict[str, bool]:
 
 def _table(block: str, holder: Any) -> dict[str, Any]:
     table: dict[str, Any] = {}
-    defaults = {f.name: f for f in msgspec.structs.fields(holder)}
     for word in BLOCKS[block]:  # type: ignore[index]
-        value = getattr(holder, word)
-        default = defaults[word]
-        plain = [] if default.default_factory is not msgspec.NODEFAULT else default.default
-        if value is None or (value == plain and word not in values.ALWAYS_WRITTEN):
+        value = get_word(holder, word)
+        if value is None or (value == default_of(holder, word) and word not in values.ALWAYS_WRITTEN):
             continue
         if word == "port":
             table[word] = value or "any"
-        elif word in _CHECKS:
-            table[word] = _Inline(msgspec.structs.asdict(value))
+        elif word in CHECK_KINDS:
+            table[word] = _Inline(CHECK_KINDS[word].values(value))
         else:
             table[word] = value
     return table

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.config.findings import shown
 from engine.config.language.keywords import BLOCKS, nearest
 from engine.config.model import (
-    DEFAULT_INTERVAL_S,
-    DEFAULT_TIMEOUT_S,
     MAX_INSTANCES,
     MAX_MAXSESSIONS,
     MAX_STIMEOUT_S,
     MAX_TARGETS,
     MAX_THREADS,
     MAX_WEIGHT,
-    PingCheck,
-    TcpOpenCheck,
 )
+from engine.domain.checks import CHECK_KINDS, CheckSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from engine.domain.checks import CheckKind
 
 MAX_TEXT = 255
 """Characters of a name or a command."""
@@ -243,15 +242,23 @@ def _fields(text: str, form: str, least: int, limits: list[int]) -> list[int]:
     return found
 
 
-def ping(text: str) -> PingCheck:
-    """Read `INTERVAL,TIMEOUT` in seconds; what is left out has its default."""
-    return PingCheck(*_fields(text, "3,8 (interval, timeout)", 1, [MAX_INTERVAL_S, MAX_TIMEOUT_S]))
+_LIMITS = {"port": 65_535, "interval": MAX_INTERVAL_S, "timeout": MAX_TIMEOUT_S}
+"""The largest number of each part of a check's value."""
 
 
-def tcpopen(text: str) -> TcpOpenCheck:
-    """Read `PORT,INTERVAL,TIMEOUT` in seconds; what is left out has its default."""
-    limits = [65_535, MAX_INTERVAL_S, MAX_TIMEOUT_S]
-    return TcpOpenCheck(*_fields(text, "80,3,10 (port, interval, timeout)", 1, limits))
+def _check(kind: CheckKind) -> Callable[[str], CheckSettings]:
+    """Return the reader of a check's value; what is left out at its end has its default."""
+    form = f"{kind.example} ({', '.join(kind.parts)})"
+    limits = [_LIMITS[part] for part in kind.parts]
+
+    def read(text: str) -> CheckSettings:
+        given = _fields(text, form, 1, limits)
+        return CheckSettings(**dict(zip(kind.parts, given, strict=False)))
+
+    return read
+
+
+_CHECKS = {word: _check(kind) for word, kind in CHECK_KINDS.items()}
 
 
 def _ranged(low: int, high: int) -> Callable[[str], int]:
@@ -295,8 +302,7 @@ READERS: dict[str, dict[str, Callable[[str], Any]]] = {
         "port": port,
         "protocol": _choice("target", "protocol"),
         "dsr": _dsr,
-        "ping": ping,
-        "tcpopen": tcpopen,
+        **_CHECKS,
         "agent": text_value,
         "script": text_value,
         "weight": _ranged(1, MAX_WEIGHT),
@@ -304,23 +310,20 @@ READERS: dict[str, dict[str, Callable[[str], Any]]] = {
         "alert": text_value,
         "upalert": text_value,
     },
-    "gateway": {"ipaddr": address, "ping": ping},
+    "gateway": {
+        "ipaddr": address,
+        **{word: read for word, read in _CHECKS.items() if word in BLOCKS["gateway"]},
+    },
     "vrrp": {
         "vrid": _ranged(1, 255),
         "priority": _ranged(1, 255),
         "network": _ranged(1, MAX_INSTANCES),
     },
 }
-"""Block → word → its reader. The words are those of `words.BLOCKS`; the results are the model's fields of that name."""
+"""Block → word → its reader. The words are those of `keywords.BLOCKS`; the results are what `model.set_word` takes."""
 
 LISTS: frozenset[tuple[str, str]] = frozenset({("server", "targets"), ("server", "backup")})
 """Words whose value is a list of numbers, each with a place of its own."""
-
-DEFAULTS: dict[str, dict[str, int]] = {
-    "ping": {"interval": DEFAULT_INTERVAL_S, "timeout": DEFAULT_TIMEOUT_S},
-    "tcpopen": {"interval": DEFAULT_INTERVAL_S, "timeout": DEFAULT_TIMEOUT_S},
-}
-"""What a check has where the file says nothing."""
 
 ALWAYS_WRITTEN: frozenset[str] = frozenset({"port", "protocol", "access"})
 """Words that are written even with their default: nobody should have to know these."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.config.findings import Key
+    from engine.config.model import Gateway, Target
     from engine.config.rules.view import Problem, View
 
 _MANDATORY: dict[str, tuple[str, ...]] = {
@@ -133,12 +134,11 @@ def ports_and_protocols(view: View) -> Iterator[Problem]:
 
 def check_times(view: View) -> Iterator[Problem]:
     """The timeout is the age of the last good answer, so one lost probe must not reach it."""
-    holders: list[tuple[Key, Any]] = [(("target", t.number), t) for t in view.config.targets]
+    holders: list[tuple[Key, Target | Gateway]] = [(("target", t.number), t) for t in view.config.targets]
     holders += [(("gateway",), view.config.gateway)] if view.config.gateway else []
     for key, holder in holders:
-        for word in ("ping", "tcpopen"):
-            check = getattr(holder, word, None)
-            if check is not None and check.interval >= check.timeout:
+        for word, check in holder.checks.items():
+            if check.interval >= check.timeout:
                 message = (
                     f"{word} has an interval of {check.interval} s and a timeout of {check.timeout} s: "
                     "one lost answer would take the target down"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.config.model import DEFAULT_INTERVAL_S, DEFAULT_TIMEOUT_S
-from engine.domain.checks import ProbeKey
+from engine.domain.checks import CHECK_KINDS, CheckSettings, ProbeKey
 from engine.modules.state.view import pack
 
 if TYPE_CHECKING:
@@ -44,13 +43,11 @@ def make_plan(view: View) -> Plan:
 
 
 def _base(target: Target) -> list[ProbeKey]:
-    keys: list[ProbeKey] = []
-    address = str(target.ipaddr)
-    if (ping := target.ping) is not None:
-        keys.append(ProbeKey(target.number, "ping", address, None, ping.interval, ping.timeout))
-    if (tcp := target.tcpopen) is not None:
-        keys.append(ProbeKey(target.number, "tcpopen", address, tcp.port, tcp.interval, tcp.timeout))
-    return keys
+    given = ((word, target.checks[word]) for word in CHECK_KINDS if word in target.checks)
+    return [
+        ProbeKey(target.number, word, str(target.ipaddr), check.port, check.interval, check.timeout)
+        for word, check in given
+    ]
 
 
 def _vip(server: Server, target: Target) -> ProbeKey:
@@ -58,12 +55,11 @@ def _vip(server: Server, target: Target) -> ProbeKey:
 
     The port is the server's where that is one of TCP; else the one that `tcpopen` says is TCP; else none: an echo.
     """
-    timed = target.tcpopen or target.ping
-    interval = timed.interval if timed else DEFAULT_INTERVAL_S
-    timeout = timed.timeout if timed else DEFAULT_TIMEOUT_S
+    tcpopen = target.checks.get("tcpopen")
+    timed = tcpopen or next(iter(target.checks.values()), CheckSettings())
     port: int | None = None
     if server.protocol == "tcp" and server.port:
         port = server.port
-    elif server.protocol != "udp" and target.tcpopen is not None:
-        port = target.tcpopen.port
-    return ProbeKey(target.number, "vip", str(server.ipaddr), port, interval, timeout)
+    elif server.protocol != "udp" and tcpopen is not None:
+        port = tcpopen.port
+    return ProbeKey(target.number, "vip", str(server.ipaddr), port, timed.interval, timed.timeout)

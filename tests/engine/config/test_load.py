@@ -11,7 +11,8 @@ from engine.config.findings import MAX_FINDINGS
 from engine.config.language.balanceng import dump as dump_balanceng
 from engine.config.language.toml import dump as dump_toml
 from engine.config.load import language_of, load
-from engine.config.model import Config, Interface, Network, Server, Target, TcpOpenCheck
+from engine.config.model import Config, Interface, Network, Server, Target
+from engine.domain.checks import CheckSettings
 from tests.helpers.paths import SAMPLES
 
 SEED = (SAMPLES / "dsr.conf").read_bytes()
@@ -141,7 +142,7 @@ def big():
                 port=80,
                 protocol="tcp",
                 dsr=True,
-                tcpopen=TcpOpenCheck(80, 3, 10),
+                checks={"tcpopen": CheckSettings(80, 3, 10)},
                 registered=True,
                 enabled=True,
             )

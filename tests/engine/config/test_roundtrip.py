@@ -15,12 +15,11 @@ from engine.config.model import (
     Gateway,
     Interface,
     Network,
-    PingCheck,
     Server,
     Target,
-    TcpOpenCheck,
     Vrrp,
 )
+from engine.domain.checks import CheckSettings
 from tests.helpers.paths import SAMPLES
 
 texts = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=' "\\{}/#='), max_size=20)
@@ -29,8 +28,8 @@ addresses = st.builds("{}.{}.{}.{}".format, st.integers(1, 126), *[st.integers(0
 masks = st.integers(1, 32).map(
     lambda n: ".".join(str(b) for b in (((1 << n) - 1) << (32 - n)).to_bytes(4, "big"))
 )
-pings = st.builds(PingCheck, st.integers(1, 3600), st.integers(1, 86400))
-opens = st.builds(TcpOpenCheck, st.integers(1, 65535), st.integers(1, 3600), st.integers(1, 86400))
+pings = st.builds(CheckSettings, st.none(), st.integers(1, 3600), st.integers(1, 86400))
+opens = st.builds(CheckSettings, st.integers(1, 65535), st.integers(1, 3600), st.integers(1, 86400))
 ports = st.integers(0, 65535)
 protocols = st.sampled_from(["tcp", "udp", "any"])
 lists = st.lists(st.integers(1, 1024), max_size=6)
@@ -81,7 +80,11 @@ configs = st.builds(
             **states(),
         ),
     ),
-    gateway=maybe(st.builds(Gateway, ipaddr=maybe(addresses), ping=maybe(pings))),
+    gateway=maybe(
+        st.builds(
+            Gateway, ipaddr=maybe(addresses), checks=st.fixed_dictionaries({}, optional={"ping": pings})
+        )
+    ),
     vrrp=maybe(
         st.builds(
             Vrrp,
@@ -118,8 +121,7 @@ configs = st.builds(
             port=ports,
             protocol=protocols,
             dsr=st.booleans(),
-            ping=maybe(pings),
-            tcpopen=maybe(opens),
+            checks=st.fixed_dictionaries({}, optional={"ping": pings, "tcpopen": opens}),
             agent=maybe(texts),
             script=maybe(texts),
             weight=st.integers(1, 255),
@@ -189,7 +191,7 @@ def test_the_example_says_what_the_page_says():
             port=80,
             protocol="tcp",
             dsr=True,
-            tcpopen=TcpOpenCheck(80, 3, 10),
+            checks={"tcpopen": CheckSettings(80, 3, 10)},
             registered=True,
             enabled=True,
         )

@@ -9,7 +9,8 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import ARP, Ether
 
-from engine.config.model import Config, Interface, Network, Server, Target, TcpOpenCheck
+from engine.config.model import Config, Interface, Network, Server, Target
+from engine.domain.checks import CheckSettings
 from engine.domain.frame import Frame, Link
 from engine.modules import chain
 from engine.modules.state.world import Outcome, World
@@ -68,7 +69,7 @@ def target(number: int, **fields) -> Target:
         "ipaddr": f"172.16.1.{99 + number}",
         "port": 80,
         "protocol": "tcp",
-        "tcpopen": TcpOpenCheck(80, 3, 10),
+        "checks": {"tcpopen": CheckSettings(80, 3, 10)},
         "dsr": True,
         "registered": True,
         "enabled": True,

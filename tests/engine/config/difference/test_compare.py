@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from engine.config.difference.compare import Flows, compare, unified
 from engine.config.language.balanceng import dump as dump_balanceng
 from engine.config.load import load
-from engine.config.model import Config, Interface, Network, Server, Target, TcpOpenCheck
+from engine.config.model import Config, Interface, Network, Server, Target
+from engine.domain.checks import CheckSettings
 
 BASE = """\
 interface 1 { name eth0 access raw }
@@ -178,7 +179,7 @@ def big(weight, first):
             for n in range(first, 513)
         ],
         targets=[
-            Target(number=n, ipaddr=f"10.0.{100 + n // 250}.{n % 250 + 1}", dsr=True, weight=weight, tcpopen=TcpOpenCheck(80), registered=True, enabled=True)
+            Target(number=n, ipaddr=f"10.0.{100 + n // 250}.{n % 250 + 1}", dsr=True, weight=weight, checks={"tcpopen": CheckSettings(80)}, registered=True, enabled=True)
             for n in range(2 * first - 1, 1025)
         ],
     )  # fmt: skip

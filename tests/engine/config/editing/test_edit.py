@@ -18,12 +18,11 @@ from engine.config.model import (
     Gateway,
     Interface,
     Network,
-    PingCheck,
     Server,
     Target,
-    TcpOpenCheck,
     Vrrp,
 )
+from engine.domain.checks import CheckSettings
 from tests.helpers.paths import SAMPLES
 
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]  # shrinking two models and a text takes minutes
@@ -35,8 +34,8 @@ MARK = {"balanceng": "//", "toml": "#"}
 names = st.sampled_from(["", "web", "two words", 'a "quoted\\ one', "a//b # c", "port"])
 addresses = st.sampled_from([None, "10.0.0.1", "10.0.0.2", "192.168.7.250"])
 numbers = st.lists(st.integers(1, 9), max_size=5, unique=True)
-pings = st.sampled_from([None, PingCheck(3, 8), PingCheck(5, 12)])
-opens = st.sampled_from([None, TcpOpenCheck(80, 3, 10), TcpOpenCheck(443, 3, 10), TcpOpenCheck(80, 5, 30)])
+pings = st.sampled_from([CheckSettings(None, 3, 8), CheckSettings(None, 5, 12)])
+opens = st.sampled_from([CheckSettings(80, 3, 10), CheckSettings(443, 3, 10), CheckSettings(80, 5, 30)])
 ports = st.sampled_from([0, 80, 443])
 protocols = st.sampled_from(["tcp", "udp", "any"])
 commands_run = st.sampled_from([None, "/bin/true now", "x"])
@@ -71,7 +70,8 @@ models = st.builds(
         nat=st.sampled_from([None, "inside"]),
         interface=st.sampled_from([None, 1, 2]),
     ),
-    gateway=st.none() | st.builds(Gateway, ipaddr=addresses, ping=pings),
+    gateway=st.none()
+    | st.builds(Gateway, ipaddr=addresses, checks=st.fixed_dictionaries({}, optional={"ping": pings})),
     vrrp=st.none() | st.builds(Vrrp, vrid=st.sampled_from([None, 7]), priority=st.sampled_from([100, 150])),
     servers=listed(
         Server,
@@ -92,8 +92,7 @@ models = st.builds(
         port=ports,
         protocol=protocols,
         dsr=st.booleans(),
-        ping=pings,
-        tcpopen=opens,
+        checks=st.fixed_dictionaries({}, optional={"ping": pings, "tcpopen": opens}),
         weight=st.sampled_from([1, 5]),
         maxsessions=st.sampled_from([0, 1000]),
         script=commands_run,
@@ -379,8 +378,8 @@ def test_a_word_taken_back_is_gone(text, language):
         text, language, "no target 2 tcpopen\nno server 1 port\ntarget 1 port any\ntarget 2 port any"
     )
     config = read(edited, language)
-    assert config.target(2).tcpopen is None
-    assert config.target(1).tcpopen is not None
+    assert "tcpopen" not in config.target(2).checks
+    assert "tcpopen" in config.target(1).checks
     assert config.server(1).port == 0
 
 
@@ -465,9 +464,9 @@ def test_every_form_of_toml_is_edited_or_left_alone(text):
     assert load(whole, "x.toml").ok
     edited = check(whole, "toml", "target 1 { weight 5 tcpopen 443,2,9 ipaddr 10.0.0.77 }\ndisable target 1")
     target = read(edited, "toml").target(1)
-    assert (target.weight, target.tcpopen, target.ipaddr, target.enabled) == (
+    assert (target.weight, target.checks, target.ipaddr, target.enabled) == (
         5,
-        TcpOpenCheck(443, 2, 9),
+        {"tcpopen": CheckSettings(443, 2, 9)},
         "10.0.0.77",
         False,
     )

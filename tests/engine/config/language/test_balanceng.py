@@ -3,7 +3,8 @@
 import pytest
 
 from engine.config.load import load
-from engine.config.model import Gateway, PingCheck, TcpOpenCheck, Vrrp
+from engine.config.model import Gateway, Vrrp
+from engine.domain.checks import CheckSettings
 
 
 def read(text):
@@ -112,7 +113,7 @@ def test_blocks_without_a_number_and_settings():
     )
     assert loaded.ok
     assert loaded.config.settings == {"ipforwarding": "1", "multithreading": "on off", "sessionsyncack": ""}
-    assert loaded.config.gateway == Gateway(ipaddr="10.0.0.1", ping=PingCheck(3, 8))
+    assert loaded.config.gateway == Gateway(ipaddr="10.0.0.1", checks={"ping": CheckSettings(None, 3, 8)})
     assert loaded.config.vrrp == Vrrp(vrid=7, priority=200, network=1)
     assert codes(loaded, "warning") == [
         ("no-effect", 12, 5),
@@ -144,8 +145,10 @@ def test_a_command_of_one_line_changes_what_is_there():
 
 
 def test_checks_have_defaults_for_what_is_left_out():
-    assert changed("tcpopen 80,3,10", "tcpopen 8080").config.targets[0].tcpopen == TcpOpenCheck(8080, 3, 10)
-    assert changed("ping 3,8", "ping 5").config.targets[1].ping == PingCheck(5, 10)
+    assert changed("tcpopen 80,3,10", "tcpopen 8080").config.targets[0].checks == {
+        "tcpopen": CheckSettings(8080, 3, 10)
+    }
+    assert changed("ping 3,8", "ping 5").config.targets[1].checks == {"ping": CheckSettings(None, 5, 10)}
 
 
 def test_port_any_and_protocol_any():

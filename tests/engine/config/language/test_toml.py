@@ -3,7 +3,7 @@
 import pytest
 
 from engine.config.load import load
-from engine.config.model import PingCheck, TcpOpenCheck
+from engine.domain.checks import CheckSettings
 
 GOOD = """\
 [interface.1]
@@ -83,10 +83,9 @@ def test_a_check_as_a_table_of_its_own():
         GOOD.replace("tcpopen = { port = 80, interval = 3, timeout = 10 }\n", "")
         + "\n[target.1.tcpopen]\nport = 8\n"
     )
-    assert loaded.config.targets[0].tcpopen == TcpOpenCheck(8)
-    assert changed("{ interval = 3, timeout = 8 }", "{ timeout = 9 }").config.targets[1].ping == PingCheck(
-        3, 9
-    )
+    assert loaded.config.targets[0].checks == {"tcpopen": CheckSettings(8)}
+    loaded = changed("{ interval = 3, timeout = 8 }", "{ timeout = 9 }")
+    assert loaded.config.targets[1].checks == {"ping": CheckSettings(None, 3, 9)}
 
 
 @pytest.mark.parametrize(

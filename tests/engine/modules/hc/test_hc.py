@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import Ether
 
-from engine.config.model import PingCheck, TcpOpenCheck
-from engine.domain.checks import ProbeKey
+from engine.domain.checks import CheckSettings, ProbeKey
 from engine.health import vip
 
 VIP_1 = ProbeKey(1, "vip", "172.16.1.10", 80, 3, 10)
@@ -53,9 +52,9 @@ def test_servers_share_the_probes_of_their_targets(kit):
     [
         ({"protocol": "tcp", "port": 443}, {}, 443),
         ({"protocol": "tcp", "port": 0}, {}, 80),
-        ({"protocol": "tcp", "port": 0}, {"tcpopen": None}, None),
+        ({"protocol": "tcp", "port": 0}, {"checks": {}}, None),
         ({"protocol": "any", "port": 0}, {}, 80),
-        ({"protocol": "any", "port": 0}, {"tcpopen": None}, None),
+        ({"protocol": "any", "port": 0}, {"checks": {}}, None),
         ({"protocol": "udp", "port": 53}, {}, None),
     ],
 )
@@ -68,9 +67,9 @@ def test_the_port_of_a_vip_check(kit, server, target, port):
 
 def test_a_vip_check_is_timed_like_the_targets_own_check_else_3_10(kit):
     targets = [
-        kit.target(1, tcpopen=TcpOpenCheck(80, 2, 7)),
-        kit.target(2, tcpopen=None, ping=PingCheck(4, 9)),
-        kit.target(3, tcpopen=None),
+        kit.target(1, checks={"tcpopen": CheckSettings(80, 2, 7)}),
+        kit.target(2, checks={"ping": CheckSettings(None, 4, 9)}),
+        kit.target(3, checks={}),
     ]
     play = kit.make(kit.seed(servers=[kit.server(targets=[1, 2, 3])], targets=targets))
     timed = {k.target: (k.interval_s, k.timeout_s) for k in play.world.checks if k.kind == "vip"}
@@ -237,7 +236,7 @@ def test_a_check_that_is_changed_while_the_link_is_off_keeps_the_excuse(kit, pla
     play.world.links = {1: replace(link, up=False)}
     hosts, play.hosts = play.hosts, {}
     play.live(35)
-    changed = [kit.target(1, tcpopen=TcpOpenCheck(80, 4, 10)), kit.target(2)]
+    changed = [kit.target(1, checks={"tcpopen": CheckSettings(80, 4, 10)}), kit.target(2)]
     play.chain.reconfigure(kit.seed(targets=changed))
     play.world.links = {1: link}
     key = ProbeKey(1, "tcpopen", "172.16.1.100", 80, 4, 10)
@@ -401,7 +400,7 @@ def test_a_change_keeps_the_probes_it_leaves_alone_and_starts_the_new_ones(kit, 
 def test_a_healthy_target_stays_up_while_changed_checks_have_their_first_say(kit, play):
     play.up()
     changed = [
-        kit.target(1, tcpopen=TcpOpenCheck(80, 5, 10), ping=PingCheck(3, 8)),
+        kit.target(1, checks={"tcpopen": CheckSettings(80, 5, 10), "ping": CheckSettings(None, 3, 8)}),
         kit.target(2, ipaddr="172.16.1.102"),
     ]
     play.chain.reconfigure(kit.seed(targets=changed))
