@@ -1,7 +1,8 @@
 """The configuration as typed values: every keyword of BalanceNG's language that this engine knows, and every default.
 
 The model is what both languages (BalanceNG text and TOML) are read into and written from; equal models mean equal
-behaviour. Names are BalanceNG's own. Addresses are kept as canonical text (``str(ipaddress.ip_address(...))``).
+behaviour. Names are BalanceNG's own. Addresses are kept as canonical text (`str` of an
+`engine.domain.address.Address`), so that equal addresses are equal texts.
 """
 
 from __future__ import annotations

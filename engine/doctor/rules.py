@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+from engine.domain.address import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -244,7 +245,7 @@ def addresses(case: Case) -> Iterator[Advice]:
         if not (network.enabled and network.real and network.mask and name in case.host.links):
             continue
         holders = [own.link for own in case.host.addresses if own.address == network.real]
-        prefix = ipaddress.IPv4Network(f"0.0.0.0/{network.mask}").prefixlen
+        prefix = Prefix.parse(network.real, network.mask).family_length
         if not holders:
             yield Advice(
                 severity="info",

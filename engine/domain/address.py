@@ -73,6 +73,9 @@ UNSPECIFIED_V4 = Address.of(bytes(4))
 """0.0.0.0, the sender of an ARP Probe (RFC 5227 section 1.1)."""
 
 
+_ALL_ONES = (1 << 128) - 1
+
+
 class Prefix:
     """An IP network: every address whose first `length` bits (of 128) are those of `start`."""
 
@@ -83,11 +86,31 @@ class Prefix:
         if address.family != netmask.family:
             raise ValueError(f"{address} and {netmask} are of different families")
         self.mask = netmask.word | ((1 << 128) - (1 << 32) if address.family == 4 else 0)
-        holes = self.mask ^ ((1 << 128) - 1)
+        holes = self.mask ^ _ALL_ONES
         if holes & (holes + 1):
             raise ValueError(f"{netmask} is not a network mask")
         self.start = address.word & self.mask
         self.length = self.mask.bit_count()
+
+    @classmethod
+    def parse(cls, address: str, netmask: str) -> Self:
+        """Read an address of the network and its mask, as people write them. Raises ValueError."""
+        return cls(Address.parse(address), Address.parse(netmask))
+
+    @property
+    def first(self) -> Address:
+        """The lowest address of the network, which is the network's own."""
+        return Address(self.start.to_bytes(16, "big"))
+
+    @property
+    def last(self) -> Address:
+        """The highest address of the network, which is the broadcast address of an IPv4 network."""
+        return Address((self.start | ~self.mask & _ALL_ONES).to_bytes(16, "big"))
+
+    @property
+    def family_length(self) -> int:
+        """The length as people and netlink give it: of 32 bits for IPv4, of 128 for IPv6."""
+        return self.length - 96 if self.first.family == 4 else self.length
 
     def __contains__(self, address: Address) -> bool:
         """Tell whether an address is in the network."""

@@ -7,8 +7,9 @@ ip_forward on), nor answers a target's reply to a check with a reset that would 
 
 from __future__ import annotations
 
-import ipaddress
+import errno
 import logging
+import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import msgspec
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from engine.domain.address import Prefix
 from engine.domain.frame import Link
 
 if TYPE_CHECKING:
@@ -26,9 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("engine.host")
 
-_EEXIST, _ESRCH, _EADDRNOTAVAIL, _ENODEV = 17, 3, 99, 19
-_IFF_UP, _IFF_LOWER_UP = 0x1, 0x1_0000
-_AF_INET = 2
+_IFF_UP, _IFF_LOWER_UP = 0x1, 0x1_0000  # linux/if.h: set up, and with a carrier
 
 ROUTE_PROTOCOL = 98
 """Marks our routes (rtm_protocol); a number that no routing daemon of iproute2's rt_protos uses."""
@@ -89,7 +89,7 @@ class Host:
                 up = bool(link["flags"] & _IFF_UP and link["flags"] & _IFF_LOWER_UP)
                 found[numbers[name]] = Link(numbers[name], name, link["index"], mac, link.get("mtu"), up)
         self.addresses = {}
-        async for address in await self.netlink.get_addr(family=_AF_INET):
+        async for address in await self.netlink.get_addr(family=socket.AF_INET):
             name = names.get(address["index"], "?")
             self.addresses.setdefault(name, set()).add(address.get("local") or address.get("address"))
         return found
@@ -119,11 +119,11 @@ class Host:
                     await self.netlink.link("set", index=link.ifindex, state="up")
             if network.real in self.addresses.get(link.name, set()):
                 continue
-            prefix = ipaddress.ip_network(f"0.0.0.0/{network.mask}").prefixlen
+            prefix = Prefix.parse(network.real, network.mask).family_length
             try:
                 await self.netlink.addr("add", index=link.ifindex, address=network.real, prefixlen=prefix)
             except NetlinkError as error:
-                if error.code == _EEXIST:
+                if error.code == errno.EEXIST:
                     continue
                 raise HostError(f"{network.real}/{prefix} cannot be added to {link.name}: {error}") from error
             log.info("added %s/%d to %s", network.real, prefix, link.name)
@@ -145,13 +145,13 @@ class Host:
         """Keep one blackhole route for each virtual address, and none for others."""
         wanted = set(virtual)
         if not self._routes:
-            routes = await self.netlink.get_routes(family=_AF_INET, table=254)
+            routes = await self.netlink.get_routes(family=socket.AF_INET, table=254)
             self._routes = {r.get("dst") async for r in routes if r["proto"] == ROUTE_PROTOCOL}
         for address in wanted - self._routes:
             try:
                 await self._route("add", address)
             except NetlinkError as error:
-                if error.code != _EEXIST:
+                if error.code != errno.EEXIST:
                     raise HostError(f"no blackhole route for {address}: {error}") from error
         for address in self._routes - wanted:
             await self._remove_route(address)
@@ -178,7 +178,7 @@ class Host:
         try:
             await self.netlink.addr("del", index=index[0], address=address, prefixlen=prefix)
         except NetlinkError as error:
-            if error.code not in {_EADDRNOTAVAIL, _ENODEV}:
+            if error.code not in {errno.EADDRNOTAVAIL, errno.ENODEV}:
                 log.warning("%s/%d stays on %s: %s", address, prefix, name, error)
 
     async def _route(self, verb: str, address: str) -> None:
@@ -188,7 +188,7 @@ class Host:
         try:
             await self._route("del", address)
         except NetlinkError as error:
-            if error.code != _ESRCH:
+            if error.code != errno.ESRCH:
                 log.warning("the blackhole route for %s stays: %s", address, error)
 
     def _write_record(self) -> None:

@@ -6,6 +6,7 @@ Each function acts in the namespace that the calling thread is in (`namespaces.i
 from __future__ import annotations
 
 import contextlib
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,6 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-EEXIST = 17
-EADDRNOTAVAIL = 99
 
 
 @contextlib.contextmanager
@@ -104,7 +102,7 @@ def alias(value: str, *, present: bool) -> None:
                 "add" if present else "del", index=index_of(socket, "lo"), address=value, prefixlen=32
             )
         except NetlinkError as error:
-            if error.code not in {EEXIST, EADDRNOTAVAIL}:
+            if error.code not in {errno.EEXIST, errno.EADDRNOTAVAIL}:
                 raise
 
 

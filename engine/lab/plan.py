@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from engine.domain.address import Address
 
 NODES = ("client", "router", "switch", "lb", "target1", "target2")
 
@@ -26,7 +26,7 @@ LB = "172.16.1.252"
 TARGETS = {"target1": "172.16.1.100", "target2": "172.16.1.101"}
 
 CLIENT_GATEWAY = "192.0.2.1"
-CLIENT_SOURCES = tuple(str(IPv4Address("192.0.2.10") + n) for n in range(64))
+CLIENT_SOURCES = tuple(f"192.0.2.{number}" for number in range(10, 74))
 """Many, because the balancer keeps a client on its target by source address: one address would use one target."""
 
 LAN_PORTS = {"router": ROUTER, "lb": LB, **TARGETS}
@@ -35,4 +35,4 @@ LAN_PORTS = {"router": ROUTER, "lb": LB, **TARGETS}
 
 def mac_of(address: str) -> str:
     """Return the MAC of the interface with that address: 02:00 and the address in hex, easy to read in a capture."""
-    return ":".join(f"{byte:02x}" for byte in b"\x02\x00" + IPv4Address(address).packed)
+    return ":".join(f"{byte:02x}" for byte in b"\x02\x00" + Address.parse(address).packed)

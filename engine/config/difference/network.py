@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from engine.config.difference.words import ARROW, added, changed, count, pairs, removed, shift
+from engine.domain.address import Address, Prefix
 from engine.domain.checks import CHECK_KINDS
 
 if TYPE_CHECKING:
@@ -47,17 +47,13 @@ class _Carried:
     """The flows that go through a network or an interface as it is now."""
 
     def __init__(self, old: Config, flows: Flows) -> None:
-        nets = [
-            (n.number, int(IPv4Address(n.addr)), int(IPv4Address(n.mask)))
-            for n in old.networks
-            if n.addr and n.mask
-        ]
+        prefixes = {n.number: Prefix.parse(n.addr, n.mask) for n in old.networks if n.addr and n.mask}
         self.networks: dict[int, int] = {}
         for server in old.servers:
-            held = flows.server(server.number) if server.ipaddr else 0
-            if held:
-                address = int(IPv4Address(server.ipaddr))
-                number = next((n for n, addr, mask in nets if address & mask == addr & mask), 0)
+            held = flows.server(server.number)
+            if held and server.ipaddr:
+                address = Address.parse(server.ipaddr)
+                number = next((n for n, prefix in prefixes.items() if address in prefix), 0)
                 self.networks[number] = self.networks.get(number, 0) + held
         self.interfaces: dict[int, int] = {}
         for network in old.networks:

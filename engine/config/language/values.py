@@ -20,6 +20,7 @@ from engine.config.model import (
     MAX_THREADS,
     MAX_WEIGHT,
 )
+from engine.domain.address import Address, Prefix
 from engine.domain.checks import CHECK_KINDS, CheckSettings
 
 if TYPE_CHECKING:
@@ -143,19 +144,28 @@ def address(text: str) -> str:
     hint = "write four numbers from 0 to 255, like 172.16.1.10"
     if "/" in text:
         raise BadValue("bad-address", f"{shown(text)} is an address with a mask", "give the address alone")
-    try:
-        value = ipaddress.IPv4Address(text)
-    except ValueError:
+    value = _ipv4(text)
+    if value is None:
         if ":" in text and _is_ipv6(text):
             message = f"{shown(text)} is an IPv6 address, which is not built yet"
-            raise BadValue("bad-address", message, "use an IPv4 address") from None
-        raise BadValue("bad-address", f"{shown(text) or 'nothing'} is not an IPv4 address", hint) from None
-    if value.is_multicast or value.is_loopback or value in _NO_HOST_0 or int(value) == 0xFFFF_FFFF:
+            raise BadValue("bad-address", message, "use an IPv4 address")
+        raise BadValue("bad-address", f"{shown(text) or 'nothing'} is not an IPv4 address", hint)
+    if any(value in network for network in _NO_HOSTS):
         raise BadValue("bad-address", f"{text} cannot be the address of a host on a network", hint)
     return str(value)
 
 
-_NO_HOST_0 = ipaddress.IPv4Network("0.0.0.0/8")  # RFC 1122 section 3.2.1.3: "this" network
+_NO_HOSTS = (
+    Prefix.parse("0.0.0.0", "255.0.0.0"),  # noqa: S104 - "this" network (RFC 1122 section 3.2.1.3)
+    Prefix.parse("127.0.0.0", "255.0.0.0"),  # loopback (same section)
+    Prefix.parse("224.0.0.0", "240.0.0.0"),  # multicast (RFC 1112 section 4)
+    Prefix.parse("255.255.255.255", "255.255.255.255"),  # limited broadcast (RFC 919 section 7)
+)
+
+
+def _ipv4(text: str) -> Address | None:
+    """Read an IPv4 address; None for anything else, an IPv4 address written as an IPv6 one included."""
+    return None if ":" in text else Address.parse_v4(text)
 
 
 def _is_ipv6(text: str) -> bool:
@@ -167,7 +177,10 @@ def _is_ipv6(text: str) -> bool:
 
 
 def address6(text: str) -> str:
-    """Read an IPv6 address; kept, though nothing uses it yet."""
+    """Read an IPv6 address; kept, though nothing uses it yet.
+
+    `Address` would lose the zone of a link-local address (RFC 4007 section 11), so the text comes from the library.
+    """
     try:
         return str(ipaddress.IPv6Address(text))
     except ValueError:
@@ -180,18 +193,18 @@ def mask(text: str) -> str:
     length = text.removeprefix("/")
     if length.isascii() and length.isdigit() and len(length) <= 2 and int(length) <= 32:
         bits = int(length)
-        value = (0xFFFF_FFFF << (32 - bits)) & 0xFFFF_FFFF
+        value: Address | None = Address.of((0xFFFF_FFFF << (32 - bits) & 0xFFFF_FFFF).to_bytes(4, "big"))
     else:
-        try:
-            value = int(ipaddress.IPv4Address(text))
-        except ValueError:
-            raise BadValue("bad-mask", f"{shown(text) or 'nothing'} is not a mask", hint) from None
-    inverted = value ^ 0xFFFF_FFFF
-    if inverted & (inverted + 1):
-        raise BadValue("bad-mask", f"{shown(text)} has a zero between its ones", hint)
-    if value == 0:
+        value = _ipv4(text)
+    if value is None:
+        raise BadValue("bad-mask", f"{shown(text) or 'nothing'} is not a mask", hint)
+    try:
+        network = Prefix(value, value)
+    except ValueError:
+        raise BadValue("bad-mask", f"{shown(text)} has a zero between its ones", hint) from None
+    if not network.family_length:
         raise BadValue("bad-mask", "a mask of no bits covers every address there is", hint)
-    return str(ipaddress.IPv4Address(value))
+    return str(value)
 
 
 def port(text: str) -> int:

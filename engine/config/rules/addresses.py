@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from engine.config.rules.view import error, number, port_text, warning
+from engine.config.rules.view import error, port_text, warning
+from engine.domain.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +44,8 @@ def _own(view: View) -> Iterator[tuple[Key, str, str]]:
 def network_address(view: View) -> Iterator[Problem]:
     """A network's address has no host bits."""
     for net in view.nets:
-        if net.addr & ~net.mask:
-            right = IPv4Address(net.addr & net.mask)
+        right = str(net.prefix.first)
+        if net.network.addr != right:
             message = f"{net.network.addr} is not the address of a network with the mask {net.network.mask}"
             yield error(
                 "network-address", ("network", net.network.number, "addr"), message, f"write addr {right}"
@@ -54,9 +54,9 @@ def network_address(view: View) -> Iterator[Problem]:
 
 def overlap(view: View) -> Iterator[Problem]:
     """Two networks do not share addresses: an address would be in both."""
-    ordered = sorted(view.nets, key=lambda net: (net.addr & net.mask, net.mask))
+    ordered = sorted(view.nets, key=lambda net: (net.prefix.first, net.prefix.length))
     for one, other in pairwise(ordered):
-        if one.holds(other.addr):
+        if other.prefix.first in one.prefix:
             message = f"network {other.network.number} shares addresses with network {one.network.number}"
             hint = "give each network its own addresses"
             yield error("network-overlap", ("network", other.network.number, "addr"), message, hint)
@@ -77,7 +77,7 @@ def outside(view: View) -> Iterator[Problem]:
             yield error("outside-networks", key, message, "correct the address, or define its network")
     for net in view.nets:
         for word, own in (("real", net.network.real), ("virt", net.network.virt)):
-            if own and not net.holds(number(own)):
+            if own and Address.parse(own) not in net.prefix:
                 message = f"{word} {own} is outside network {net.network.number}"
                 yield error(
                     "outside-networks", ("network", net.network.number, word), message, "correct the address"
@@ -87,9 +87,9 @@ def outside(view: View) -> Iterator[Problem]:
 def reserved(view: View) -> Iterator[Problem]:
     """The first and the last address of a network are no host's (RFC 1122 section 3.2.1.3; RFC 3021 exempts /31)."""
     for key, title, address in (*_addresses(view), *_own(view)):
-        net, value = view.net_of(address), number(address)
-        if net and net.mask < 0xFFFF_FFFE and value in {net.addr & net.mask, net.broadcast}:
-            what = "network" if value == net.addr & net.mask else "broadcast"
+        net, parsed = view.net_of(address), Address.parse(address)
+        if net and net.prefix.family_length < 31 and parsed in {net.prefix.first, net.prefix.last}:
+            what = "network" if parsed == net.prefix.first else "broadcast"
             message = f"{title} has the {what} address of network {net.network.number}"
             yield error("reserved-address", key, message, "use another address")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from engine.domain.address import Address, Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -26,20 +27,10 @@ class Problem(NamedTuple):
 
 
 class Net(NamedTuple):
-    """A network whose address and mask are known, as numbers."""
+    """A network whose address and mask are known."""
 
     network: Network
-    addr: int
-    mask: int
-
-    def holds(self, address: int) -> bool:
-        """Whether the address is in the network."""
-        return address & self.mask == self.addr & self.mask
-
-    @property
-    def broadcast(self) -> int:
-        """The highest address of the network."""
-        return self.addr | (self.mask ^ 0xFFFF_FFFF)
+    prefix: Prefix
 
 
 class Use(NamedTuple):
@@ -66,7 +57,7 @@ class View:
         cls, config: Config, positions: Positions, broken: Collection[Key], host: Collection[str] | None
     ) -> View:
         """Index a configuration. `broken`: items that have an error already, so what they lack is no news."""
-        nets = tuple(Net(n, number(n.addr), number(n.mask)) for n in config.networks if n.addr and n.mask)
+        nets = tuple(Net(n, Prefix.parse(n.addr, n.mask)) for n in config.networks if n.addr and n.mask)
         uses: dict[int, list[Use]] = defaultdict(list)
         for server in config.servers:
             for target in dict.fromkeys(server.targets):
@@ -78,17 +69,12 @@ class View:
 
     def net_of(self, address: str) -> Net | None:
         """Return the first network that the address is in."""
-        value = number(address)
-        return next((net for net in self.nets if net.holds(value)), None)
+        parsed = Address.parse(address)
+        return next((net for net in self.nets if parsed in net.prefix), None)
 
     def usable(self, target: Target) -> bool:
         """Whether the engine will give the target sessions once it is up."""
         return target.enabled and target.dsr and target.ipaddr is not None
-
-
-def number(address: str) -> int:
-    """Return an IPv4 address as a number."""
-    return int(IPv4Address(address))
 
 
 if TYPE_CHECKING:
