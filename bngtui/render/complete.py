@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bngtui.render.source_text import Place, place, statement_word
 from bngtui.render.text import Line, Span, clean, fit, fit_spans
-from engine.config.language.keywords import BLOCKS, KINDS, PLURALS, TOP, Word
+from engine.config.language.keywords import BLOCKS, KINDS, PLURALS, TOP, Keyword
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,11 +22,11 @@ MAX_SCANNED = 40_000
 
 _PARTIAL = re.compile(r"[^\s{}\[\]=,\"]*$")
 _LISTS = {"targets": "target", "backup": "target", "interface": "interface", "network": "network"}
-_STATES: dict[str, Word] = {
-    "registered": Word("whether the definition is complete", "true | false", ("true", "false")),
-    "enabled": Word("whether it is at work", "true | false", ("true", "false")),
+_STATES: dict[str, Keyword] = {
+    "registered": Keyword("whether the definition is complete", "true | false", ("true", "false")),
+    "enabled": Keyword("whether it is at work", "true | false", ("true", "false")),
 }
-_CLOSE = Word("the end of the block", "")
+_CLOSE = Keyword("the end of the block", "")
 
 
 class Offer(NamedTuple):
@@ -109,7 +109,7 @@ def _toml(lines: Sequence[str], row: int, start: int, before: str) -> list[Offer
         return _numbers(lines, _LISTS[first], "toml")
     word = TOP["modules"] if not where.block and first == "modules" else words.get(first)
     if first == "dsr":
-        word = Word(BLOCKS["target"]["dsr"].help, "true", ("true", "false"))
+        word = Keyword(BLOCKS["target"]["dsr"].help, "true", ("true", "false"))
     bare = word is not None and word.values == ("true", "false")
     quote = "" if bare or before.rstrip(" ").endswith('"') else '"'
     return [
@@ -119,7 +119,7 @@ def _toml(lines: Sequence[str], row: int, start: int, before: str) -> list[Offer
     ]
 
 
-def _words(words: dict[str, Word]) -> list[Offer]:
+def _words(words: dict[str, Keyword]) -> list[Offer]:
     return [Offer(name, word.form, _explained(word)) for name, word in words.items()]
 
 
@@ -127,11 +127,11 @@ def _kinds() -> list[Offer]:
     return [Offer(kind, "LIST", TOP[kind].help) for kind in KINDS]
 
 
-def _values(word: Word | None) -> list[Offer]:
+def _values(word: Keyword | None) -> list[Offer]:
     return [Offer(value, "", _explained(word)) for value in word.values] if word is not None else []
 
 
-def _explained(word: Word) -> str:
+def _explained(word: Keyword) -> str:
     return f"{word.help}; not built yet: {word.pending}" if word.pending else word.help
 
 
@@ -152,7 +152,7 @@ def _numbers(lines: Sequence[str], kind: str, language: Language) -> list[Offer]
     return [Offer(number, "", f"{kind} {number}: {about}".rstrip(": ")) for number, about in found.items()]
 
 
-def explained(lines: Sequence[str], row: int, column: int, language: Language) -> tuple[str, Word] | None:
+def explained(lines: Sequence[str], row: int, column: int, language: Language) -> tuple[str, Keyword] | None:
     """Return the word that the line at the cursor is about and what it is; None where there is none that is known."""
     if row >= len(lines):
         return None
@@ -168,7 +168,7 @@ def explained(lines: Sequence[str], row: int, column: int, language: Language) -
     return (word, _STATES[word]) if language == "toml" and word in _STATES else None
 
 
-def explained_spans(found: tuple[str, Word] | None) -> list[Span]:
+def explained_spans(found: tuple[str, Keyword] | None) -> list[Span]:
     """Draw what `explained` found: ``weight 1-255: share of new sessions``."""
     if found is None:
         return []

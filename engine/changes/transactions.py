@@ -18,7 +18,7 @@ from engine.api.messages import Applied
 from engine.changes.running import Configured, Running, SwitchError, Trial, interfaces
 from engine.config.atomic import write_atomic
 from engine.config.difference.compare import compare
-from engine.config.editing.edit import CannotEdit, run_commands, write_states
+from engine.config.editing.rewrite import CannotEdit, run_commands, write_states
 from engine.config.load import Language, Loaded, load
 from engine.domain.errors import OpError
 from engine.report.events import timestamp

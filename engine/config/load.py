@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from engine.config.finding import Finding, Span
-from engine.config.findings import START, Findings, Positions
+from engine.config.finding import Finding, Findings, Span
 from engine.config.language import balanceng, toml
-from engine.config.rules.check import check
+from engine.config.positions import START, Positions
+from engine.config.rules.apply import apply_rules
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -83,14 +83,16 @@ def load(
         return Loaded(None, findings.sorted(), Positions(), language, text)
     document: Document | None = None
     if language == "toml":
-        draft, whole = toml.parse(text, findings)
+        builder, whole = toml.parse(text, findings)
     else:
-        draft, document = balanceng.parse(text, findings)
+        builder, document = balanceng.parse(text, findings)
         whole = document.whole
-    config = draft.finish(references=whole)
+    config = builder.finish(references=whole)
     if whole:
-        check(config, findings, draft.positions, broken=draft.broken, host_interfaces=host_interfaces)
-    return Loaded(config, findings.sorted(), draft.positions, language, text, document)
+        apply_rules(
+            config, findings, builder.positions, broken=builder.broken, host_interfaces=host_interfaces
+        )
+    return Loaded(config, findings.sorted(), builder.positions, language, text, document)
 
 
 def _decode(data: bytes | bytearray | memoryview, findings: Findings) -> str:

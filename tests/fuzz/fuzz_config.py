@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=["engine.config"]) if GUIDED else contex
         importlib.import_module(found.name)
 
 from engine.config.difference.compare import Flows, compare, unified  # noqa: E402
-from engine.config.editing.edit import CannotEdit, rewrite, run_commands, write_states  # noqa: E402
+from engine.config.editing.rewrite import CannotEdit, rewrite, run_commands, write_states  # noqa: E402
 from engine.config.language.balanceng import dump as dump_balanceng  # noqa: E402
 from engine.config.language.toml import dump as dump_toml  # noqa: E402
 from engine.config.load import load  # noqa: E402

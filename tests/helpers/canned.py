@@ -11,7 +11,7 @@ import msgspec
 from engine.api import messages as m
 from engine.api import ops
 from engine.config.difference.change import Change
-from engine.config.editing.edit import run_commands
+from engine.config.editing.rewrite import run_commands
 from engine.config.finding import Finding
 from engine.config.load import load
 from engine.domain.errors import OpError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.config.difference import network, service
-from engine.config.difference.lines import unified
-from engine.config.difference.words import Flows
+from engine.config.difference.phrases import Flows
+from engine.config.difference.unified_diff import unified
 
 if TYPE_CHECKING:
     from engine.config.difference.change import Change

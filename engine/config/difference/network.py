@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.config.difference.words import ARROW, added, changed, count, pairs, removed, shift
+from engine.config.difference.phrases import ARROW, added, changed, count, pairs, removed, shift
 from engine.domain.address import Address, Prefix
 from engine.domain.checks import CHECK_KINDS
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.config.difference.change import Change
-    from engine.config.difference.words import Flows
+    from engine.config.difference.phrases import Flows
     from engine.config.model import Config, Gateway, Interface, Network, Vrrp
 
 _VITAL = {

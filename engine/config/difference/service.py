@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.config.difference.words import ARROW, added, changed, count, numbers, pairs, removed, shift, value
+from engine.config.difference.phrases import (
+    ARROW,
+    added,
+    changed,
+    count,
+    numbers,
+    pairs,
+    removed,
+    shift,
+    value,
+)
 from engine.domain.checks import CHECK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.config.difference.change import Change
-    from engine.config.difference.words import Flows
+    from engine.config.difference.phrases import Flows
     from engine.config.model import Config, Server, Target
     from engine.domain.checks import CheckSettings
 

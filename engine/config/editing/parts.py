@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from engine.config.language import values
-from engine.config.language.draft import ranges
+from engine.config.language.builder import ranges
 from engine.config.model import Config
+
+STATES = ("registered", "enabled")
+"""Words that TOML has for what BalanceNG's text says by commands."""
 
 
 def alone(field: str, thing: Any) -> Config:

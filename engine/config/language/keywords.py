@@ -21,7 +21,7 @@ BlockName = Literal["", "interface", "network", "server", "target", "gateway", "
 
 
 @dataclass(frozen=True)
-class Word:
+class Keyword:
     """One word of a block.
 
     `form` is how its value is written; `values` are the only ones it takes, where they can be listed. `pending` is
@@ -45,99 +45,99 @@ KINDS: dict[Kind, int] = {
 PLURALS: dict[str, Kind] = {f"{kind}s": kind for kind in KINDS}
 """The plural of each kind, legal after `register`, `enable`, `disable` and `no`."""
 
-TOP: dict[str, Word] = {
-    "modules": Word("the modules a frame visits, in this order", "A,B,...", MODULES),
-    "set": Word("a setting of the whole engine", "NAME VALUE | { NAME VALUE ... }"),
-    "interface": Word("a Linux interface that frames are taken from and sent to", "N { ... }"),
-    "network": Word("an IP network on an interface", "N { ... }"),
-    "gateway": Word("the next hop of this node", "{ ... }"),
-    "vrrp": Word("election of the master among redundant nodes", "{ ... }"),
-    "server": Word("a virtual server, the address and port that clients use", "N { ... }"),
-    "target": Word("a real server behind virtual ones", "N { ... }"),
-    "register": Word("declare a definition complete", "KIND LIST", tuple(KINDS)),
-    "enable": Word("put a registered definition to work", "KIND LIST", tuple(KINDS)),
-    "disable": Word("take a definition out of work, keep it registered", "KIND LIST", tuple(KINDS)),
-    "no": Word("undo a definition, a registration or an enabling", "[register|enable] KIND LIST"),
+TOP: dict[str, Keyword] = {
+    "modules": Keyword("the modules a frame visits, in this order", "A,B,...", MODULES),
+    "set": Keyword("a setting of the whole engine", "NAME VALUE | { NAME VALUE ... }"),
+    "interface": Keyword("a Linux interface that frames are taken from and sent to", "N { ... }"),
+    "network": Keyword("an IP network on an interface", "N { ... }"),
+    "gateway": Keyword("the next hop of this node", "{ ... }"),
+    "vrrp": Keyword("election of the master among redundant nodes", "{ ... }"),
+    "server": Keyword("a virtual server, the address and port that clients use", "N { ... }"),
+    "target": Keyword("a real server behind virtual ones", "N { ... }"),
+    "register": Keyword("declare a definition complete", "KIND LIST", tuple(KINDS)),
+    "enable": Keyword("put a registered definition to work", "KIND LIST", tuple(KINDS)),
+    "disable": Keyword("take a definition out of work, keep it registered", "KIND LIST", tuple(KINDS)),
+    "no": Keyword("undo a definition, a registration or an enabling", "[register|enable] KIND LIST"),
 }
 
-_NAME = Word("a name for people", "TEXT")
-_PORT = Word("the service's port", "1-65535 | any")
-_PROTOCOL = Word("the service's protocol", "tcp | udp | any", ("tcp", "udp", "any"))
+_NAME = Keyword("a name for people", "TEXT")
+_PORT = Keyword("the service's port", "1-65535 | any")
+_PROTOCOL = Keyword("the service's protocol", "tcp | udp | any", ("tcp", "udp", "any"))
 
-BLOCKS: dict[BlockName, dict[str, Word]] = {
+BLOCKS: dict[BlockName, dict[str, Keyword]] = {
     "": TOP,
     "interface": {
-        "name": Word("the interface's name in Linux", "NAME"),
-        "access": Word("how frames are read and written", "raw", ("raw",)),
-        "threads": Word("worker processes on this interface", "1-64"),
+        "name": Keyword("the interface's name in Linux", "NAME"),
+        "access": Keyword("how frames are read and written", "raw", ("raw",)),
+        "threads": Keyword("worker processes on this interface", "1-64"),
     },
     "network": {
         "name": _NAME,
-        "addr": Word("the network's address", "ADDRESS"),
-        "mask": Word("the network's mask", "MASK"),
-        "real": Word("this node's own address, source of ARP requests and health checks", "ADDRESS"),
-        "virt": Word("the address a redundant pair shares, answered by the master", "ADDRESS"),
-        "mask6": Word("the IPv6 prefix length", "0-128", pending="IPv6 is ignored"),
-        "real6": Word("this node's own IPv6 address", "ADDRESS", pending="IPv6 is ignored"),
-        "virt6": Word("the shared IPv6 address", "ADDRESS", pending="IPv6 is ignored"),
-        "syncpeer": Word(
+        "addr": Keyword("the network's address", "ADDRESS"),
+        "mask": Keyword("the network's mask", "MASK"),
+        "real": Keyword("this node's own address, source of ARP requests and health checks", "ADDRESS"),
+        "virt": Keyword("the address a redundant pair shares, answered by the master", "ADDRESS"),
+        "mask6": Keyword("the IPv6 prefix length", "0-128", pending="IPv6 is ignored"),
+        "real6": Keyword("this node's own IPv6 address", "ADDRESS", pending="IPv6 is ignored"),
+        "virt6": Keyword("the shared IPv6 address", "ADDRESS", pending="IPv6 is ignored"),
+        "syncpeer": Keyword(
             "the node that session tables are exchanged with", "ADDRESS", pending="sessions stay on this node"
         ),
-        "nat": Word(
+        "nat": Keyword(
             "the side of address translation",
             "inside | outside",
             ("inside", "outside"),
             pending="addresses are not translated",
         ),
-        "interface": Word("the interface the network is on", "N"),
+        "interface": Keyword("the interface the network is on", "N"),
     },
     "server": {
         "name": _NAME,
-        "ipaddr": Word("the virtual address", "ADDRESS"),
+        "ipaddr": Keyword("the virtual address", "ADDRESS"),
         "port": _PORT,
         "protocol": _PROTOCOL,
-        "method": Word(
+        "method": Keyword(
             "how the target of a new session is chosen",
             "rr | random | hash | first | session",
             ("rr", "random", "hash", "first", "session", "bw", "agent", "rndagent"),
         ),
-        "sessionid": Word("what identifies a session", "src | src+port", ("src", "src+port")),
-        "stimeout": Word("idle seconds after which a session ends", f"1-{MAX_STIMEOUT_S}"),
-        "plugin": Word("a program that chooses the target", "TEXT", pending="the method chooses alone"),
-        "targets": Word("the targets that serve", "LIST"),
-        "backup": Word("targets that serve while all others are down", "LIST"),
+        "sessionid": Keyword("what identifies a session", "src | src+port", ("src", "src+port")),
+        "stimeout": Keyword("idle seconds after which a session ends", f"1-{MAX_STIMEOUT_S}"),
+        "plugin": Keyword("a program that chooses the target", "TEXT", pending="the method chooses alone"),
+        "targets": Keyword("the targets that serve", "LIST"),
+        "backup": Keyword("targets that serve while all others are down", "LIST"),
     },
     "target": {
         "name": _NAME,
-        "ipaddr": Word("the target's own address", "ADDRESS"),
+        "ipaddr": Keyword("the target's own address", "ADDRESS"),
         "port": _PORT,
         "protocol": _PROTOCOL,
-        **{kind.word: Word(kind.meaning, kind.form) for kind in CHECK_KINDS.values()},
-        "dsr": Word(
+        **{kind.word: Keyword(kind.meaning, kind.form) for kind in CHECK_KINDS.values()},
+        "dsr": Keyword(
             "direct server return: the target answers clients itself", "enable", ("enable", "disable")
         ),
-        "agent": Word("health and load asked from a program", "TEXT", pending="this check does not run"),
-        "script": Word("health check by a script", "TEXT", pending="this check does not run"),
-        "weight": Word("share of new sessions, for rr and random", "1-255"),
-        "maxsessions": Word("most sessions at a time, 0 for no limit", "0-10000000"),
-        "alert": Word("a command to run when the target goes down", "TEXT", pending="it is not run"),
-        "upalert": Word("a command to run when the target comes up", "TEXT", pending="it is not run"),
+        "agent": Keyword("health and load asked from a program", "TEXT", pending="this check does not run"),
+        "script": Keyword("health check by a script", "TEXT", pending="this check does not run"),
+        "weight": Keyword("share of new sessions, for rr and random", "1-255"),
+        "maxsessions": Keyword("most sessions at a time, 0 for no limit", "0-10000000"),
+        "alert": Keyword("a command to run when the target goes down", "TEXT", pending="it is not run"),
+        "upalert": Keyword("a command to run when the target comes up", "TEXT", pending="it is not run"),
     },
     "gateway": {
-        "ipaddr": Word("the gateway's address", "ADDRESS"),
+        "ipaddr": Keyword("the gateway's address", "ADDRESS"),
         **{
-            kind.word: Word(kind.gateway_meaning, kind.form, pending="the gateway is not checked")
+            kind.word: Keyword(kind.gateway_meaning, kind.form, pending="the gateway is not checked")
             for kind in CHECK_KINDS.values()
             if kind.gateway_meaning
         },
     },
     "vrrp": {
-        "vrid": Word("the number of the virtual router", "1-255"),
-        "priority": Word("who becomes master: the highest", "1-255"),
-        "network": Word("the network the election runs on", "N"),
+        "vrid": Keyword("the number of the virtual router", "1-255"),
+        "priority": Keyword("who becomes master: the highest", "1-255"),
+        "network": Keyword("the network the election runs on", "N"),
     },
     "set": {
-        name: Word(text, "VALUE", pending="it has no effect here")
+        name: Keyword(text, "VALUE", pending="it has no effect here")
         for name, text in {
             "ipforwarding": "let the kernel forward between networks",
             "multithreading": "use several threads",

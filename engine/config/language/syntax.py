@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from engine.config.finding import shown
 from engine.config.language import lexer
 from engine.config.language.keywords import TOP
 
 if TYPE_CHECKING:
-    from engine.config.findings import Findings
+    from engine.config.finding import Findings
     from engine.config.language.lexer import Token
 
 _WITH_BLOCK = frozenset({"interface", "network", "server", "target", "gateway", "vrrp", "set"})
@@ -134,7 +135,7 @@ class _Parser:
         if self.block is None:
             return
         self.document.whole = False
-        title = f"the block of {self.findings.shown(self.owner.title)}" if self.owner else "the block"
+        title = f"the block of {shown(self.owner.title)}" if self.owner else "the block"
         self.findings.error("unclosed-brace", self.block.open.span, f"{title} is never closed", hint)
         self.block = self.owner = self.statement = None
         self.nested = 0

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import toml
 from toml.decoder import InlineTableDict
 
-from engine.config.finding import Span
-from engine.config.findings import START, Findings, Key, shown
+from engine.config.finding import Findings, Span, shown
 from engine.config.language import values
-from engine.config.language.draft import Draft, Given
+from engine.config.language.builder import ConfigBuilder, SourceValue
 from engine.config.language.keywords import BLOCKS, KINDS, Kind, nearest
 from engine.config.language.toml_places import Extent, Path, Place, Places, TooDeep
 from engine.config.model import default_of, get_word
+from engine.config.positions import START, Key
 from engine.domain.checks import CHECK_KINDS, CheckSettings
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ _STATES = ("registered", "enabled")
 _TOP = ("modules", "set", *KINDS, "gateway", "vrrp")
 
 
-def parse(text: str, findings: Findings) -> tuple[Draft, bool]:
-    """Read TOML into a draft; never raises. The flag is False where the text is no TOML as a whole."""
+def parse(text: str, findings: Findings) -> tuple[ConfigBuilder, bool]:
+    """Read TOML into a builder; never raises. The flag is False where the text is no TOML as a whole."""
     reader = _Reader(findings)
     try:
         reader.places = Places(text)
@@ -46,11 +46,11 @@ def parse(text: str, findings: Findings) -> tuple[Draft, bool]:
         findings.error(
             "too-deep", deep.span, "this nests too deep for a configuration", "write [server.1] and its words"
         )
-        return reader.draft, False
+        return reader.builder, False
     data, whole = _decode(text, findings, reader.places.extents)
     for name, value in data.items():
         reader.top(name, value)
-    return reader.draft, whole
+    return reader.builder, whole
 
 
 def _decode(text: str, findings: Findings, extents: list[Extent]) -> tuple[dict[str, Any], bool]:
@@ -103,11 +103,11 @@ def _report(
 
 
 class _Reader:
-    """Walks the decoded tables and writes what they say into the draft."""
+    """Walks the decoded tables and writes what they say into the builder."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
-        self.draft = Draft(findings)
+        self.builder = ConfigBuilder(findings)
         self.places: Places
 
     def top(self, name: str, value: Any) -> None:
@@ -121,7 +121,7 @@ class _Reader:
             if self.is_table(value, path, f"[{name}]"):
                 span = self.places.nearest(path).word
                 holder: Any = (
-                    self.draft.define_gateway(span) if name == "gateway" else self.draft.define_vrrp(span)
+                    self.builder.define_gateway(span) if name == "gateway" else self.builder.define_vrrp(span)
                 )
                 for word, inner in value.items():
                     self.word(holder, (name,), path, word, inner)
@@ -132,7 +132,7 @@ class _Reader:
         elif name == "modules":
             given = self.given(path, value)
             if given is not None:
-                self.draft.set_modules(given)
+                self.builder.set_modules(given)
         else:
             self.unknown(path, list(_TOP), "")
 
@@ -146,7 +146,7 @@ class _Reader:
             return
         if not self.is_table(table, path, f"[{kind}.{number}]"):
             return
-        holder = self.draft.define(kind, number, span)
+        holder = self.builder.define(kind, number, span)
         if holder is None:
             return
         for word, value in table.items():
@@ -162,11 +162,11 @@ class _Reader:
         place = self.places.nearest((*path, word))
         if not isinstance(value, bool):
             self.wrong(place, "bad-value", f"{word} is true or false", f"write {word} = true")
-            self.draft.broken.add((kind, number))
+            self.builder.broken.add((kind, number))
             value = default
         if value:
             action = "register" if word == "registered" else "enable"
-            self.draft.flag(action, kind, [number], place.value or place.word)
+            self.builder.flag(action, kind, [number], place.value or place.word)
         return value
 
     def word(self, holder: Any, key: Key, path: Path, word: str, value: Any) -> None:
@@ -174,7 +174,7 @@ class _Reader:
         block = str(key[0])
         if word not in values.READERS[block]:
             known = [*BLOCKS[block], *(_STATES if len(key) > 1 else ())]  # type: ignore[index]
-            self.draft.broken.add(key)
+            self.builder.broken.add(key)
             self.unknown(here, known, f" in {' '.join(map(str, key))}")
             return
         if word == "dsr" and isinstance(value, bool):
@@ -183,7 +183,7 @@ class _Reader:
             self.wrong(
                 self.places.nearest(here), "bad-value", f"{word} takes one value", f"write {word} without [ ]"
             )
-            self.draft.broken.add(key)
+            self.builder.broken.add(key)
             return
         given = (
             self.check(here, word, value)
@@ -191,18 +191,18 @@ class _Reader:
             else self.given(here, value)
         )
         if given is None:
-            self.draft.broken.add(key)
+            self.builder.broken.add(key)
         else:
-            self.draft.field(holder, key, Given(word, self.places.nearest(here).word), given)
+            self.builder.field(holder, key, SourceValue(word, self.places.nearest(here).word), given)
 
     def setting(self, path: Path, value: Any) -> None:
         if isinstance(value, bool):
             value = int(value)
         given = self.given(path, value)
         if given is not None:
-            self.draft.set_setting(Given(str(path[-1]), self.places.nearest(path).word), given)
+            self.builder.set_setting(SourceValue(str(path[-1]), self.places.nearest(path).word), given)
 
-    def check(self, path: Path, word: str, table: dict[str, Any]) -> Given | None:
+    def check(self, path: Path, word: str, table: dict[str, Any]) -> SourceValue | None:
         """Turn a check as a table, `{ port = 80, interval = 3, timeout = 10 }`, into BalanceNG's text."""
         names = CHECK_KINDS[word].parts
         for name in table:
@@ -221,13 +221,13 @@ class _Reader:
             self.wrong(place, "missing-field", f"{word} has no port", f"write {word} = {{ port = 80 }}")
             return None
         parts = [part for part in given if part is not None]
-        return Given(
+        return SourceValue(
             ",".join(p.text for p in parts), place.value or place.word, parts=tuple(p.span for p in parts)
         )
 
     # -- pieces
 
-    def given(self, path: Path, value: Any) -> Given | None:
+    def given(self, path: Path, value: Any) -> SourceValue | None:
         """Turn a value into text, an array into its elements between commas."""
         place = self.places.nearest(path)
         span = place.value or place.word
@@ -235,7 +235,7 @@ class _Reader:
             self.wrong(place, "bad-value", f"{shown(str(path[-1]))} cannot be a table", "give it a value")
             return None
         if not isinstance(value, list):
-            return Given(self.scalar(value), span, 1 if isinstance(value, str) else 0)
+            return SourceValue(self.scalar(value), span, 1 if isinstance(value, str) else 0)
         if any(isinstance(element, dict | list) for element in value):
             self.wrong(
                 place,
@@ -246,7 +246,7 @@ class _Reader:
             return None
         parts = [self.places.nearest((*path, i)) for i in range(len(value))]
         text = ",".join(self.scalar(element).replace(",", " ") for element in value)
-        return Given(text, span, parts=tuple(part.value or part.word for part in parts))
+        return SourceValue(text, span, parts=tuple(part.value or part.word for part in parts))
 
     @staticmethod
     def scalar(value: Any) -> str:

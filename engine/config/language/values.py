@@ -10,7 +10,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.config.findings import shown
+from engine.config.finding import shown
 from engine.config.language.keywords import BLOCKS, nearest
 from engine.config.model import (
     MAX_INSTANCES,

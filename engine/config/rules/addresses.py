@@ -7,31 +7,31 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from engine.config.rules.view import error, port_text, warning
+from engine.config.rules.rule import error, port_text, warning
 from engine.domain.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.config.findings import Key
-    from engine.config.rules.view import Problem, View
+    from engine.config.positions import Key
+    from engine.config.rules.rule import IndexedConfig, Problem
 
 
-def _addresses(view: View) -> Iterator[tuple[Key, str, str]]:
+def _addresses(indexed: IndexedConfig) -> Iterator[tuple[Key, str, str]]:
     """Yield the place, the title and the address of everything that must be in a network."""
-    for server in view.config.servers:
+    for server in indexed.config.servers:
         if server.ipaddr:
             yield ("server", server.number, "ipaddr"), f"server {server.number}", server.ipaddr
-    for target in view.config.targets:
+    for target in indexed.config.targets:
         if target.ipaddr:
             yield ("target", target.number, "ipaddr"), f"target {target.number}", target.ipaddr
-    if view.config.gateway and view.config.gateway.ipaddr:
-        yield ("gateway", "ipaddr"), "the gateway", view.config.gateway.ipaddr
+    if indexed.config.gateway and indexed.config.gateway.ipaddr:
+        yield ("gateway", "ipaddr"), "the gateway", indexed.config.gateway.ipaddr
 
 
-def _own(view: View) -> Iterator[tuple[Key, str, str]]:
+def _own(indexed: IndexedConfig) -> Iterator[tuple[Key, str, str]]:
     """Yield the place, the title and the address of everything that networks name."""
-    for network in view.config.networks:
+    for network in indexed.config.networks:
         for word, address in (("real", network.real), ("virt", network.virt)):
             if address:
                 yield (
@@ -41,9 +41,9 @@ def _own(view: View) -> Iterator[tuple[Key, str, str]]:
                 )
 
 
-def network_address(view: View) -> Iterator[Problem]:
+def network_address(indexed: IndexedConfig) -> Iterator[Problem]:
     """A network's address has no host bits."""
-    for net in view.nets:
+    for net in indexed.nets:
         right = str(net.prefix.first)
         if net.network.addr != right:
             message = f"{net.network.addr} is not the address of a network with the mask {net.network.mask}"
@@ -52,30 +52,31 @@ def network_address(view: View) -> Iterator[Problem]:
             )
 
 
-def overlap(view: View) -> Iterator[Problem]:
+def overlap(indexed: IndexedConfig) -> Iterator[Problem]:
     """Two networks do not share addresses: an address would be in both."""
-    ordered = sorted(view.nets, key=lambda net: (net.prefix.first, net.prefix.length))
+    ordered = sorted(indexed.nets, key=lambda net: (net.prefix.first, net.prefix.length))
     for one, other in pairwise(ordered):
         if other.prefix.first in one.prefix:
             message = f"network {other.network.number} shares addresses with network {one.network.number}"
             hint = "give each network its own addresses"
-            yield error("network-overlap", ("network", other.network.number, "addr"), message, hint)
+            key: Key = ("network", other.network.number, "addr")
+            yield error("network-overlap", key, message, hint, ("network", one.network.number))
 
 
-def outside(view: View) -> Iterator[Problem]:
+def outside(indexed: IndexedConfig) -> Iterator[Problem]:
     """Servers, targets and the gateway are in a network; without one the engine cannot reach them by MAC."""
-    if any(key[:1] == ("network",) for key in view.broken):
+    if any(key[:1] == ("network",) for key in indexed.broken):
         return  # its addresses would all seem to be outside
-    if not view.config.networks:
-        for key, title, _ in _addresses(view):
+    if not indexed.config.networks:
+        for key, title, _ in _addresses(indexed):
             message = f"{title} has an address, but no network is defined"
             yield error("no-network", key, message, "define the network it is in, with its interface")
             return  # one is enough: it is the same for every other
-    for key, title, address in _addresses(view):
-        if view.net_of(address) is None:
+    for key, title, address in _addresses(indexed):
+        if indexed.net_of(address) is None:
             message = f"{title} has the address {address}, which is outside every network"
             yield error("outside-networks", key, message, "correct the address, or define its network")
-    for net in view.nets:
+    for net in indexed.nets:
         for word, own in (("real", net.network.real), ("virt", net.network.virt)):
             if own and Address.parse(own) not in net.prefix:
                 message = f"{word} {own} is outside network {net.network.number}"
@@ -84,20 +85,22 @@ def outside(view: View) -> Iterator[Problem]:
                 )
 
 
-def reserved(view: View) -> Iterator[Problem]:
+def reserved(indexed: IndexedConfig) -> Iterator[Problem]:
     """The first and the last address of a network are no host's (RFC 1122 section 3.2.1.3; RFC 3021 exempts /31)."""
-    for key, title, address in (*_addresses(view), *_own(view)):
-        net, parsed = view.net_of(address), Address.parse(address)
+    for key, title, address in (*_addresses(indexed), *_own(indexed)):
+        net, parsed = indexed.net_of(address), Address.parse(address)
         if net and net.prefix.family_length < 31 and parsed in {net.prefix.first, net.prefix.last}:
             what = "network" if parsed == net.prefix.first else "broadcast"
             message = f"{title} has the {what} address of network {net.network.number}"
-            yield error("reserved-address", key, message, "use another address")
+            yield error(
+                "reserved-address", key, message, "use another address", ("network", net.network.number)
+            )
 
 
-def server_twice(view: View) -> Iterator[Problem]:
+def server_twice(indexed: IndexedConfig) -> Iterator[Problem]:
     """One address, port and protocol is one server."""
     first: dict[tuple[str, int, str], int] = {}
-    for server in view.config.servers:
+    for server in indexed.config.servers:
         if not server.ipaddr:
             continue
         other = first.setdefault((server.ipaddr, server.port, server.protocol), server.number)
@@ -105,38 +108,42 @@ def server_twice(view: View) -> Iterator[Problem]:
             where = f"{server.ipaddr} port {port_text(server.port)} protocol {server.protocol}"
             message = f"server {server.number} has the same address as server {other}: {where}"
             hint = "give one of them another address or port, or put the targets into one server"
-            yield error("duplicate-server", ("server", server.number, "ipaddr"), message, hint)
+            yield error(
+                "duplicate-server", ("server", server.number, "ipaddr"), message, hint, ("server", other)
+            )
 
 
-def conflict(view: View) -> Iterator[Problem]:
+def conflict(indexed: IndexedConfig) -> Iterator[Problem]:
     """An address has one meaning: a virtual server's is nobody's own, and a node's own is no target's."""
-    owner: dict[str, tuple[str, str]] = {}
-    for key, title, address in (*_own(view), *reversed(list(_addresses(view)))):
+    owner: dict[str, tuple[str, str, Key]] = {}
+    for key, title, address in (*_own(indexed), *reversed(list(_addresses(indexed)))):
         role = str(key[2]) if key[0] == "network" else str(key[0])
-        seen = owner.setdefault(address, (role, title))
+        seen = owner.setdefault(address, (role, title, key[:2]))
         shared = {role, seen[0]} <= {"target", "gateway"} or role == seen[0] == "server"
         if seen[1] != title and not shared:
             message = f"{title} has the address of {seen[1]}, {address}"
-            yield error("address-conflict", key, message, "give each its own address")
+            yield error("address-conflict", key, message, "give each its own address", seen[2])
 
 
-def target_twice(view: View) -> Iterator[Problem]:
+def target_twice(indexed: IndexedConfig) -> Iterator[Problem]:
     """Two targets with the same address, port and protocol in one server are one machine twice."""
     first: dict[tuple[str, int, str], int] = {}
-    for target in view.config.targets:
+    for target in indexed.config.targets:
         if not target.ipaddr:
             continue
         other = first.setdefault((target.ipaddr, target.port, target.protocol), target.number)
         if other != target.number:
             message = f"target {target.number} has the same address, port and protocol as target {other}"
             hint = "use one target in both servers; for a larger share give it a weight"
-            yield warning("duplicate-target", ("target", target.number, "ipaddr"), message, hint)
+            yield warning(
+                "duplicate-target", ("target", target.number, "ipaddr"), message, hint, ("target", other)
+            )
 
 
-def no_real(view: View) -> Iterator[Problem]:
+def no_real(indexed: IndexedConfig) -> Iterator[Problem]:
     """Without `real` a network has no source address for ARP requests and health checks."""
-    for network in view.config.networks:
-        bad = ("network", network.number) in view.broken
+    for network in indexed.config.networks:
+        bad = ("network", network.number) in indexed.broken
         if network.enabled and network.real is None and not bad:
             message = (
                 f"network {network.number} has no real address, the source of ARP requests and health checks"

@@ -15,7 +15,7 @@ from engine.domain import checks
 checks.CHECK_KINDS["udpopen"] = checks.CheckKind("udpopen", "health check by a datagram", "53,3,10", asks_port=True)
 
 from engine.config.difference.compare import Flows, compare
-from engine.config.editing.edit import rewrite, run_commands
+from engine.config.editing.rewrite import rewrite, run_commands
 from engine.config.language import balanceng, keywords, toml
 from engine.config.load import load
 

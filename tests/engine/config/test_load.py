@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config.findings import MAX_FINDINGS
+from engine.config.finding import MAX_FINDINGS
 from engine.config.language.balanceng import dump as dump_balanceng
 from engine.config.language.toml import dump as dump_toml
 from engine.config.load import language_of, load

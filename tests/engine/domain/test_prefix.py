@@ -41,7 +41,7 @@ def test_neighbours_are_outside():
     [("10.0.0.0", "255.0.255.0"), ("10.0.0.0", "0.0.0.255"), ("10.0.0.0", "ffff::"), ("x", "255.0.0.0")],
 )
 def test_what_is_no_network_is_refused(address, netmask):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         Prefix.parse(address, netmask)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.config.finding import Span
-from engine.config.findings import Findings, Key, Positions, shown
+from engine.config.finding import Findings, Span, shown
 from engine.config.language import values
 from engine.config.language.keywords import BLOCKS, KINDS, METHODS_PENDING, Kind, home_of, nearest
 from engine.config.model import (
@@ -21,6 +20,7 @@ from engine.config.model import (
     Vrrp,
     set_word,
 )
+from engine.config.positions import Key, Positions
 from engine.domain.checks import CHECK_KINDS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _ITEM: dict[Kind, type[Item]] = {
 _COMMENT_MARKS = ("#", ";", "!", "/*", "--")
 
 
-class Given(NamedTuple):
+class SourceValue(NamedTuple):
     """A value as the file gives it.
 
     `text` begins `shift` characters after `span` does (1 for a quoted text); `parts` are the places of the elements
@@ -56,7 +56,7 @@ class Given(NamedTuple):
         return Span(self.span.line, self.span.column + self.shift + offset, length)
 
 
-class Draft:
+class ConfigBuilder:
     """Collects definitions, states and settings; `finish` makes the model of them."""
 
     def __init__(self, findings: Findings) -> None:
@@ -70,7 +70,7 @@ class Draft:
         self.registered: dict[Kind, set[int]] = {kind: set() for kind in KINDS}
         self.enabled: dict[Kind, set[int]] = {kind: set() for kind in KINDS}
         self.flagged: dict[tuple[str, Kind], dict[int, Span]] = {}
-        self.lists: dict[Key, Given] = {}  # values whose elements get a place of their own, at the end
+        self.lists: dict[Key, SourceValue] = {}  # values whose elements get a place of their own, at the end
         self.broken: set[Key] = set()  # items with an error inside, so that what they lack is no news
 
     # -- definitions
@@ -120,7 +120,9 @@ class Draft:
 
     # -- words
 
-    def field(self, holder: Any, key: Key, word: Given, value: Given, *, replace: bool = False) -> None:
+    def field(
+        self, holder: Any, key: Key, word: SourceValue, value: SourceValue, *, replace: bool = False
+    ) -> None:
         """Set a word of a block; `key` is the block's place, `replace` lets a command change what was set before."""
         block, name = str(key[0]), word.text.lower()
         reader = values.READERS[block].get(name)
@@ -144,7 +146,7 @@ class Draft:
             return
         self._parts(block, name, place, value)
 
-    def _pending(self, block: str, name: str, word: Given, value: Given) -> None:
+    def _pending(self, block: str, name: str, word: SourceValue, value: SourceValue) -> None:
         pending = BLOCKS[block][name].pending  # type: ignore[index]
         if pending:
             message = f"{name} is not built yet: {pending}"
@@ -153,7 +155,7 @@ class Draft:
             message = f"the method {value.text.lower()} is not built yet: the server is balanced with rr"
             self.findings.warning("not-built", value.span, message, "use rr, random, hash, first or session")
 
-    def _parts(self, block: str, name: str, place: Key, value: Given) -> None:
+    def _parts(self, block: str, name: str, place: Key, value: SourceValue) -> None:
         if (block, name) in values.LISTS:
             self.lists[place] = value
         elif name in CHECK_KINDS:
@@ -162,12 +164,12 @@ class Draft:
                 self.positions.put((*place, part), value.place(offset, len(text)))
                 offset += len(text) + 1
 
-    def bad(self, bad: values.BadValue, value: Given, key: Key) -> None:
+    def bad(self, bad: values.BadValue, value: SourceValue, key: Key) -> None:
         """Report a value that its reader refused."""
         self.broken.add(key)
         self.findings.error(bad.code, value.place(bad.offset, bad.length), bad.message, bad.hint)
 
-    def unknown(self, word: Given, block: str, key: Key = ()) -> None:
+    def unknown(self, word: SourceValue, block: str, key: Key = ()) -> None:
         """Report a word that the block does not have, with the nearest one that it has."""
         self.broken.add(key)
         known = BLOCKS[block]  # type: ignore[index]
@@ -200,7 +202,7 @@ class Draft:
                 self.registered[kind].difference_update(numbers)
         self.flagged.setdefault((action, kind), {}).update(dict.fromkeys(numbers, span))
 
-    def set_modules(self, value: Given) -> None:
+    def set_modules(self, value: SourceValue) -> None:
         """Read the `modules` line."""
         if self.modules is not None:
             self._again(("modules",), "the list of modules", value.span)
@@ -230,7 +232,7 @@ class Draft:
                 hint = f"did you mean {close}" if close else f"the modules are {', '.join(MODULES)}"
                 self.findings.error("unknown-word", span, f'unknown module "{shown(name)}"', hint)
 
-    def set_setting(self, name: Given, value: Given) -> None:
+    def set_setting(self, name: SourceValue, value: SourceValue) -> None:
         """Read one `set NAME VALUE`; a later one of the same name wins, as commands do."""
         key = name.text.lower()
         if not key.isascii() or not key.replace("_", "a").replace("-", "a").isalnum() or len(key) > 40:

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from engine.config.editing import append, in_balanceng, in_toml
-from engine.config.editing.commands import replay
+from engine.config.editing import appended_commands, balanceng_editor, toml_editor, toml_tables
+from engine.config.editing.replay import replay
 from engine.config.editing.splice import CannotEdit
-from engine.config.findings import START, Findings
+from engine.config.finding import Findings
 from engine.config.language import balanceng, toml
+from engine.config.positions import START
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.config.finding import Finding
-    from engine.config.findings import Positions
     from engine.config.language.syntax import Document
     from engine.config.load import Language
     from engine.config.model import Config
+    from engine.config.positions import Positions
 
 __all__ = ["CannotEdit", "Edited", "rewrite", "run_commands", "write_states"]
 
@@ -114,20 +115,20 @@ def _rewrite_balanceng(text: str, parsed: _Parsed, new: Config) -> str:
         pass  # commands at the end say the same, if not as nicely
     # The modules are given once, so only where they stand.
     edited = _edit(text, parsed, msgspec.structs.replace(parsed.config, modules=new.modules))
-    return _verified(append.append(edited, parsed.config, new), "balanceng", new)
+    return _verified(appended_commands.append(edited, parsed.config, new), "balanceng", new)
 
 
 def _edit(text: str, parsed: _Parsed, new: Config) -> str:
     if parsed.document is None:
         raise CannotEdit("this is no BalanceNG text")
-    return in_balanceng.edit(text, parsed.document, parsed.positions, parsed.config, new)
+    return balanceng_editor.edit(text, parsed.document, parsed.positions, parsed.config, new)
 
 
 def _rewrite_toml(text: str, parsed: _Parsed, new: Config) -> str:
     try:
-        return _verified(in_toml.edit(text, parsed.config, new), "toml", new)
+        return _verified(toml_editor.edit(text, parsed.config, new), "toml", new)
     except CannotEdit:
-        return _verified(in_toml.edit_by_tables(text, parsed.config, new), "toml", new)
+        return _verified(toml_tables.edit(text, parsed.config, new), "toml", new)
 
 
 def _verified(text: str, language: Language, new: Config) -> str:
@@ -140,13 +141,13 @@ def _parse(text: str, language: Language) -> _Parsed:
     findings = Findings("")
     document: Document | None = None
     if language == "toml":
-        draft, _ = toml.parse(text, findings)
+        builder, _ = toml.parse(text, findings)
     else:
-        draft, document = balanceng.parse(text, findings)
-    config = draft.finish()
+        builder, document = balanceng.parse(text, findings)
+    config = builder.finish()
     if findings.errors:
         raise CannotEdit("the configuration has errors")
-    return _Parsed(config, draft.positions, document)
+    return _Parsed(config, builder.positions, document)
 
 
 def _bare(text: str) -> str:

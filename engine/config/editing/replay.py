@@ -7,28 +7,25 @@ others, and an undoing of what does not exist is an error. `no target 3 ping` ta
 from __future__ import annotations
 
 import copy
-import re
 from typing import TYPE_CHECKING, Any
 
-from engine.config.findings import START, Findings, Key, Positions
 from engine.config.language import syntax
-from engine.config.language.balanceng import _Reader
-from engine.config.language.draft import Draft, Given
+from engine.config.language.builder import ConfigBuilder, SourceValue
+from engine.config.language.command_reader import CommandReader
 from engine.config.language.keywords import BLOCKS, KINDS, Kind
 from engine.config.model import default_of, set_word
-from engine.config.rules import check as rules
-from engine.config.rules.view import View
+from engine.config.positions import START, Key, Positions
+from engine.config.rules.apply import RULES
+from engine.config.rules.rule import IndexedConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.config.finding import Span
+    from engine.config.finding import Findings, Span
     from engine.config.language.lexer import Token
     from engine.config.language.syntax import Statement
     from engine.config.model import Config, Gateway, Item, Vrrp
-    from engine.config.rules.view import Problem
-
-_TITLE = re.compile(rf"\b({'|'.join(KINDS)}) ([0-9]+)")
+    from engine.config.rules.rule import Problem
 
 MAX_CHARS = 256 * 1024
 """Of commands given at once: more is a file, and should be reloaded as one."""
@@ -45,20 +42,20 @@ def replay(config: Config, commands: str, findings: Findings) -> Config:
         findings.error("file-too-large", START, message, "write them into the file, and reload it")
         return config
     document = syntax.parse(commands, findings)
-    draft = _RunningDraft(config, findings)
-    reader = _CommandReader(commands, findings, draft)
+    builder = _RunningBuilder(config, findings)
+    reader = _RunningReader(commands, findings, builder)
     if not document.statements:
         findings.error("empty-file", START, "there is no command", "type one, like enable target 1")
     for statement in document.statements:
         reader.top(statement)
-    new = draft.finish(references=document.whole)
+    new = builder.finish(references=document.whole)
     if not findings.errors:
-        _check(config, new, draft, findings)
+        _check(config, new, builder, findings)
     return new
 
 
-class _RunningDraft(Draft):
-    """A draft that begins as what runs."""
+class _RunningBuilder(ConfigBuilder):
+    """A builder that begins as what runs."""
 
     def __init__(self, config: Config, findings: Findings) -> None:
         super().__init__(findings)
@@ -98,7 +95,7 @@ class _RunningDraft(Draft):
         self.positions.put(("vrrp",), span)
         return self.vrrp
 
-    def set_modules(self, value: Given) -> None:
+    def set_modules(self, value: SourceValue) -> None:
         """Replace the list of modules."""
         self.modules = None
         self.positions.forget(("modules",))
@@ -127,14 +124,14 @@ class _RunningDraft(Draft):
         return config
 
 
-class _CommandReader(_Reader):
+class _RunningReader(CommandReader):
     """Also takes single words back, and asks that what is undone exists."""
 
-    draft: _RunningDraft
+    builder: _RunningBuilder
 
     def words(self, holder: Any, key: Key, tokens: list[Token], *, replace: bool = False) -> None:
-        if key not in self.draft.positions:  # a command of one line, on what exists
-            self.draft.positions.put(key, tokens[0].span)
+        if key not in self.builder.positions:  # a command of one line, on what exists
+            self.builder.positions.put(key, tokens[0].span)
         super().words(holder, key, tokens, replace=replace)
 
     def undo(self, statement: Statement) -> None:
@@ -142,18 +139,18 @@ class _CommandReader(_Reader):
         what = args[0].value.lower() if args else ""
         if what in KINDS and len(args) == 3 and args[2].value.lower() in BLOCKS[what]:
             kind: Kind = what
-            for element in self.elements(kind, Given(args[1].value, args[1].span)):
+            for element in self.elements(kind, SourceValue(args[1].value, args[1].span)):
                 for number in element.numbers:
-                    self.take_back(self.draft.items[kind].get(number), (kind, number), args[2])
+                    self.take_back(self.builder.items[kind].get(number), (kind, number), args[2])
         elif what in {"gateway", "vrrp"} and len(args) == 2 and args[1].value.lower() in BLOCKS[what]:  # type: ignore[index]
-            holder = self.draft.gateway if what == "gateway" else self.draft.vrrp
+            holder = self.builder.gateway if what == "gateway" else self.builder.vrrp
             self.take_back(holder, (what,), args[1])
-        elif (what == "gateway" and self.draft.gateway is None) or (
-            what == "vrrp" and self.draft.vrrp is None
+        elif (what == "gateway" and self.builder.gateway is None) or (
+            what == "vrrp" and self.builder.vrrp is None
         ):
-            self.draft.missing(what, args[0].span)
-        elif what == "set" and len(args) == 2 and args[1].value.lower() not in self.draft.settings:
-            self.draft.missing(f"set {args[1].value.lower()}", args[1].span)
+            self.builder.missing(what, args[0].span)
+        elif what == "set" and len(args) == 2 and args[1].value.lower() not in self.builder.settings:
+            self.builder.missing(f"set {args[1].value.lower()}", args[1].span)
         else:
             super().undo(statement)
 
@@ -161,38 +158,34 @@ class _CommandReader(_Reader):
         """Give a word its default again."""
         name = word.value.lower()
         if holder is None:
-            self.draft.missing(" ".join(map(str, key)), word.span)
+            self.builder.missing(" ".join(map(str, key)), word.span)
             return
         set_word(holder, name, default_of(holder, name))
-        self.draft.positions.forget((*key, name))
-        self.draft.positions.put((*key, name), word.span)
-        self.draft.lists.pop((*key, name), None)
+        self.builder.positions.forget((*key, name))
+        self.builder.positions.put((*key, name), word.span)
+        self.builder.lists.pop((*key, name), None)
 
 
-def _check(old: Config, new: Config, draft: _RunningDraft, findings: Findings) -> None:
+def _check(old: Config, new: Config, builder: _RunningBuilder, findings: Findings) -> None:
     """Report what is wrong with the new configuration and was not with the old one."""
     known = {problem[:3] for problem in _problems(old, Positions())}
-    for problem in _problems(new, draft.positions):
+    for problem in _problems(new, builder.positions):
         if findings.full:
             return
         if problem[:3] not in known:
             report = findings.error if problem.severity == "error" else findings.warning
-            report(problem.code, _place(problem, draft), problem.message, problem.hint)
+            report(problem.code, _place(problem, builder), problem.message, problem.hint)
 
 
 def _problems(config: Config, positions: Positions) -> Iterator[Problem]:
-    view = View.of(config, positions, (), None)
-    return (problem for rule in rules.RULES for problem in rule(view))
+    indexed = IndexedConfig.of(config, positions, (), None)
+    return (problem for rule in RULES for problem in rule(indexed))
 
 
-def _place(problem: Problem, draft: _RunningDraft) -> Span:
-    """Where the commands caused this: what it is about, else what its sentence names, else their start."""
-    span = draft.positions.nearest(problem.key)
+def _place(problem: Problem, builder: _RunningBuilder) -> Span:
+    """Return where the commands caused this: at what it is about, else at another item it is about, else their start."""
+    span = builder.positions.nearest(problem.key)
     if span is not START:
         return span
-    for kind, number in _TITLE.findall(problem.message):
-        key = (kind, int(number))
-        named = draft.positions.get(key) or draft.removed.get(key)
-        if named:
-            return named
-    return START
+    places = (builder.positions.get(key) or builder.removed.get(key) for key in problem.others)
+    return next((place for place in places if place), START)

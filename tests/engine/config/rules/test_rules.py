@@ -4,10 +4,11 @@ import itertools
 
 import pytest
 
-from engine.config.findings import MAX_FINDINGS, Findings, Positions
+from engine.config.finding import MAX_FINDINGS, Findings
 from engine.config.load import load
 from engine.config.model import Config
-from engine.config.rules.check import RULES, check
+from engine.config.positions import Positions
+from engine.config.rules.apply import RULES, apply_rules
 
 PARTS = {
     "interface": "interface 1 {\n name eth0\n}\nregister interface 1\nenable interface 1\n",
@@ -201,13 +202,13 @@ def test_rules_do_not_depend_on_positions():
     """A model that came from no text (a command of the console) is checked as well."""
     broken = load(config(server=("targets 1", "targets 1,7")), "x.conf").config
     findings = Findings("x")
-    check(broken, findings, Positions())
+    apply_rules(broken, findings, Positions())
     assert [(f.code, f.line, f.column) for f in findings.sorted()] == [("undefined-reference", 1, 1)]
 
 
 def test_an_empty_model_is_checked_without_a_stumble():
     findings = Findings("x")
-    check(Config(), findings, Positions())
+    apply_rules(Config(), findings, Positions())
     assert [f.code for f in findings.sorted()] == ["no-server"]
 
 
@@ -220,6 +221,6 @@ def test_rules_are_different_functions_with_a_sentence_each():
 def test_the_check_ends_where_more_errors_would_only_be_counted():
     servers = "\n".join(f"server {n} {{ ipaddr 10.1.0.{n} port 80 targets 1-1024 }}" for n in range(1, 101))
     config = load(f"modules arp\n{servers}\n", "x.conf").config
-    check(config, findings := Findings("x.conf"), Positions())
+    apply_rules(config, findings := Findings("x.conf"), Positions())
     assert findings.errors == MAX_FINDINGS
     assert findings.sorted()[-1].code == "too-many-findings"

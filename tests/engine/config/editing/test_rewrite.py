@@ -7,8 +7,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.config.editing import append
-from engine.config.editing.edit import CannotEdit, rewrite, run_commands, write_states
+from engine.config.editing import appended_commands
+from engine.config.editing.rewrite import CannotEdit, rewrite, run_commands, write_states
 from engine.config.language.balanceng import dump as dump_balanceng
 from engine.config.language.toml import dump as dump_toml
 from engine.config.load import load
@@ -159,7 +159,7 @@ def test_commands_at_the_end_say_any_other_model_too(old, new, end):
     new.modules = old.modules
     text = dump_balanceng(old).replace("\n", end or "\n")
     text = text if end else text.removesuffix("\n")
-    appended = append.append(text, old, new)
+    appended = appended_commands.append(text, old, new)
     assert read(appended, "balanceng") == new
     assert appended.startswith(text)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.config.editing import flags
-from engine.config.editing.flags import KILLERS, Flag
+from engine.config.editing import state_commands
 from engine.config.editing.parts import alone, edited_list, unwritten
 from engine.config.editing.splice import CannotEdit, Splices
+from engine.config.editing.state_commands import KILLERS, StateCommand
 from engine.config.language.balanceng import dump, written
 from engine.config.language.keywords import BLOCKS, KINDS, Kind
 from engine.config.language.lexer import quote
@@ -16,10 +16,10 @@ from engine.config.model import get_word
 
 if TYPE_CHECKING:
     from engine.config.finding import Span
-    from engine.config.findings import Key, Positions
     from engine.config.language.lexer import Token
     from engine.config.language.syntax import Document, Statement
     from engine.config.model import Config, Item
+    from engine.config.positions import Key, Positions
 
 INDENT = " " * 10
 """Of the words in a block, as BalanceNG writes them, where the text shows no other habit."""
@@ -59,7 +59,7 @@ class _Editor:
         self.statements = document.statements
         self.positions = positions
         self.old, self.new = old, new
-        self.flags = flags.read(document.statements)
+        self.flags = state_commands.read(document.statements)
         self.flag_at = {flag.index: flag for flag in self.flags}
         self.defined: dict[Key, list[int]] = {}  # indexes of the statements that define
         for index, statement in enumerate(self.statements):
@@ -315,11 +315,11 @@ class _Editor:
         )
 
     @staticmethod
-    def many(lines: list[Flag]) -> Flag | None:
+    def many(lines: list[StateCommand]) -> StateCommand | None:
         """Return the last statement that is there for several."""
         return next((f for f in reversed(lines) if len(f.numbers) > 1), None)
 
-    def joined(self, lines: list[Flag], mine: list[Flag], number: int) -> Flag | None:
+    def joined(self, lines: list[StateCommand], mine: list[StateCommand], number: int) -> StateCommand | None:
         """Return the statement that enables those who are registered together with this one."""
         register = next((f for f in reversed(mine) if f.action == "register" and number in f.result), None)
         if register is None:
@@ -329,7 +329,7 @@ class _Editor:
             return following
         return next((f for f in reversed(lines) if f.result & register.result), None)
 
-    def flag_line(self, kind: Kind, number: int, mine: list[Flag], action: str) -> int:
+    def flag_line(self, kind: Kind, number: int, mine: list[StateCommand], action: str) -> int:
         """Return the line after which a state of this has its place."""
         key = (kind, number)
         if key in self.placed:

@@ -12,18 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from engine.config.finding import Severity
-    from engine.config.findings import Key, Positions
     from engine.config.model import Config, Network, Server, Target
+    from engine.config.positions import Key, Positions
 
 
 class Problem(NamedTuple):
-    """What a rule found; `key` is the place it points at."""
+    """What a rule found; `key` is the place it points at, `others` are further items that it is about."""
 
     severity: Severity
     code: str
     key: Key
     message: str
-    hint: str
+    hint: str = ""
+    others: tuple[Key, ...] = ()
 
 
 class Net(NamedTuple):
@@ -41,7 +42,7 @@ class Use(NamedTuple):
 
 
 @dataclass(frozen=True)
-class View:
+class IndexedConfig:
     """A configuration with the indexes that rules need, each made once, so that a check is linear."""
 
     config: Config
@@ -55,7 +56,7 @@ class View:
     @classmethod
     def of(
         cls, config: Config, positions: Positions, broken: Collection[Key], host: Collection[str] | None
-    ) -> View:
+    ) -> IndexedConfig:
         """Index a configuration. `broken`: items that have an error already, so what they lack is no news."""
         nets = tuple(Net(n, Prefix.parse(n.addr, n.mask)) for n in config.networks if n.addr and n.mask)
         uses: dict[int, list[Use]] = defaultdict(list)
@@ -78,17 +79,17 @@ class View:
 
 
 if TYPE_CHECKING:
-    Rule = Callable[[View], Iterator[Problem]]
+    Rule = Callable[[IndexedConfig], Iterator[Problem]]
 
 
-def error(code: str, key: Key, message: str, hint: str = "") -> Problem:
-    """Make a problem that stops the configuration from being used."""
-    return Problem("error", code, key, message, hint)
+def error(code: str, key: Key, message: str, hint: str = "", *others: Key) -> Problem:
+    """Return a problem that stops the configuration from being used."""
+    return Problem("error", code, key, message, hint, others)
 
 
-def warning(code: str, key: Key, message: str, hint: str = "") -> Problem:
-    """Make a problem that the engine can live with."""
-    return Problem("warning", code, key, message, hint)
+def warning(code: str, key: Key, message: str, hint: str = "", *others: Key) -> Problem:
+    """Return a problem that the engine can live with."""
+    return Problem("warning", code, key, message, hint, others)
 
 
 def port_text(port: int) -> str:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.config.rules import addresses, uses
-from engine.config.rules.view import View
+from engine.config.rules import addresses, definitions
+from engine.config.rules.rule import IndexedConfig
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from engine.config.findings import Findings, Key, Positions
+    from engine.config.finding import Findings
     from engine.config.model import Config
-    from engine.config.rules.view import Rule
+    from engine.config.positions import Key, Positions
+    from engine.config.rules.rule import Rule
 
-RULES: tuple[Rule, ...] = (*addresses.RULES, *uses.RULES)
+RULES: tuple[Rule, ...] = (*addresses.RULES, *definitions.RULES)
 """Every rule; each gives its findings for the whole configuration."""
 
 
-def check(
+def apply_rules(
     config: Config,
     findings: Findings,
     positions: Positions,
@@ -32,9 +33,9 @@ def check(
     where the configuration is for another host. Time is linear in servers, targets and their references; it ends where
     more errors would only be counted, since half a million references may be wrong.
     """
-    view = View.of(config, positions, broken, host_interfaces)
+    indexed = IndexedConfig.of(config, positions, broken, host_interfaces)
     for rule in RULES:
-        for problem in rule(view):
+        for problem in rule(indexed):
             if findings.full:
                 return
             report = findings.error if problem.severity == "error" else findings.warning

@@ -24,7 +24,7 @@ KILLERS: dict[str, frozenset[Action]] = {
 
 
 @dataclass(eq=False)
-class Flag:
+class StateCommand:
     """One `register targets 1,2`, `enable`, `disable`, `no register`, `no enable` or `no target 3` of a text."""
 
     index: int  # of the statement in the text
@@ -59,7 +59,7 @@ class Flag:
             splices.replace(*splices.range(self.word.span), plural)
 
 
-def read(statements: list[Statement]) -> list[Flag]:
+def read(statements: list[Statement]) -> list[StateCommand]:
     """Find them in a text without errors."""
     found = []
     for index, statement in enumerate(statements):
@@ -79,7 +79,7 @@ def read(statements: list[Statement]) -> list[Flag]:
             continue
         text = ",".join(token.value for token in tokens[2:]).replace(",,", ",")
         numbers = _numbers(text, kind)
-        found.append(Flag(index, statement, action, kind, tokens[1], tokens[2:], numbers))
+        found.append(StateCommand(index, statement, action, kind, tokens[1], tokens[2:], numbers))
     return found
 
 
