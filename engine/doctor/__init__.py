@@ -1,1 +1,1 @@
-"""`bng-engine doctor`: what on this host would stop or slow the engine, and the command that mends it."""
+"""`bng-engine doctor`: what on this host would stop or slow the engine, and the command that fixes it."""

@@ -1,4 +1,4 @@
-"""Asks this host what `doctor` wants to know: netlink for interfaces and addresses, /proc for the rest.
+"""The facts about a host that `doctor` judges by, asked of netlink (interfaces, addresses) and /proc (the rest).
 
 /sys is not read: inside `ip netns exec` it may show another namespace, while netlink and /proc/sys/net show this one.
 """
@@ -9,10 +9,9 @@ import os
 import platform
 import socket
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from engine.doctor.rules import AddressFacts, HostFacts, LinkFacts
+from typing import Any, Literal
 
 _CAPABILITIES = {
     "CAP_NET_ADMIN": 12,
@@ -23,19 +22,66 @@ _CAPABILITIES = {
 _ARPHRD_ETHER = 1
 
 
+@dataclass(frozen=True)
+class LinkFacts:
+    """A network interface as the kernel has it; `mtu` in bytes of IP packet."""
+
+    name: str
+    up: bool = True
+    mtu: int = 1500
+    ethernet: bool = True
+    gro: bool | None = None  # None: could not be asked
+    lro: bool | None = None
+    bridge_port: bool = False
+    xdp: bool = False  # an XDP program that is not the engine's sees frames first
+
+
+@dataclass(frozen=True)
+class AddressFacts:
+    """An IPv4 address of the host."""
+
+    address: str
+    prefix: int
+    link: str
+
+
+@dataclass(frozen=True)
+class FolderFault:
+    """What keeps the engine from making files in a folder; `path` is the folder, or the nearest one above that exists."""
+
+    kind: Literal["not-a-folder", "not-writable"]
+    path: str
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """Everything that advice is drawn from. `folders` maps a folder of the engine to what keeps it from writing there."""
+
+    uid: int = 0
+    capabilities: frozenset[str] = frozenset({"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"})
+    packet_socket_errno: int | None = None  # of an attempt to open one; None: it opened
+    kernel: str = "6.1.0"
+    python: tuple[int, int] = (3, 11)
+    ip_forward: bool = False
+    links: dict[str, LinkFacts] = field(default_factory=dict)
+    addresses: tuple[AddressFacts, ...] = ()
+    folders: dict[str, FolderFault | None] = field(default_factory=dict)
+    neighbours_max: int | None = None  # net.ipv4.neigh.default.gc_thresh3; None: a namespace does not show it
+
+
 def collect(run_dir: Path, state_dir: Path) -> HostFacts:
-    """Return the facts of this host and this process; what cannot be asked is left at its harmless value."""
+    """Return the facts of this host and this process; what cannot be asked keeps a value that no rule complains about."""
     links, addresses = _network()
     return HostFacts(
         uid=os.geteuid(),
         capabilities=_capabilities(),
-        packet_socket=_packet_socket(),
+        packet_socket_errno=_packet_socket_errno(),
         kernel=platform.release(),
         python=sys.version_info[:2],
         ip_forward=_read("/proc/sys/net/ipv4/ip_forward").strip() == "1",
         links=links,
         addresses=addresses,
-        folders={str(folder): _unwritable(folder) for folder in (run_dir, state_dir)},
+        folders={str(folder): _folder_fault(folder) for folder in (run_dir, state_dir)},
         neighbours_max=int(_read("/proc/sys/net/ipv4/neigh/default/gc_thresh3") or 0) or None,
     )
 
@@ -55,28 +101,28 @@ def _capabilities() -> frozenset[str]:
     return frozenset()
 
 
-def _packet_socket() -> str | None:
+def _packet_socket_errno() -> int | None:
     try:
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
     except OSError as error:
-        return error.strerror or str(error)
+        return error.errno
     return None
 
 
-def _unwritable(folder: Path) -> str | None:
-    """Why files cannot be made in the folder, or the folder in the nearest one that exists; None where they can."""
+def _folder_fault(folder: Path) -> FolderFault | None:
+    """Return what keeps files from being made in the folder, or the folder in the nearest one that exists."""
     nearest = folder.absolute()
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        return f"{nearest} is no folder"
+        return FolderFault("not-a-folder", str(nearest))
     if not os.access(nearest, os.W_OK | os.X_OK):
-        return f"{nearest} may not be written by this user"
+        return FolderFault("not-writable", str(nearest))
     return None
 
 
 def _network() -> tuple[dict[str, LinkFacts], tuple[AddressFacts, ...]]:
-    from pyroute2 import IPRoute  # noqa: PLC0415 - half of a second that `check` need not wait for
+    from pyroute2 import IPRoute  # noqa: PLC0415 - half a second that `check` need not wait for
 
     with IPRoute() as ip:
         rows = list(ip.get_links())
@@ -111,7 +157,7 @@ def _link(row: Any, features: dict[str, tuple[bool | None, bool | None]]) -> Lin
 
 
 def _offloads(names: list[str]) -> dict[str, tuple[bool | None, bool | None]]:
-    """Ask each interface for its generic and its large receive offload; one that does not tell is left out."""
+    """Return generic and large receive offload of each interface; one that cannot be asked is left out."""
     from pyroute2.ethtool import Ethtool  # noqa: PLC0415 - as above
 
     found: dict[str, tuple[bool | None, bool | None]] = {}

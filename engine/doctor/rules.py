@@ -1,12 +1,14 @@
-"""What on this host would stop or slow the engine, each with the command that mends it. Facts in, advice out."""
+"""What on this host would stop or slow the engine, each with the command that fixes it. Facts in, advice out."""
 
-# ruff: noqa: D401 - the docstring of a check says what has to hold
+# ruff: noqa: D401 - the docstring of a rule says what has to hold
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from engine.config.finding import Finding
     from engine.config.model import Config
+    from engine.doctor.facts import HostFacts, LinkFacts
 
 MIN_KERNEL = (5, 15)
 """Oldest kernel the engine is made for."""
@@ -34,45 +37,6 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     message: str
     command: str = ""
-
-
-@dataclass(frozen=True)
-class LinkFacts:
-    """A network interface as the kernel has it; `mtu` in bytes of IP packet."""
-
-    name: str
-    up: bool = True
-    mtu: int = 1500
-    ethernet: bool = True
-    gro: bool | None = None  # None: could not be asked
-    lro: bool | None = None
-    bridge_port: bool = False
-    xdp: bool = False  # somebody's XDP program sees frames first
-
-
-@dataclass(frozen=True)
-class AddressFacts:
-    """An IPv4 address of the host."""
-
-    address: str
-    prefix: int
-    link: str
-
-
-@dataclass(frozen=True)
-class HostFacts:
-    """Everything that advice is drawn from. `folders` maps a folder of the engine to why it cannot be written, or None."""
-
-    uid: int = 0
-    capabilities: frozenset[str] = frozenset({"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"})
-    packet_socket: str | None = None  # why AF_PACKET cannot be opened
-    kernel: str = "6.1.0"
-    python: tuple[int, int] = (3, 11)
-    ip_forward: bool = False
-    links: dict[str, LinkFacts] = field(default_factory=dict)
-    addresses: tuple[AddressFacts, ...] = ()
-    folders: dict[str, str | None] = field(default_factory=dict)
-    neighbours_max: int | None = None  # net.ipv4.neigh.default.gc_thresh3; None: a namespace does not show it
 
 
 @dataclass(frozen=True)
@@ -114,13 +78,14 @@ def privileges(case: Case) -> Iterator[Advice]:
                 message=f"the engine needs {name}: {why}",
                 command=run,
             )
-    if case.host.packet_socket is not None and "CAP_NET_RAW" in case.host.capabilities:
+    refused = case.host.packet_socket_errno
+    if refused is not None and "CAP_NET_RAW" in case.host.capabilities:
         yield Advice(
             severity="error",
             code="packet-socket",
             subject="kernel",
-            message=f"a packet socket cannot be opened: {case.host.packet_socket}",
-            command="modprobe af_packet",
+            message=f"a packet socket cannot be opened: {os.strerror(refused)}",
+            command="modprobe af_packet" if refused == errno.EAFNOSUPPORT else "",
         )
 
 
@@ -279,15 +244,19 @@ def forwarding(case: Case) -> Iterator[Advice]:
 
 def folders(case: Case) -> Iterator[Advice]:
     """The engine can write its sockets and its state."""
-    for folder, problem in case.host.folders.items():
-        if problem is not None:
-            yield Advice(
-                severity="error",
-                code="folder",
-                subject=folder,
-                message=f"the engine cannot write there: {problem}",
-                command=f"sudo install -d -m 0755 {shlex.quote(folder)}",
-            )
+    for folder, fault in case.host.folders.items():
+        if fault is None:
+            continue
+        misplaced = fault.kind == "not-a-folder"
+        why = "is not a folder" if misplaced else "may not be written by this user"
+        make, look = f"sudo install -d -m 0755 {shlex.quote(folder)}", f"ls -ld {shlex.quote(fault.path)}"
+        yield Advice(
+            severity="error",
+            code="folder",
+            subject=folder,
+            message=f"the engine cannot write there: {fault.path} {why}",
+            command=look if misplaced else make,
+        )
 
 
 def xdp(_: Case) -> Iterator[Advice]:
@@ -317,7 +286,7 @@ def neighbours(case: Case) -> Iterator[Advice]:
         )
 
 
-CHECKS: tuple[Callable[[Case], Iterator[Advice]], ...] = (
+RULES: tuple[Callable[[Case], Iterator[Advice]], ...] = (
     privileges,
     versions,
     folders,
@@ -336,12 +305,12 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 def examine(config: Config, host: HostFacts, file: str) -> list[Advice]:
     """Return all advice for a valid configuration on a host, the gravest first. `file` is named in commands."""
     case = Case(config, host, file)
-    found = [advice for check in CHECKS for advice in check(case)]
+    found = [advice for rule in RULES for advice in rule(case)]
     return sorted(found, key=lambda advice: _ORDER[advice.severity])
 
 
 def of_finding(finding: Finding) -> Advice:
-    """Turn a finding of an invalid configuration into advice: nothing else can be said before it is mended."""
+    """Turn a finding of an invalid configuration into advice: nothing else can be said before it is fixed."""
     return Advice(
         severity=finding.severity,
         code=finding.code,

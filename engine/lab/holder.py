@@ -1,4 +1,4 @@
-"""How an ordinary user's lab outlives `bng-lab up`: a process that holds its user namespace, and a note where it is.
+"""How an ordinary user's lab outlives `bng-lab up`: a process that holds its user namespace, and a note of its pid.
 
 The note lies outside of the namespace (`$XDG_RUNTIME_DIR/bng-lab/PREFIX.json`, else `/tmp/bng-lab-UID/...`), since the
 /run inside is the lab's own. Root needs none of this: its names under /run/netns hold themselves.
@@ -45,7 +45,7 @@ class Note:
         fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         if os.fstat(fd).st_uid != os.getuid():
             os.close(fd)
-            raise LabError(f"{self._directory} belongs to somebody else: remove it, or set XDG_RUNTIME_DIR")
+            raise LabError(f"{self._directory} belongs to another user: remove it, or set XDG_RUNTIME_DIR")
         self._fd = fd
         return fd
 
@@ -104,9 +104,9 @@ def start(note: Note) -> Identity:
         assert child.stderr is not None  # noqa: S101 - for the type checker
         if child.stdout.readline() != b"ready\n":
             said = child.stderr.read().decode(errors="replace").strip()
-            raise LabError(said.removeprefix("bng-lab: ") or "the namespace's holder did not start")
+            raise LabError(said or "the namespace's holder did not start")
         identity = processes.identify(child.pid)
-        child.returncode = 0  # it lives on: nobody here waits for it
+        child.returncode = 0  # it goes on running: nothing here waits for it
     if identity is None:
         raise LabError("the namespace's holder ended at once: see dmesg")
     note.write([identity])

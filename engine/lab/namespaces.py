@@ -5,7 +5,7 @@ run by its path (`python -I -S namespaces.py ...`) so that it starts in some 20 
 
     enter NETNS PARENT CMD...   become CMD inside the network namespace; PARENT is a pid to die with, or 0
     hold                        own a user namespace until ended, as `bng-lab up` needs for an ordinary user
-    try                         enter one and end: whether, and why not
+    try                         enter one and end; the exit status says whether it can be, stderr why not
 
 Sources: namespaces(7), user_namespaces(7), ip-netns(8) (the names under /run/netns and the fresh /sys are its habits).
 """
@@ -22,6 +22,8 @@ import socket
 import struct
 import subprocess
 import sys
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,8 @@ MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 1
 
 NEEDED_CAPABILITIES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW", 21: "CAP_SYS_ADMIN"}
 """Bits of CapEff (linux/capability.h): links and addresses, packet sockets, mounts and namespaces."""
@@ -160,9 +164,8 @@ def remove(name: str) -> None:
 
 
 def missing_capabilities() -> list[str]:
-    """Name the capabilities the lab needs and this process lacks in its user namespace."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    effective = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), 16)
+    """Return the capabilities that the lab needs and this process does not have in its user namespace."""
+    effective = int(_status("CapEff"), 16)
     return [name for bit, name in NEEDED_CAPABILITIES.items() if not effective >> bit & 1]
 
 
@@ -174,7 +177,7 @@ def become_namespace_root() -> None:
     them). The network is a new one because a thread may only return to a namespace that its root owns (setns(2)).
     """
     uid, gid = os.geteuid(), os.getegid()
-    lacking = missing_capabilities()
+    missing = missing_capabilities()
     try:
         unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)
         Path("/proc/self/setgroups").write_text(
@@ -186,17 +189,17 @@ def become_namespace_root() -> None:
         mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
         _loopback_up()
     except OSError as error:
-        raise LabError(explain_refusal(error, uid, lacking)) from error
+        raise LabError(str(explain_refusal(error, uid, missing))) from error
 
 
 def _loopback_up() -> None:
-    """Turn lo on in this network namespace (netdevice(7): SIOCSIFFLAGS with IFF_UP), without netlink's library."""
+    """Turn lo on in this network namespace (netdevice(7)), without netlink's library."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 
 
 def obtain_privileges() -> None:
-    """Return at once with root's capabilities, enter a user namespace without them; LabError where neither goes."""
+    """Enter a user namespace unless this process has root's capabilities already; LabError where the kernel forbids it."""
     if missing_capabilities():
         become_namespace_root()
 
@@ -211,8 +214,14 @@ def join(holder: int) -> None:
         os.chdir(here)  # setns(2) moved it to the root
 
 
-def _knob(path: str) -> int | None:
-    """Read a number of the kernel's; None where it has no such knob."""
+def _status(field: str) -> str:
+    """Return a field of this process's status (proc(5)), empty where this kernel does not have it."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:")), "")
+
+
+def _setting(path: str) -> int | None:
+    """Return a number under /proc/sys; None where this kernel does not have the setting."""
     try:
         return int(Path("/proc/sys", path).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -220,47 +229,71 @@ def _knob(path: str) -> int | None:
 
 
 def refusal() -> str:
-    """Return why `become_namespace_root` would fail, or an empty text; tried by a child, so nothing changes here."""
+    """Return why `become_namespace_root` would fail, or an empty text; a child tries it, so nothing changes here."""
     command = [sys.executable, "-I", "-S", __file__, "try"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603 - this file
-    return done.stderr.strip().removeprefix("bng-lab: ") if done.returncode else ""
+    return done.stderr.strip() if done.returncode else ""
 
 
-def explain_refusal(error: OSError, uid: int, lacking: list[str]) -> str:
-    """Say what forbids the namespaces and what to do about it, from the knobs known to forbid them.
+class Obstacle(Enum):
+    """A known reason for the kernel to refuse namespaces; the value says what it is and what to do about it."""
 
-    `uid` and `lacking` (capabilities) are those from before the attempt, which may have succeeded by half.
-    """
-    reasons = [
-        f"user.max_{kind}_namespaces is 0: sysctl -w user.max_{kind}_namespaces=10000"
-        for kind in ("user", "mnt", "net")
-        if _knob(f"user/max_{kind}_namespaces") == 0
-    ]
-    if uid and _knob("kernel/unprivileged_userns_clone") == 0:
-        reasons.append("kernel.unprivileged_userns_clone is 0: sysctl -w kernel.unprivileged_userns_clone=1")
-    if uid and _knob("kernel/apparmor_restrict_unprivileged_userns") == 1:
-        reasons.append(
-            "AppArmor keeps user namespaces from programs without a profile: "
-            "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-        )
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    if "Seccomp:\t2" in status:
-        reasons.append(
-            "a seccomp filter is on this process, as container runtimes set one: start the container with "
-            "--cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW, or with --privileged"
-        )
-    elif not uid and lacking:
-        reasons.append(
-            "this root is a container's, without the capabilities that make it root: start it with them"
-        )
-    if error.errno == errno.EINVAL and "Threads:\t1\n" not in status:
-        reasons.append("this process has several threads, and user_namespaces(7) wants one: start it anew")
-    if not reasons:
-        reasons.append("no setting known here says why: run it as root")
-    return (
-        f"the kernel refuses the namespaces ({error.strerror}; missing here: {', '.join(lacking) or 'no capability'}): "
-        + "; or ".join(reasons)
+    NO_USER_NAMESPACES = "user.max_user_namespaces is 0: sysctl -w user.max_user_namespaces=10000"
+    NO_MOUNT_NAMESPACES = "user.max_mnt_namespaces is 0: sysctl -w user.max_mnt_namespaces=10000"
+    NO_NETWORK_NAMESPACES = "user.max_net_namespaces is 0: sysctl -w user.max_net_namespaces=10000"
+    PRIVILEGED_ONLY = "kernel.unprivileged_userns_clone is 0: sysctl -w kernel.unprivileged_userns_clone=1"  # Debian's setting
+    APPARMOR = (
+        "AppArmor keeps user namespaces from programs without a profile: "
+        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     )
+    SECCOMP = (
+        "a seccomp filter is on this process, as container runtimes set one: start the container with "
+        "--cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW, or with --privileged"
+    )
+    CONTAINER_ROOT = (
+        "this root is a container's, without the capabilities that make it root: start it with them"
+    )
+    THREADS = "this process has several threads, and user_namespaces(7) wants one: start it again"
+    UNKNOWN = "no setting known here says why: run it as root"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the kernel refused namespaces: its own error, the capabilities that were missing, what is known to forbid them."""
+
+    error: OSError
+    missing: tuple[str, ...]
+    obstacles: tuple[Obstacle, ...]
+
+    def __str__(self) -> str:
+        """Render as one line with every remedy."""
+        return (
+            f"the kernel refuses the namespaces ({self.error.strerror}; "
+            f"missing here: {', '.join(self.missing) or 'no capability'}): "
+            + "; or ".join(obstacle.value for obstacle in self.obstacles)
+        )
+
+
+def explain_refusal(error: OSError, uid: int, missing: list[str]) -> Refusal:
+    """Return what forbids the namespaces, from the settings known to forbid them.
+
+    `uid` and `missing` (capabilities) are those from before the attempt, which may have succeeded by half.
+    """
+    settings = {
+        Obstacle.NO_USER_NAMESPACES: _setting("user/max_user_namespaces") == 0,
+        Obstacle.NO_MOUNT_NAMESPACES: _setting("user/max_mnt_namespaces") == 0,
+        Obstacle.NO_NETWORK_NAMESPACES: _setting("user/max_net_namespaces") == 0,
+        Obstacle.PRIVILEGED_ONLY: uid != 0 and _setting("kernel/unprivileged_userns_clone") == 0,
+        Obstacle.APPARMOR: uid != 0 and _setting("kernel/apparmor_restrict_unprivileged_userns") == 1,
+    }
+    found = [obstacle for obstacle, forbids in settings.items() if forbids]
+    if _status("Seccomp") == "2":  # SECCOMP_MODE_FILTER, proc(5)
+        found.append(Obstacle.SECCOMP)
+    elif uid == 0 and missing:
+        found.append(Obstacle.CONTAINER_ROOT)
+    if error.errno == errno.EINVAL and _status("Threads") != "1":
+        found.append(Obstacle.THREADS)
+    return Refusal(error, tuple(missing), tuple(found) or (Obstacle.UNKNOWN,))
 
 
 # -- the command ----------------------------------------------------------------------------------------------------
@@ -269,8 +302,8 @@ def explain_refusal(error: OSError, uid: int, lacking: list[str]) -> str:
 def show_own_sysfs() -> None:
     """Give this process a /sys that shows its network namespace, keeping /sys/fs/bpf and /sys/fs/cgroup.
 
-    A user namespace may be refused it (a container's masked /sys): then the old one stays, and only
-    /sys/class/net tells of another namespace.
+    In a user namespace the kernel may refuse it (a container's masked /sys): then the old one stays, and only
+    /sys/class/net shows another namespace.
     """
     unshare(CLONE_NEWNS)
     mount(None, "/", None, MS_REC | MS_SLAVE)
@@ -314,7 +347,8 @@ def hold() -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Run one of the two small commands of this file's head."""
+    """Run one of the three commands of this file's head. `enter` speaks to operators, so its errors say whose they are."""
+    named = "bng-lab: " if argv[:1] == ["enter"] else ""
     try:
         if argv[:1] == ["enter"]:
             netns, parent, *command = argv[1:]
@@ -328,7 +362,7 @@ def main(argv: list[str]) -> None:
         else:
             raise SystemExit(2)
     except (LabError, OSError) as error:
-        raise SystemExit(f"bng-lab: {error}") from error
+        raise SystemExit(f"{named}{error}") from error
 
 
 if __name__ == "__main__":

@@ -99,8 +99,8 @@ class Lab:
         except BaseException as error:
             self.down()
             if isinstance(error, OSError):
-                reason = namespaces.explain_refusal(error, os.geteuid(), namespaces.missing_capabilities())
-                raise LabError(f"cannot build the lab: {error}; {reason}") from error
+                refusal = namespaces.explain_refusal(error, os.geteuid(), namespaces.missing_capabilities())
+                raise LabError(f"cannot build the lab: {error}; {refusal}") from error
             if isinstance(error, NetlinkError):
                 raise LabError(
                     f"the kernel refused a link or address: {error}; needed are veth and bridge (modprobe veth bridge)"

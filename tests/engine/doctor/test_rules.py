@@ -1,6 +1,7 @@
 """Doctor: facts about a host in, advice out; and the facts of this very host can be asked."""
 
 import dataclasses
+import errno
 import os
 import platform
 from pathlib import Path
@@ -8,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.config.load import load
-from engine.doctor.facts import collect
-from engine.doctor.rules import AddressFacts, HostFacts, LinkFacts, examine
+from engine.doctor.facts import AddressFacts, FolderFault, HostFacts, LinkFacts, collect
+from engine.doctor.rules import examine
 from tests.helpers.paths import SAMPLES
 
 CONFIG = load((SAMPLES / "dsr.conf").read_bytes(), "dsr.conf").config
@@ -46,9 +47,10 @@ def test_a_host_that_is_well_gets_information_only():
             ("error", "privilege", "privileges", "sudo bng-engine run /etc/bng/bng.conf"),
         ),
         (
-            {"packet_socket": "Address family not supported by protocol"},
+            {"packet_socket_errno": errno.EAFNOSUPPORT},
             ("error", "packet-socket", "kernel", "modprobe af_packet"),
         ),
+        ({"packet_socket_errno": errno.EPERM}, ("error", "packet-socket", "kernel", "")),
         ({"links": {}}, ("error", "interface-missing", "interface eth0", "ip -brief link")),
         ({"links": link(up=False)}, ("error", "interface-down", "interface eth0", "ip link set dev eth0 up")),
         ({"links": link(ethernet=False)}, ("error", "not-ethernet", "interface eth0", "ip -brief link")),
@@ -75,8 +77,12 @@ def test_a_host_that_is_well_gets_information_only():
         ),
         ({"ip_forward": True}, ("warning", "ip-forward", "ip_forward", "sysctl -w net.ipv4.ip_forward=0")),
         (
-            {"folders": {"/var/lib/bng": "/var/lib may not be written by this user"}},
+            {"folders": {"/var/lib/bng": FolderFault("not-writable", "/var/lib")}},
             ("error", "folder", "/var/lib/bng", "sudo install -d -m 0755 /var/lib/bng"),
+        ),
+        (
+            {"folders": {"/var/lib/bng/a": FolderFault("not-a-folder", "/var/lib/bng")}},
+            ("error", "folder", "/var/lib/bng/a", "ls -ld /var/lib/bng"),
         ),
         (
             {"neighbours_max": 2},
@@ -91,7 +97,7 @@ def test_a_host_that_is_well_gets_information_only():
         ({"kernel": "5.10.0-28-amd64"}, ("warning", "kernel", "kernel", "")),
     ],
 )
-def test_each_fact_that_matters_is_told_with_the_command_that_mends_it(changes, expected):
+def test_each_fact_that_matters_is_told_with_the_command_that_fixes_it(changes, expected):
     assert grave(**changes) == [expected]
 
 
@@ -146,6 +152,8 @@ def test_the_facts_of_this_host_are_what_the_host_says_elsewhere(tmp_path):
     assert facts.links["lo"].ethernet is False
     assert facts.links["lo"].mtu > 0
     assert facts.folders[str(tmp_path / "new" / "run")] is None
-    assert "no folder" in facts.folders[str(tmp_path / "file" / "state")]
+    assert facts.folders[str(tmp_path / "file" / "state")] == FolderFault(
+        "not-a-folder", str(tmp_path / "file")
+    )
     assert all(own.link in facts.links for own in facts.addresses)
-    assert ("CAP_NET_RAW" in facts.capabilities) == (facts.packet_socket is None)
+    assert ("CAP_NET_RAW" in facts.capabilities) == (facts.packet_socket_errno is None)
