@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OK, FAILED, WARNINGS = 0, 1, 4
 _FINDING_FIELDS = ("file", "line", "column", "severity", "code", "message", "hint")
-_MAX_FILE_BYTES = 64 * 1024 * 1024  # more than is read is refused by its size anyway
+_MAX_FILE_BYTES = 64 * 1024 * 1024  # load() refuses far smaller files, with a finding
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +86,7 @@ def _workers(text: str) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Carry a command line out and return its exit status; argparse ends a wrong one with status 2."""
+    """Carry out a command line and return its exit status; argparse exits with status 2 for a wrong one."""
     args = _parser().parse_args(argv)
     if args.command == "run":
         return _run(args)

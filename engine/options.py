@@ -1,4 +1,4 @@
-"""What `bng-engine run` was asked for, as typed values; the command line, the engine and its tests share it."""
+"""The options of `bng-engine run` as typed values, shared by the command line, the engine and its tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATE_DIR = Path("/var/lib/bng")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """One start of the engine. `workers` None: the engine chooses."""
+    """The options of one start. `workers` is per interface; None: the engine chooses."""
 
     config: Path
     datapath: Datapath = "auto"

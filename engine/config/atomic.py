@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all: what reads it sees the old bytes or the new ones, whenever the power fails."""
+"""Writing a file atomically: a reader sees the old bytes or the new ones, even after a power failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 NEW_FILE_MODE = 0o644
-"""Of a file that did not exist; an existing one keeps its mode."""
+"""The mode of a file that did not exist; an existing one keeps its own."""
 
 _MARK, _END = ".bng-", ".tmp"
 
@@ -21,8 +21,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = NEW_FILE_MODE) -> None:
 
     An existing file keeps its mode, owner, ACLs and labels; a new one gets `mode`. On return both the bytes and the
     name are on the disk. Raises OSError with the file's name (no space, read-only, no permission, not a plain file):
-    the former file is then as it was, and nothing is left beside it. What a killed writer left beside it goes at the
-    next write. Source of the order: fsync(2) and rename(2).
+    the old file is then unchanged, and nothing is left beside it. What a killed writer left is removed by the next
+    write. The order of the calls follows fsync(2) and rename(2).
     """
     real = Path(os.path.realpath(path))
     try:
@@ -46,7 +46,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = NEW_FILE_MODE) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers that were killed have left in `folder`; a writer at work holds a lock on its file."""
+    """Remove what killed writers left in `folder`; a writer at work holds a lock on its file."""
     for left in folder.glob(f"{_MARK}*{_END}"):
         with contextlib.suppress(OSError):
             fd = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -72,7 +72,7 @@ def _existing(real: Path) -> os.stat_result | None:
 
 
 def _create(folder: Path) -> tuple[int, Path]:
-    """Make a locked file of a name of its own."""
+    """Create a file with a unique name, and lock it."""
     while True:
         temporary = folder / f"{_MARK}{secrets.token_hex(8)}{_END}"
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -97,7 +97,7 @@ def _fill(fd: int, data: bytes) -> None:
 
 
 def _dress(fd: int, real: Path | None, before: os.stat_result | None, mode: int) -> None:
-    """Give the new file what the old one had."""
+    """Give the new file the owner, mode and attributes of the old one."""
     if before is None or real is None:
         os.fchmod(fd, mode)
         return

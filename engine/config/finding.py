@@ -1,4 +1,4 @@
-"""What is wrong in a configuration, where, and what to do about it."""
+"""What is wrong in a configuration, where, and what to do about it; one of these, and a bounded collection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 Severity = Literal["error", "warning"]
 
 MAX_FINDINGS = 200
-"""More than anybody reads; a binary file would otherwise give one a byte."""
+"""More than anybody reads; a binary file would otherwise give one for each byte."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shown(text: str, limit: int = 40) -> str:
-    """Make text from a file fit for a message: short, on one line, and without what would steer a terminal."""
+    """Return text from a file in a form fit for a message: short, on one line, without control characters."""
     cut = text[:limit]
     if not cut.isprintable():
         cut = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in cut)
@@ -47,7 +47,7 @@ def shown(text: str, limit: int = 40) -> str:
 
 
 class Findings:
-    """What is wrong with one file. Keeps at most `MAX_FINDINGS`, errors before warnings, and counts the rest."""
+    """Collects what is wrong with one file. Keeps at most `MAX_FINDINGS`, errors before warnings, and counts the rest."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -55,16 +55,16 @@ class Findings:
         self._seen: dict[Severity, int] = {"error": 0, "warning": 0}
 
     def error(self, code: str, span: Span, message: str, hint: str = "") -> None:
-        """Add something that makes the file unusable."""
+        """Record something that makes the file unusable."""
         self._add("error", code, span, message, hint)
 
     def warning(self, code: str, span: Span, message: str, hint: str = "") -> None:
-        """Add something that is likely a slip, or that will not do what it says."""
+        """Record something that is likely a slip, or that will not do what it says."""
         self._add("warning", code, span, message, hint)
 
     @property
     def errors(self) -> int:
-        """How many errors there were, kept or not."""
+        """The number of errors, kept or not."""
         return self._seen["error"]
 
     @property
@@ -74,7 +74,7 @@ class Findings:
 
     @property
     def terse(self) -> bool:
-        """Whether what comes now is hardly shown, so that looking for a good hint is a waste."""
+        """Whether further findings will hardly be shown, so that looking for a good hint is a waste."""
         return max(self._seen.values()) >= MAX_FINDINGS
 
     def _add(self, severity: Severity, code: str, span: Span, message: str, hint: str) -> None:
@@ -95,7 +95,7 @@ class Findings:
             )
 
     def sorted(self) -> list[Finding]:
-        """Return them in the order of the file; the last one says how many are not shown, if some are not."""
+        """Return the findings in the order of the file; the last one says that some are not shown, if so."""
         kept = (self._kept["error"] + self._kept["warning"])[:MAX_FINDINGS]
         kept.sort(key=lambda f: (f.line, f.column, f.severity, f.code, f.message))
         hidden = sum(self._seen.values()) - len(kept)
@@ -110,7 +110,7 @@ class Findings:
                     severity=severity,
                     code="too-many-findings",
                     message=f"only {len(kept)} findings are shown; there are more, or may be",
-                    hint="mend these first",
+                    hint="fix these first",
                 )
             )
         return kept

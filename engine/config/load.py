@@ -1,4 +1,4 @@
-"""A configuration file as it is, whatever it is: bytes in, model and findings out. Nothing here raises for bad input."""
+"""Reading a configuration file, whatever is in it: bytes in, model and findings out. Nothing here raises for bad input."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Loaded:
 
 
 def language_of(file: str, text: str) -> Language:
-    """Tell the language of a file: by its ending, otherwise by the first line that says something."""
+    """Return the language of a file: by its ending, otherwise by its first line that is not blank."""
     name = file.lower()
     if name.endswith(".toml"):
         return "toml"
@@ -70,9 +70,9 @@ def load(
     language: Language | None = None,
     host_interfaces: Collection[str] | None = None,
 ) -> Loaded:
-    """Read a configuration and check what it means; never raises for what is in it.
+    """Read a configuration and apply the rules to it; never raises for what is in it.
 
-    `file` is for the findings and for telling the language, nothing is opened. `host_interfaces` are the names of this
+    `file` is named in the findings and decides the language; nothing is opened. `host_interfaces` are the names of this
     host's interfaces, None where the file is for another host. Time is linear in the size.
     """
     findings = Findings(file)
@@ -110,7 +110,7 @@ def _decode(data: bytes | bytearray | memoryview, findings: Findings) -> str:
 
 
 def _fit(text: str, findings: Findings) -> bool:
-    """Refuse what is no configuration before time is spent on it."""
+    """Return whether the text can be a configuration, before time is spent on parsing it; report why not."""
     nul = text.find("\0")
     if nul >= 0:
         span = Span(text.count("\n", 0, nul) + 1, nul - text.rfind("\n", 0, nul))

@@ -39,10 +39,10 @@ MAX_WEIGHT = 255
 """Weights are shares: a finer division than 1 in 255 is noise, and it bounds the buckets of a server."""
 
 MAX_MAXSESSIONS = 10_000_000
-"""As many sessions as the original keeps at all."""
+"""The most sessions that BalanceNG keeps over all targets."""
 
 MAX_THREADS = 64
-"""Workers of one interface; each takes a share of the clients (hardware that needs more is XDP's)."""
+"""Workers of one interface; each takes a share of the clients (hardware that needs more is a case for XDP)."""
 
 
 class Interface(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -158,21 +158,21 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 Item = Interface | Network | Server | Target
-"""What has a number."""
+"""What a number belongs to."""
 
 Holder = Item | Gateway | Vrrp
-"""What words are said of: the model of one block of a configuration file."""
+"""The model of one block of a configuration file: what a word has a value in."""
 
 
 def get_word(holder: Holder, word: str) -> Any:
-    """Return what a block says with one of its words; a check's is its `CheckSettings`, None where it has none."""
+    """Return the value of a word in a block. For a kind of check: its `CheckSettings`, None where it is not asked for."""
     if word in CHECK_KINDS and isinstance(holder, Target | Gateway):
         return holder.checks.get(word)
     return getattr(holder, word)
 
 
 def set_word(holder: Holder, word: str, value: Any) -> None:
-    """Make a block say `value` with one of its words; None takes a check away."""
+    """Set the value of a word in a block; None removes a check."""
     if word in CHECK_KINDS and isinstance(holder, Target | Gateway):
         others = {kind: check for kind, check in holder.checks.items() if kind != word}
         holder.checks = others if value is None else others | {word: value}
@@ -181,7 +181,7 @@ def set_word(holder: Holder, word: str, value: Any) -> None:
 
 
 def default_of(holder: Holder, word: str) -> Any:
-    """Return what a block says with a word that its file does not give."""
+    """Return the value of a word that a block does not give."""
     if word in CHECK_KINDS:
         return None
     field = next(field for field in msgspec.structs.fields(holder) if field.name == word)

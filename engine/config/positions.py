@@ -5,14 +5,14 @@ from __future__ import annotations
 from engine.config.finding import Span
 
 Key = tuple[str | int, ...]
-"""A place by its meaning: ("server", 1), ("server", 1, "port"), ("server", 1, "targets", 3), ("enable", "server", 1)."""
+"""What stands at a place: ("server", 1), ("server", 1, "port"), ("server", 1, "targets", 3), ("enable", "server", 1)."""
 
 START = Span(1, 1)
 """The start of a text: the place of what has none."""
 
 
 class Positions:
-    """Where things stand in a text, by meaning (`Key`)."""
+    """An index of a text: where the thing with a `Key` stands."""
 
     def __init__(self) -> None:
         self._items: dict[Key, dict[Key, Span]] = {}  # by numbered item, so that one is dropped in one step
@@ -22,11 +22,11 @@ class Positions:
         return key[:2] if len(key) > 1 and isinstance(key[1], int) else key[:1]
 
     def put(self, key: Key, span: Span) -> None:
-        """Remember a place; the first one of a key stays."""
+        """Record a place; the first one of a key stays."""
         self._items.setdefault(self._item(key), {}).setdefault(key, span)
 
     def forget(self, key: Key) -> None:
-        """Drop the place of a numbered item, a block or a single thing, with everything inside it."""
+        """Remove the place of a numbered item, a block or a single thing, with everything inside it."""
         item = self._item(key)
         if key == item:
             self._items.pop(item, None)

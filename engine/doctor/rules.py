@@ -114,7 +114,7 @@ def versions(case: Case) -> Iterator[Advice]:
 
 
 def interfaces(case: Case) -> Iterator[Advice]:
-    """Every enabled interface exists, carries Ethernet, is up, and belongs to nobody else."""
+    """Every enabled interface exists, carries Ethernet, is up, and is not used by another program."""
     for interface in case.config.interfaces:
         if not interface.enabled:
             continue
@@ -180,7 +180,7 @@ def offloads(case: Case) -> Iterator[Advice]:
                 severity="info",
                 code="gro",
                 subject=subject,
-                message="generic receive offload is on: merged frames are forwarded whole, nothing has to be done",
+                message="generic receive offload is on: merged frames are forwarded whole, so this needs no change",
             )
         if link.mtu > SLOT_BYTES:
             yield Advice(

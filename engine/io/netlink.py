@@ -1,4 +1,4 @@
-"""What the engine asks of this host's kernel, and takes back on a clean stop: links, addresses, routes.
+"""What the engine changes in this host's kernel, and undoes on a clean stop: links, addresses, routes.
 
 `real` addresses belong to the kernel and are added where missing. Virtual addresses never do: for each there is a
 blackhole route, so that the host's own stack neither forwards copies of the frames that the packet sockets see (with
@@ -31,7 +31,7 @@ log = logging.getLogger("engine.host")
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x1_0000  # linux/if.h: set up, and with a carrier
 
 ROUTE_PROTOCOL = 98
-"""Marks our routes (rtm_protocol); a number that no routing daemon of iproute2's rt_protos uses."""
+"""Marks the engine's routes (rtm_protocol); a number that no routing daemon of iproute2's rt_protos uses."""
 
 
 class HostError(Exception):
@@ -48,7 +48,7 @@ class _Added(msgspec.Struct):
 
 @dataclass
 class Host:
-    """The kernel's side; `record` is the file that remembers what was added."""
+    """The host's links, addresses and routes; `record` is the file that says what was added."""
 
     record: Path
     addresses: dict[str, set[str]] = field(default_factory=dict)  # by interface name
@@ -58,7 +58,7 @@ class Host:
     _netlink: AsyncIPRoute | None = None
 
     async def open(self) -> None:
-        """Open netlink and recall what an engine before this one added and could not remove."""
+        """Open netlink and read what an earlier engine added and did not remove."""
         self._netlink = AsyncIPRoute()
         await self._netlink.setup_endpoint()
         try:
@@ -95,7 +95,7 @@ class Host:
         return found
 
     def refuse_owned(self, virtual: Iterable[str]) -> None:
-        """Raise HostError where the host itself owns a virtual address: its kernel would answer in our place."""
+        """Raise HostError where the host itself owns a virtual address: its kernel would answer in place of the engine."""
         owners = {address: name for name, addresses in self.addresses.items() for address in addresses}
         for address in virtual:
             if address in owners:
@@ -142,7 +142,7 @@ class Host:
             self._write_record()
 
     async def blackhole(self, virtual: Iterable[str]) -> None:
-        """Keep one blackhole route for each virtual address, and none for others."""
+        """Have one blackhole route for each virtual address, and none for other addresses."""
         wanted = set(virtual)
         if not self._routes:
             routes = await self.netlink.get_routes(family=socket.AF_INET, table=254)

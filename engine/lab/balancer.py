@@ -1,4 +1,4 @@
-"""An engine in a node of the lab, with its sockets, its log, and bngctl for it: what the demo shows and tests drive."""
+"""An engine in a node of the lab, with its sockets, its log, and bngctl for it, as the demo and the tests use it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STOP_TIMEOUT_S = 10.0
 
 
 def entry(module: str) -> list[str]:
-    """Return the start of a command line that runs `main` of a module, installed or from a checkout."""
+    """Return the beginning of a command line that runs `main` of a module, installed or in a checkout."""
     return [sys.executable, "-c", f"from {module} import main; raise SystemExit(main())"]
 
 
@@ -36,11 +36,11 @@ def sample_config(name: str) -> Path:
     for folder in (package, package.parent):
         if (path := folder / "sample_configs" / name).exists():
             return path
-    raise LabError(f"sample_configs/{name} is missing: install the project anew")
+    raise LabError(f"sample_configs/{name} is missing: reinstall the project")
 
 
 def _own(config: Path, directory: Path) -> Path:
-    """Give a sample's copy in `directory`, others as they are: the engine writes what operators change to its file."""
+    """Return a copy of a sample in `directory`, other files as they are: the engine writes operators' changes to its file."""
     if config.parent.name != "sample_configs":
         return config
     copy = directory / config.name
@@ -61,7 +61,7 @@ class Balancer:
         directory.mkdir(parents=True, exist_ok=True)  # a second engine may go on where the first ended
         self.config = _own(config, directory)
         with self.log.open("ab") as log:
-            # A session of its own: an interrupt at the terminal is for the lab's owner, who then ends the engine.
+            # A session of its own: an interrupt at the terminal is for the lab's owner, which then stops the engine.
             self.process: subprocess.Popen[Any] = lab.popen(
                 node,
                 [
@@ -113,7 +113,7 @@ class Balancer:
         return json.loads(done.stdout)
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
-        """Wait until its first round of checks is over; LabError, with the log's end, where it ends or takes longer."""
+        """Wait until its first round of checks is over; LabError, with the end of the log, if it exits or takes longer."""
         with self._ctl(("wait-ready", "--timeout", str(timeout_s))) as waiting:
             try:
                 deadline = time.monotonic() + timeout_s + 10  # its own patience comes first
@@ -129,7 +129,7 @@ class Balancer:
             raise LabError(f"the engine did not become ready: {said.strip()}\n{self.log_tail()}")
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """End it as a service manager would and return its exit status; TimeoutExpired, and killed, where it hangs."""
+        """Stop it as a service manager would and return its exit status; one that hangs is killed, and TimeoutExpired raised."""
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
         try:

@@ -1,4 +1,4 @@
-"""bng-lab: the seed's network in namespaces of its own, to look at, to test against, to show."""
+"""bng-lab: the example network in namespaces of its own, for exploring, testing and demonstrations."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", parents=[common], help="build the network")
     up.set_defaults(run=_up)
-    down = commands.add_parser("down", parents=[common], help="remove it, also what is left of it")
+    down = commands.add_parser("down", parents=[common], help="remove it, or what is left of it")
     down.set_defaults(run=_down)
     execute = commands.add_parser(
         "exec", parents=[common], help="run a command in a node: exec NODE -- COMMAND"
@@ -143,7 +143,7 @@ def _down(args: argparse.Namespace) -> None:
 
 
 def _join(prefix: str) -> None:
-    """Enter what holds a lab of that prefix; LabError where none stands."""
+    """Enter the namespaces of a lab of that prefix; LabError if there is none."""
     from engine.lab import holder
     from engine.lab.topology import Lab
 

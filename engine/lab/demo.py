@@ -1,7 +1,7 @@
 """`bng-lab demo`: the seed's network, the engine on the seed's file, client traffic and the dashboard, in one command.
 
-Everything lives in a lab with a name of its own, so that several demonstrations run side by side, and everything is
-gone at the end however it comes: quit, signal, closed terminal, or a program that crashes.
+Everything lives in a lab with a name of its own, so that several demonstrations can run side by side, and everything is
+removed at the end, whatever ends it: quit, a signal, a closed terminal, or a program that crashes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RATE = 40.0
 """Requests a second: enough to see every rate on the dashboard move, few enough for a small machine."""
 
 OWNER_FILE = "owner"
-"""Holds the pid and start of the demonstration a lab belongs to, so that a killed one's remains are known as such."""
+"""Holds the pid and start of the demonstration a lab belongs to, so that what a killed one left can be recognised."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -36,7 +36,7 @@ TERMINAL_RESET = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?100
 
 
 class StoppedError(BaseException):
-    """A signal asked the demonstration to end; `number` says which. Like KeyboardInterrupt, nobody may swallow it."""
+    """A signal asked the demonstration to end; `number` says which. Like KeyboardInterrupt, no handler may swallow it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -44,7 +44,7 @@ class StoppedError(BaseException):
 
 
 class Signals:
-    """Turns the first SIGINT, SIGTERM or SIGHUP into StoppedError, where it can be raised safely; later ones are idle.
+    """Turns the first SIGINT, SIGTERM or SIGHUP into StoppedError, where it can be raised safely; later ones are ignored.
 
     Blocked signals or SIG_IGN would be inherited by the programs started meanwhile; a handler is not.
     """
@@ -71,7 +71,7 @@ class Signals:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep a signal until the end of the block: an exception amid netlink's event loop would strand it."""
+        """Hold a signal back until the end of the block: an exception inside netlink's event loop would break it."""
         self._held = True
         yield
         self._held = False
@@ -84,7 +84,7 @@ class Signals:
 
 
 def has_terminal() -> bool:
-    """Whether a dashboard can be shown and used here."""
+    """Return whether a dashboard can be shown and used here."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -96,7 +96,7 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def terminal_kept() -> Iterator[None]:
-    """Give the terminal back as it was, whatever became of the program that used it."""
+    """Restore the terminal after the block, whatever became of the program that used it."""
     saved = termios.tcgetattr(0)
     clean = False
     try:
@@ -185,7 +185,7 @@ class Demo:
         say(f"\n{tally.text()}")
         idle = sorted(set(plan.TARGETS) - set(tally.answered))
         if idle:
-            say(f"{', '.join(idle)} served nobody")
+            say(f"{', '.join(idle)} served no request")
         if idle or not tally.complete:
             say(f"the engine's log ends:\n{self.balancer.log_tail()}")
             return 1

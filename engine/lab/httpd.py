@@ -27,7 +27,7 @@ BACKLOG = 1024
 """Connections the kernel may hold while a burst is being accepted."""
 
 IDLE_S = 60
-"""A connection that says nothing for so long is closed."""
+"""A connection on which nothing arrives for this long is closed."""
 
 _BLOCK = hashlib.shake_256(b"bng-lab").digest(65_521)
 """A prime length, so that a lost, doubled or swapped segment never falls on an equal one."""
@@ -92,7 +92,7 @@ class Server:
                 body = f"{length} {await self.digest(reader, length)}\n".encode()
                 await self.answer(client, writer, what, "200 OK", body, keep=keep)
             else:
-                await self.answer(client, writer, what, "404 Not Found", b"no such thing here\n", keep=False)
+                await self.answer(client, writer, what, "404 Not Found", b"not found\n", keep=False)
                 return False
         except ValueError:
             await self.answer(client, writer, what, "400 Bad Request", b"not a number\n", keep=False)

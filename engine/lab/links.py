@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def netlink() -> Iterator[Any]:
-    """Give a routing socket of this namespace, closed after the block."""
+    """Yield a routing socket of this namespace, closed after the block."""
     with IPRoute() as socket:
         yield socket
 
 
 def index_of(socket: Any, name: str) -> int:
-    """Return the index of a link; LookupError where there is none of that name."""
+    """Return the index of a link; LookupError where there is no link of that name."""
     found = socket.link_lookup(ifname=name)
     if not found:
         raise LookupError(f"no interface {name} in this namespace")
@@ -33,7 +33,7 @@ def index_of(socket: Any, name: str) -> int:
 
 
 def sysctl(key: str, value: int | str) -> None:
-    """Set net.KEY (`ipv4/ip_forward`) here; a key this kernel lacks (IPv6 off) is passed over."""
+    """Set net.KEY (`ipv4/ip_forward`) here; a key that this kernel does not have (IPv6 off) is ignored."""
     with contextlib.suppress(FileNotFoundError):
         Path("/proc/sys/net", key).write_text(str(value), encoding="ascii")
 
@@ -58,14 +58,14 @@ def quiet_defaults() -> None:
 
 
 def bridge(name: str) -> None:
-    """Make a bridge; with STP off, the default, its ports forward at once."""
+    """Create a bridge; with STP off, the default, its ports forward at once."""
     with netlink() as socket:
         socket.link("add", ifname=name, kind="bridge")
         socket.link("set", index=index_of(socket, name), state="up")
 
 
 def cable(name: str, mac: str, peer: dict[str, Any], master: str | None = None) -> None:
-    """Make a veth pair with this end here; `peer` has the other's ifname, address and net_ns_fd."""
+    """Create a veth pair with this end here; `peer` has the other's ifname, address and net_ns_fd."""
     with netlink() as socket:
         socket.link("add", ifname=name, kind="veth", address=mac, peer=peer)
         index = index_of(socket, name)
@@ -75,7 +75,7 @@ def cable(name: str, mac: str, peer: dict[str, Any], master: str | None = None) 
 
 
 def set_link(name: str, *, up: bool | None = None, mtu: int | None = None) -> None:
-    """Turn a link on or off, or change its MTU in bytes."""
+    """Set a link up or down, or change its MTU in bytes."""
     with netlink() as socket:
         wanted: dict[str, Any] = {}
         if up is not None:
@@ -95,7 +95,7 @@ def addresses(name: str, values: list[str], prefix: int) -> None:
 
 
 def alias(value: str, *, present: bool) -> None:
-    """Have an address on the loopback interface (/32), or not; both may be so already."""
+    """Add an address (/32) to the loopback interface, or remove it; no error where that is done already."""
     with netlink() as socket:
         try:
             socket.addr(

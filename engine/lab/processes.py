@@ -1,4 +1,4 @@
-"""Processes known by more than their number: a pid alone may have passed to a stranger."""
+"""Processes identified by more than their pid, which may have been reused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Identity:
 
 
 def identify(pid: int) -> Identity | None:
-    """Return who has that pid now; None where nobody has, or only a zombie."""
+    """Return the process that has that pid now; None where there is none, or only a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
@@ -35,7 +35,7 @@ def identify(pid: int) -> Identity | None:
 
 
 def alive(process: Identity) -> bool:
-    """Whether that very process still runs."""
+    """Return whether that same process still runs."""
     return identify(process.pid) == process
 
 

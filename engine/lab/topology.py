@@ -42,7 +42,7 @@ def command_environment() -> dict[str, str]:
 
 
 class Lab:
-    """One network of namespaces, named `<prefix>-<node>`; several may stand side by side."""
+    """One network of namespaces, named `<prefix>-<node>`; several can exist side by side."""
 
     def __init__(self, prefix: str = "bng") -> None:
         if (
@@ -50,7 +50,7 @@ class Lab:
             or len(prefix) > 64
             or not all(c.isascii() and (c.isalnum() or c in "-_") for c in prefix)
         ):
-            raise LabError(f"{prefix!r} makes no names: use letters, digits, - and _ for --prefix")
+            raise LabError(f"{prefix!r} is not a prefix for names: use letters, digits, - and _ for --prefix")
         self.prefix = prefix
         self.state_dir = STATE_DIR / prefix
         self._children: list[subprocess.Popen[Any]] = []
@@ -66,7 +66,7 @@ class Lab:
     # -- up and down ------------------------------------------------------------------------------------------------
 
     def name(self, node: str) -> str:
-        """Return the name of a node's namespace; LabError for what is no node."""
+        """Return the name of a node's namespace; LabError for an unknown node."""
         if node not in plan.NODES:
             raise LabError(f"no node {node!r}: the nodes are {', '.join(plan.NODES)}")
         return f"{self.prefix}-{node}"
@@ -76,11 +76,11 @@ class Lab:
         return namespaces.NETNS_DIR / self.name(node)
 
     def is_up(self) -> bool:
-        """Whether this lab, or a part of it, stands."""
+        """Return whether this lab, or a part of it, exists."""
         return self.state_dir.exists()
 
     def up(self) -> None:
-        """Build everything; LabError where it stands already or cannot be built, with nothing left behind then."""
+        """Build everything; LabError if it exists already or cannot be built, with nothing left behind."""
         try:
             self.state_dir.mkdir(mode=0o755, parents=True)
         except FileExistsError:
@@ -170,7 +170,7 @@ class Lab:
                     time.sleep(0.02)
 
     def down(self) -> None:
-        """End every process in the lab and remove it; nothing happens where there is no lab of this prefix."""
+        """End every process in the lab and remove it; does nothing if there is no lab of this prefix."""
         if not self.state_dir.exists():
             return
         processes.end(self.members())
@@ -186,7 +186,7 @@ class Lab:
         self._forget()
 
     def members(self) -> list[processes.Identity]:
-        """Return everything that runs in the lab's namespaces, whoever started it."""
+        """Return everything that runs in the lab's namespaces, whichever process started it."""
         inodes = set()
         for node in plan.NODES:
             with contextlib.suppress(OSError):  # half built
@@ -198,7 +198,7 @@ class Lab:
         for child in self._children:
             if child.stdout is not None:
                 child.stdout.close()
-            child.returncode = 0  # nobody here waits for it
+            child.returncode = 0  # nothing here waits for it
         self._children.clear()
         self._servers.clear()
 
@@ -260,7 +260,7 @@ class Lab:
     def _start_server(self, node: str) -> None:
         argv = [sys.executable, "-I", httpd.__file__, "--name", node, "--log", str(self.access_log(node))]
         with (self.state_dir / f"{node}.log").open("ab") as log:
-            # A session of its own: an interrupt at the terminal is for the lab's owner, who then ends the servers.
+            # A session of its own: an interrupt at the terminal is for the lab's owner, which then stops the servers.
             self._servers[node] = self.popen(
                 node,
                 argv,
@@ -277,10 +277,10 @@ class Lab:
         readable, _, _ = select.select([pipe], [], [], READY_TIMEOUT_S)
         if not readable or pipe.readline() != b"ready\n":
             log = (self.state_dir / f"{node}.log").read_text(encoding="utf-8", errors="replace")
-            raise LabError(f"the web server of {node} did not start: {log.strip() or 'it says nothing'}")
+            raise LabError(f"the web server of {node} did not start: {log.strip() or 'its log is empty'}")
 
     def stop_server(self, node: str) -> None:
-        """End a target's web server, whoever started it; connections in progress break."""
+        """Stop a target's web server, whichever process started it; connections in progress break."""
         inode = self.netns_path(node).stat().st_ino
         argument = httpd.__file__.encode()
         serving = [
@@ -333,5 +333,5 @@ class Lab:
 
 
 def prefixes() -> list[str]:
-    """Return the prefixes of the labs that stand on this host (in this user namespace)."""
+    """Return the prefixes of the labs that exist on this host (in this user namespace)."""
     return sorted(entry.name for entry in STATE_DIR.iterdir()) if STATE_DIR.is_dir() else []

@@ -21,7 +21,7 @@ REQUEST_TIMEOUT_S = 10.0
 """Three retransmissions of a lost SYN (1, 3, 7 s) fit: a lost frame delays a request, a black hole fails it."""
 
 STOP_PATIENCE_S = 1.0
-"""Whoever ends the traffic waits for it: an answer on its way arrives within this, a lost one never."""
+"""How long requests may take after SIGTERM: an answer on its way arrives within this, a lost one never."""
 
 CONCURRENCY = 32
 
@@ -41,7 +41,7 @@ class Tally:
 
     def text(self) -> str:
         """Render for people: one line, and one more for each kind of failure."""
-        targets = ", ".join(f"{name} {count}" for name, count in sorted(self.answered.items())) or "nobody"
+        targets = ", ".join(f"{name} {count}" for name, count in sorted(self.answered.items())) or "none"
         lines = [f"{self.answered.total()} of {self.asked} requests answered: {targets}"]
         lines += [f"{count} failed: {reason}" for reason, count in self.failed.most_common()]
         return "\n".join(lines)
@@ -104,7 +104,7 @@ async def run(args: argparse.Namespace) -> Tally:
 
     def end() -> None:
         stop.set()
-        free.release()  # whoever waits for a free place among requests that are never answered
+        free.release()  # lets a waiter go on that all places of unanswered requests would block
 
     async def begin(number: int) -> None:
         await free.acquire()

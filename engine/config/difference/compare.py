@@ -1,4 +1,4 @@
-"""What a change would do, in words an operator can decide by, and the texts side by side."""
+"""What a change would do, in words that an operator can decide by, and the difference of the texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Flows", "compare", "unified"]
 
 
 def compare(old: Config, new: Config, flows: Flows) -> list[Change]:
-    """Say what going from `old` to `new` does, in the order of a configuration file; empty where nothing changes.
+    """Return what going from `old` to `new` does, in the order of a configuration file; empty where nothing changes.
 
     `flows` are counted now, so the numbers are what would end or move if it were done at once. Time is linear in
     both configurations.

@@ -39,31 +39,31 @@ class Flows:
 
 
 def changed(subject: str, message: str, effect: str = "", *, flows: int = 0, cuts: bool = False) -> Change:
-    """Make a change of something that stays."""
+    """Return a change of something that stays."""
     return Change(kind="changed", subject=subject, message=message, effect=effect, flows=flows, cuts=cuts)
 
 
 def added(subject: str, message: str = "added", effect: str = "") -> Change:
-    """Make a change about something new; it never costs a flow."""
+    """Return the change that something new makes; it never costs a flow."""
     return Change(kind="added", subject=subject, message=message, effect=effect)
 
 
 def removed(
     subject: str, message: str = "removed", effect: str = "", *, flows: int = 0, cuts: bool = False
 ) -> Change:
-    """Make a change about something that goes."""
+    """Return the change that something removed makes."""
     return Change(kind="removed", subject=subject, message=message, effect=effect, flows=flows, cuts=cuts)
 
 
 def count(number: int, verb: Literal["end", "move"], *, before: str = "") -> str:
-    """Say how many flows do what: `1,204 flows end`, `its 1 flow moves`; none move after nobody."""
+    """Return how many flows do what: `1,204 flows end`, `its 1 flow moves`, `0 flows end` (without `before`)."""
     if not number:
         return f"0 flows {verb}"
     return f"{before}{number:,} flow{'' if number == 1 else 's'} {verb}{'s' if number == 1 else ''}"
 
 
 def numbers(kind: str, given: Iterable[int]) -> str:
-    """Name several of a kind: `server 1`, `servers 1, 2`, `targets 1, 2, 3 and 9 more`."""
+    """Return the name of several of a kind: `server 1`, `servers 1, 2`, `targets 1, 2, 3 and 9 more`."""
     named = sorted(given)
     shown = ", ".join(map(str, named[:8]))
     more = f" and {len(named) - 8} more" if len(named) > 8 else ""
@@ -71,12 +71,12 @@ def numbers(kind: str, given: Iterable[int]) -> str:
 
 
 def shift(word: str, old: Any, new: Any) -> str:
-    """Say `word OLD → NEW`."""
+    """Return `word OLD → NEW`."""
     return f"{word} {value(old)} {ARROW} {value(new)}"
 
 
 def value(given: Any) -> str:
-    """Write a value for people."""
+    """Return a value as people read it."""
     if given is None:
         return "none"
     if isinstance(given, list):

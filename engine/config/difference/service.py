@@ -75,7 +75,7 @@ class _Scene:
         return moving + ending, count(moving + ending, "end" if ending else "move", before="its ")
 
     def _others(self, target: int, server: int) -> bool:
-        """Whether somebody else can take the flows that a target has of a server."""
+        """Return whether another target can take the flows of a server that a target has."""
         after = self.new_servers.get(server)
         if after is None:
             return False
@@ -135,7 +135,7 @@ def _begins(server: Server) -> str:
 
 
 def _moved(subject: str, old: Server, new: Server, held: int) -> Iterator[Change]:
-    """Yield what becomes of clients when the address, port or protocol that they use is another one."""
+    """Yield what becomes of clients when the address, port or protocol that they use changes."""
     if old.ipaddr != new.ipaddr:
         effect = f"clients of the old address are cut off, {count(held, 'end')}"
         message = f"address moves {value(old.ipaddr)} {ARROW} {value(new.ipaddr)}"
@@ -154,7 +154,7 @@ def _moved(subject: str, old: Server, new: Server, held: int) -> Iterator[Change
 
 
 def _members(subject: str, old: Server, new: Server, scene: _Scene) -> Iterator[Change]:
-    """Yield who comes, goes and changes places; a target that comes or goes altogether tells it itself."""
+    """Yield the targets that join, leave and change roles, except those that are new or removed as a whole."""
     before = {**dict.fromkeys(old.backup, "backup"), **dict.fromkeys(old.targets, "targets")}
     after = {**dict.fromkeys(new.backup, "backup"), **dict.fromkeys(new.targets, "targets")}
     for number, role in before.items():
@@ -239,7 +239,7 @@ def _target(old: Target | None, new: Target | None, scene: _Scene) -> Iterator[C
 
 
 def _came(new: Target, scene: _Scene) -> Change:
-    """Tell of a new target with the servers it is for, since that is what it was added for."""
+    """Return the change of a new target, with the servers that use it."""
     servers = scene.new_uses.get(new.number, [])
     if not servers:
         return added(f"target {new.number}", f"added: {new.ipaddr or 'no address'}", "used by no server")

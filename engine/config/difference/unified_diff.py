@@ -1,4 +1,4 @@
-"""A unified diff of two texts, in a time that a hostile text cannot stretch.
+"""A unified diff of two texts, in bounded time for any texts.
 
 difflib's time grows with the square of the lines, or their cube. So lines that occur once in both texts are matched
 first (Bram Cohen's patience diff), and difflib sees only what lies between two of them, where that is short.
@@ -21,7 +21,7 @@ MAX_STRETCH = 20_000
 """Lines times lines that difflib is given at once: 140 by 140 take it about 10 ms at the worst."""
 
 MAX_BUDGET = 600_000
-"""The same, over one diff: what is left then is shown as taken out and put in."""
+"""The same, over one diff: what is left then is shown as removed and added."""
 
 MAX_PASSES = 40
 """How often, on average, a line is looked at for being the only one of its kind; ordinary texts take three."""
@@ -39,9 +39,9 @@ class _Same(NamedTuple):
 
 
 def unified(old_text: str, new_text: str, old_name: str, new_name: str) -> str:
-    """Write the difference as `diff -u` does, lines ending as the texts' do; empty where they are equal.
+    """Return the difference as `diff -u` writes it, lines ending as the texts' do; empty where they are equal.
 
-    It is cut, and says so, at `MAX_CHARS`.
+    It ends, with a line that says so, at `MAX_CHARS`.
     """
     if old_text == new_text:
         return ""

@@ -1,1 +1,1 @@
-"""Edits in place: a text comes to say something else, and keeps everything that it need not lose."""
+"""Edits in place: changes of a configuration text that keep everything they need not touch."""

@@ -1,4 +1,4 @@
-"""Where an edit in place does not help: commands at the end of a BalanceNG text, which come last, and so they win."""
+"""What to do where an edit in place does not help: commands at the end of a BalanceNG text, which win by being last."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def append(text: str, old: Config, new: Config) -> str:
-    """Return the text with commands at its end that make it say `new`, but for the list of modules."""
+    """Return the text with commands at its end that make it mean `new`, except for the list of modules."""
     out = [f"no set {name}" for name in old.settings.keys() - new.settings.keys()]
     out += [f"set {n} {quote(v)}" for n, v in new.settings.items() if old.settings.get(n) != v]
     for kind in KINDS:

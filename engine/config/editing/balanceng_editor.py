@@ -1,4 +1,4 @@
-"""Edits in place of a BalanceNG text: it comes to say another model, and keeps comments, order, quoting and blanks."""
+"""Edits in place of a BalanceNG text, which keep comments, order, quoting and blanks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def edit(text: str, document: Document, positions: Positions, old: Config, new: 
     """Return the text with what differs between the models edited. `text` is without errors and reads as `old`.
 
     Raises CannotEdit where the text is written in a way this does not follow. What is returned may still not read as
-    `new`, where a text takes back and gives again: ask, and edit again.
+    `new`, where a text undoes and sets again: parse it, and edit again.
     """
     editor = _Editor(text, document, positions, old, new)
     editor.modules()

@@ -1,4 +1,4 @@
-"""Pieces that both languages' edits are made of."""
+"""What the editors of both languages share."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ STATES = ("registered", "enabled")
 
 
 def alone(field: str, thing: Any) -> Config:
-    """Make a configuration of one thing, to be written as the language writes it; `field` is its place in the model."""
+    """Return a configuration of this one thing, for a dump to write; `field` is its field in the model."""
     config = Config(modules=[])
     setattr(config, field, thing)
     return config
 
 
 def unwritten(block: str, value: Any) -> bool:
-    """Whether a word can say this only by not being there: no value, an empty list, an interface without a name."""
+    """Return whether a value is written by leaving its word out: no value, an empty list, an interface without a name."""
     return value is None or value == [] or (block == "interface" and value == "")
 
 
 def edited_list(source: str, old: set[int], new: set[int]) -> str:
-    """Write `new` as a list, in the manner of `source`, which names `old`: order, blanks and ranges are kept."""
+    """Return `new` as a list in the style of `source`, which lists `old`: order, blanks and ranges are kept."""
     if source.startswith('"') or ("-" in source and source == ranges(old)):
         return ranges(new)
     high = max(old | new)

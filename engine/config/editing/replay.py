@@ -1,7 +1,7 @@
-"""Commands of BalanceNG's language, typed at a running engine: what they make of the running configuration.
+"""Commands of BalanceNG's language that are typed at a running engine, carried out on the running configuration.
 
 The same words as in a file, with two differences: a definition of what exists changes the words it gives and keeps the
-others, and an undoing of what does not exist is an error. `no target 3 ping` takes a single word back.
+others, and undoing what does not exist is an error. `no target 3 ping` gives a single word its default again.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from engine.config.rules.rule import Problem
 
 MAX_CHARS = 256 * 1024
-"""Of commands given at once: more is a file, and should be reloaded as one."""
+"""Characters of commands given at once: more belongs in a file, which can be reloaded."""
 
 
 def replay(config: Config, commands: str, findings: Findings) -> Config:
-    """Return the configuration that the commands make of `config`, which stays as it is.
+    """Return `config` changed by the commands; `config` itself stays as it is.
 
-    What is wrong with them, or with the configuration they lead to and was not before, goes to `findings` with its
-    place in the commands; what is returned is of use only where there is no error. Never raises.
+    What is wrong with the commands, or newly wrong with the configuration they lead to, goes to `findings` with its
+    place in the commands. The result is of use only where there is no error. Never raises.
     """
     if len(commands) > MAX_CHARS:
         message = f"the commands have {len(commands)} characters, more than {MAX_CHARS}"
@@ -55,7 +55,7 @@ def replay(config: Config, commands: str, findings: Findings) -> Config:
 
 
 class _RunningBuilder(ConfigBuilder):
-    """A builder that begins as what runs."""
+    """A builder that begins with the running configuration."""
 
     def __init__(self, config: Config, findings: Findings) -> None:
         super().__init__(findings)
@@ -71,7 +71,7 @@ class _RunningBuilder(ConfigBuilder):
         self.removed: Positions = Positions()
 
     def define(self, kind: Kind, number: int, span: Span) -> Item | None:
-        """Go on with what exists; its words may be given again."""
+        """Continue the definition that exists; its words may be given again."""
         there = self.items[kind].get(number)
         if there is None:
             return super().define(kind, number, span)
@@ -80,7 +80,7 @@ class _RunningBuilder(ConfigBuilder):
         return there
 
     def define_gateway(self, span: Span) -> Gateway | None:
-        """Go on with the gateway that exists."""
+        """Continue the gateway that exists."""
         if self.gateway is None:
             return super().define_gateway(span)
         self.positions.forget(("gateway",))
@@ -88,7 +88,7 @@ class _RunningBuilder(ConfigBuilder):
         return self.gateway
 
     def define_vrrp(self, span: Span) -> Vrrp | None:
-        """Go on with the vrrp section that exists."""
+        """Continue the vrrp section that exists."""
         if self.vrrp is None:
             return super().define_vrrp(span)
         self.positions.forget(("vrrp",))
@@ -102,7 +102,7 @@ class _RunningBuilder(ConfigBuilder):
         super().set_modules(value)
 
     def remove(self, kind: Kind, numbers: range, span: Span) -> None:
-        """Forget definitions; there has to be one."""
+        """Remove definitions; at least one has to exist."""
         if not any(number in self.items[kind] for number in numbers):
             self.missing(f"{kind} {numbers[0]}", span)
         for number in numbers:
@@ -110,11 +110,11 @@ class _RunningBuilder(ConfigBuilder):
         super().remove(kind, numbers, span)
 
     def missing(self, title: str, span: Span) -> None:
-        """Report an undoing of nothing."""
+        """Report that what should be undone does not exist."""
         self.findings.error("undefined-reference", span, f"{title} is not defined", "see show conf")
 
     def finish(self, *, references: bool = True) -> Config:
-        """Make the model; what is disabled or unregistered has to exist, too."""
+        """Return the model; what is disabled or unregistered has to exist, too."""
         config = super().finish(references=references)
         for (action, kind), spans in self.flagged.items():
             if action in {"disable", "unregister"} and references:
@@ -125,7 +125,7 @@ class _RunningBuilder(ConfigBuilder):
 
 
 class _RunningReader(CommandReader):
-    """Also takes single words back, and asks that what is undone exists."""
+    """Also undoes single words, and requires that what is undone exists."""
 
     builder: _RunningBuilder
 

@@ -1,4 +1,4 @@
-"""Edits in place: a text comes to say something else, and keeps its comments, blank lines, order, quoting and line ends."""
+"""Edits in place: a text is made to mean another configuration, and keeps comments, order, quoting and line ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CannotEdit", "Edited", "rewrite", "run_commands", "write_states"]
 
 _ROUNDS = 3
-"""A text that takes a state back and gives it again shows what to edit next only when it is read again."""
+"""A text that undoes a state and sets it again shows what to edit next only when it is parsed again."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Edited:
 def write_states(
     text: str, language: Language, states: Mapping[tuple[Literal["target", "server"], int], bool]
 ) -> str:
-    """Make a configuration say which servers and targets are enabled, and nothing else otherwise than before.
+    """Return the text with these servers and targets enabled or disabled, and everything else as it was.
 
-    Numbers that the text does not define are overlooked. Raises CannotEdit for a text with errors, and for TOML in a
+    Numbers that the text does not define are ignored. Raises CannotEdit for a text with errors, and for TOML in a
     form that cannot be edited in place. Doing it twice changes nothing more.
     """
     parsed = _parse(_bare(text), language)
@@ -63,10 +63,10 @@ def write_states(
 
 
 def run_commands(text: str, language: Language, commands: str, file: str = "command") -> Edited:
-    """Carry BalanceNG's commands out on a configuration text of either language. Never raises.
+    """Carry out BalanceNG's commands on a configuration text of either language. Never raises.
 
-    What is wrong is told with its place in `commands`, under the name `file`: errors of the commands and of what they
-    lead to, and new warnings. `text` is without errors.
+    Findings have their places in `commands`, under the name `file`: errors of the commands and of what they lead to,
+    and new warnings. `text` is without errors.
     """
     findings = Findings(file)
     try:
@@ -80,9 +80,9 @@ def run_commands(text: str, language: Language, commands: str, file: str = "comm
 
 
 def rewrite(text: str, language: Language, new: Config) -> str:
-    """Return `text`, edited in as few places as needed to say `new`. Raises CannotEdit.
+    """Return `text`, edited in as few places as needed to mean `new`. Raises CannotEdit.
 
-    What is returned has been read again, and says `new`. Takes about half a second for the largest configuration.
+    What is returned has been parsed again, and means `new`. Takes about half a second for the largest configuration.
     """
     return _rewrite(text, language, _parse(_bare(text), language), new)
 
@@ -112,7 +112,7 @@ def _rewrite_balanceng(text: str, parsed: _Parsed, new: Config) -> str:
             if now.config == new:
                 return edited
     except CannotEdit:
-        pass  # commands at the end say the same, if not as nicely
+        pass  # commands at the end do the same, if less neatly
     # The modules are given once, so only where they stand.
     edited = _edit(text, parsed, msgspec.structs.replace(parsed.config, modules=new.modules))
     return _verified(appended_commands.append(edited, parsed.config, new), "balanceng", new)
@@ -120,7 +120,7 @@ def _rewrite_balanceng(text: str, parsed: _Parsed, new: Config) -> str:
 
 def _edit(text: str, parsed: _Parsed, new: Config) -> str:
     if parsed.document is None:
-        raise CannotEdit("this is no BalanceNG text")
+        raise CannotEdit("this is not BalanceNG text")
     return balanceng_editor.edit(text, parsed.document, parsed.positions, parsed.config, new)
 
 

@@ -1,4 +1,4 @@
-"""Cutting and pasting in a text by line and column, everything else staying byte for byte."""
+"""Cutting and pasting in a text by line and column; everything else stays byte for byte."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 _GAP = re.compile(r"[ ]{2,}+(?=#|//)")
 
 
-class CannotEdit(Exception):  # noqa: N818 - it says what cannot be done, and is always caught
+class CannotEdit(Exception):  # noqa: N818 - it names what cannot be done, and is always caught
     """The text is written in a way that an edit in place cannot follow; the message says which."""
 
 
 class Splices:
-    """Edits of one text, all in the places of the text as it was, done together by `result`.
+    """Edits of one text, all given in the places of the original text and done together by `result`.
 
     Lines count from 1; line 0 is before the first.
     """
@@ -65,7 +65,7 @@ class Splices:
     # -- edits
 
     def replace(self, start: int, end: int, new: str) -> None:
-        """Put `new` in the place of what is there; a comment behind it stays in its column, where there is room."""
+        """Replace what is there by `new`; a comment behind it stays in its column, where there is room."""
         if self.text[start:end] == new:
             return
         gap = _GAP.match(self.text, end)
@@ -79,14 +79,14 @@ class Splices:
         self._edits.append((offset, offset, new))
 
     def add_lines(self, after: int, lines: list[str], *, first: bool = False) -> None:
-        """Put whole lines after a line, behind what was put there before, with that line's ending.
+        """Add whole lines after a line, behind those that were added there before, with that line's ending.
 
-        `first`: they belong to what the line is in, so what begins something new comes behind them.
+        `first`: they belong to the block that the line is in, so they come before lines that begin something new.
         """
         (self._within if first else self._after).setdefault(after, []).extend(lines)
 
     def delete(self, start: int, end: int, *, collapse: bool = False) -> None:
-        """Take something out: its lines too where nothing else is on them; a comment behind it stays.
+        """Delete a range, and its lines too where nothing else is on them; a comment behind it stays.
 
         `collapse`: of the blank lines before and after the lines that go, one goes too.
         """
@@ -130,7 +130,7 @@ class Splices:
         done, deleting = 0, False
         for start, end, new in edits:
             if start < done and deleting and (not new or start == end):
-                # What goes may overlap, and what comes where something goes stands in its place.
+                # Deletions may overlap, and what is inserted into one takes its place.
                 pieces.append(new)
                 done = max(done, end)
                 continue

@@ -1,4 +1,4 @@
-"""Edits of the lines that register, enable and disable in a BalanceNG text."""
+"""Edits of the commands that register, enable and disable in a BalanceNG text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KILLERS: dict[str, frozenset[Action]] = {
     "register": frozenset({"unregister", "remove"}),
     "enable": frozenset({"disable", "unregister", "remove"}),
 }
-"""What undoes a state: after one of these the state has to be given again."""
+"""What undoes a state: after one of these the state has to be set again."""
 
 
 @dataclass(eq=False)
@@ -43,7 +43,7 @@ class StateCommand:
         return self.numbers - self.drop | self.add
 
     def write(self, splices: Splices) -> None:
-        """Edit the list; a statement that names nobody any more goes."""
+        """Edit the list; a statement with an empty list is deleted."""
         result = self.result
         if result == self.numbers:
             return
@@ -60,7 +60,7 @@ class StateCommand:
 
 
 def read(statements: list[Statement]) -> list[StateCommand]:
-    """Find them in a text without errors."""
+    """Return the state commands of a text without errors."""
     found = []
     for index, statement in enumerate(statements):
         word, tokens = statement.word.value.lower(), statement.tokens

@@ -1,8 +1,8 @@
-"""Edits in place of a TOML text: it comes to say another model, and keeps comments, order and line ends.
+"""Edits in place of a TOML text, which keep comments, order and line ends.
 
 Values and lines are cut and pasted by their places. tomlkit alone would put a new key below the comments that
-introduce the next table, and takes these along when a table goes; it serves for the forms whose tables have no header
-of their own (`target.1.weight = 5`, inline tables).
+introduce the next table, and removes these with the table before; `toml_tables` uses it for tables without a header of
+their own (`target.1.weight = 5`, inline tables).
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class _Editor:
         if at is None or place is None:
             raise CannotEdit(f"{word} has no value of its own")
         if not any(extent.first == place.word.line and not extent.header for extent in self.table(path)):
-            raise CannotEdit(f"{word} is no line of its own")
+            raise CannotEdit(f"{word} is not a line of its own")
         self.splices.delete(self.splices.offset(place.word.line, place.word.column), at[1])
 
     def check(self, path: Path, at: tuple[int, int], old: Any, new: Any) -> None:
@@ -261,7 +261,7 @@ class _Editor:
 
 
 def _adjust(array: tomlkit.items.Array, old: list[Any], new: list[Any]) -> None:
-    """Take out what goes and append what comes; anything else cannot be done without losing what is between."""
+    """Remove what goes and append what is new; anything else would lose the comments between."""
     for index in range(len(old) - 1, -1, -1):
         if old[index] not in new:
             del array[index]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def edit(text: str, old: Config, new: Config) -> str:
-    """Do the same with tomlkit, for forms whose tables have no header of their own. Raises CannotEdit."""
+    """Return the text with what differs between the models edited, by tomlkit. Raises CannotEdit."""
     try:
         document = tomlkit.parse(text)
         _set_tables(document, old, new)

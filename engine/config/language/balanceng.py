@@ -1,7 +1,7 @@
-"""BalanceNG text to the model and back.
+"""From BalanceNG text to the model and back.
 
-A file is a replay of commands: definitions, then `register`, then `enable`, in any order and with forward references,
-as in the examples on BalanceNG's pages.
+A file is a sequence of commands: definitions, `register` and `enable`, in any order and with forward references, as
+in the examples on BalanceNG's pages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A configuration in the making: both languages write their words here, and the same things go wrong in both."""
+"""Builds the model out of what either language reads; what can be wrong with a word is found here, once for both."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _COMMENT_MARKS = ("#", ";", "!", "/*", "--")
 
 
 class SourceValue(NamedTuple):
-    """A value as the file gives it.
+    """A value as it stands in a file.
 
-    `text` begins `shift` characters after `span` does (1 for a quoted text); `parts` are the places of the elements
-    between its commas, where they are not simply where the text says.
+    `text` begins `shift` characters after `span` does (1 for a quoted text). `parts` are the places of the elements
+    between its commas, where these cannot be counted from the start of the text (an array of TOML).
     """
 
     text: str
@@ -48,7 +48,7 @@ class SourceValue(NamedTuple):
     parts: tuple[Span, ...] = ()
 
     def place(self, offset: int, length: int) -> Span:
-        """Where a part of the text stands; length 0 is all of it."""
+        """Return where a part of the text stands; length 0 is all of it."""
         if not length:
             return self.span
         if self.parts:
@@ -57,7 +57,7 @@ class SourceValue(NamedTuple):
 
 
 class ConfigBuilder:
-    """Collects definitions, states and settings; `finish` makes the model of them."""
+    """Collects definitions, states and settings; `finish` makes the model out of them."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
@@ -71,12 +71,14 @@ class ConfigBuilder:
         self.enabled: dict[Kind, set[int]] = {kind: set() for kind in KINDS}
         self.flagged: dict[tuple[str, Kind], dict[int, Span]] = {}
         self.lists: dict[Key, SourceValue] = {}  # values whose elements get a place of their own, at the end
-        self.broken: set[Key] = set()  # items with an error inside, so that what they lack is no news
+        self.broken: set[Key] = (
+            set()
+        )  # items with an error inside, so that what they lack is not reported as well
 
     # -- definitions
 
     def define(self, kind: Kind, number: int, span: Span) -> Item | None:
-        """Begin `kind number`; None, and a finding, where that exists already."""
+        """Begin the definition of `kind number`; None, and a finding, where it exists already."""
         if number in self.items[kind]:
             self._again((kind, number), f"{kind} {number}", span)
             return None
@@ -85,7 +87,7 @@ class ConfigBuilder:
         return item
 
     def define_gateway(self, span: Span) -> Gateway | None:
-        """Begin the gateway, once."""
+        """Begin the gateway; None, and a finding, for a second one."""
         if self.gateway is not None:
             self._again(("gateway",), "the gateway", span)
             return None
@@ -94,7 +96,7 @@ class ConfigBuilder:
         return self.gateway
 
     def define_vrrp(self, span: Span) -> Vrrp | None:
-        """Begin the vrrp section, once; it is accepted, and the election is not built yet."""
+        """Begin the vrrp section; None, and a finding, for a second one. The election is not built yet."""
         if self.vrrp is not None:
             self._again(("vrrp",), "vrrp", span)
             return None
@@ -109,7 +111,7 @@ class ConfigBuilder:
         message = f"{title} is defined twice, first in line {first.line}"
         self.findings.error("duplicate-definition", span, message, "keep one of them")
 
-    def remove(self, kind: Kind, numbers: range, span: Span) -> None:  # noqa: ARG002 - commands tell it
+    def remove(self, kind: Kind, numbers: range, span: Span) -> None:  # noqa: ARG002 - commands at a running engine need it
         """Forget definitions and their states; `span` is the place of the numbers."""
         for number in [n for n in self.items[kind] if n in numbers]:
             del self.items[kind][number]
@@ -123,7 +125,7 @@ class ConfigBuilder:
     def field(
         self, holder: Any, key: Key, word: SourceValue, value: SourceValue, *, replace: bool = False
     ) -> None:
-        """Set a word of a block; `key` is the block's place, `replace` lets a command change what was set before."""
+        """Set a word of a block; `key` names the block, `replace` lets a command change what was set before."""
         block, name = str(key[0]), word.text.lower()
         reader = values.READERS[block].get(name)
         if reader is None:
@@ -191,7 +193,7 @@ class ConfigBuilder:
     # -- states, modules, settings
 
     def flag(self, action: str, kind: Kind, numbers: Iterable[int], span: Span) -> None:
-        """Replay `register`, `enable`, `disable`, `unregister` of numbers; what they refer to may come later."""
+        """Record that numbers are registered, enabled, disabled or unregistered; their definitions may come later."""
         if action == "register":
             self.registered[kind].update(numbers)
         elif action == "enable":
@@ -233,7 +235,7 @@ class ConfigBuilder:
                 self.findings.error("unknown-word", span, f'unknown module "{shown(name)}"', hint)
 
     def set_setting(self, name: SourceValue, value: SourceValue) -> None:
-        """Read one `set NAME VALUE`; a later one of the same name wins, as commands do."""
+        """Read one `set NAME VALUE`; a later one of the same name wins, as with commands."""
         key = name.text.lower()
         if not key.isascii() or not key.replace("_", "a").replace("-", "a").isalnum() or len(key) > 40:
             message = f"{shown(name.text) or 'nothing'} cannot be the name of a setting"
@@ -258,7 +260,7 @@ class ConfigBuilder:
             self.bad(bad, value, ("set", key))
 
     def finish(self, *, references: bool = True) -> Config:
-        """Make the model; states of what is not defined are reported, unless the text was not `whole`."""
+        """Return the model. States of what is not defined are reported, except without `references` (a text cut short)."""
         for place, value in self.lists.items():
             for element in values.elements(value.text, MAX_TARGETS) if place in self.positions else ():
                 span = value.place(element.offset, element.length)
@@ -295,7 +297,7 @@ class ConfigBuilder:
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Write numbers as a list with ranges: 1,2,5-8."""
+    """Return numbers as a list with ranges: 1,2,5-8."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):
         if runs and number == runs[-1][1] + 1:

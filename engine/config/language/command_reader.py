@@ -23,7 +23,7 @@ def source_value(token: Token) -> SourceValue:
 
 
 class CommandReader:
-    """Carries commands out, one after the other, on a builder: an empty one for a file, the running one for commands."""
+    """Carries out commands, one after the other, on a builder: an empty one for a file, the running one for commands."""
 
     def __init__(self, text: str, findings: Findings, builder: ConfigBuilder) -> None:
         self.lines = text.split("\n")
@@ -154,7 +154,7 @@ class CommandReader:
 
     @staticmethod
     def begins(tokens: list[Token], i: int, known: dict[str, Any]) -> bool:
-        """Whether the token starts the next pair of a line: a known word, and no element of a list with blanks."""
+        """Return whether the token starts the next pair of a line: a known word, and not an element of a list with blanks."""
         token, before = tokens[i], tokens[i - 1].value
         listed = before.endswith(",") or token.value.startswith(",")
         return (
@@ -281,7 +281,7 @@ class CommandReader:
             self.findings.error("stray-brace", statement.block.open.span, message, "remove the braces")
 
     def joined(self, args: list[Token]) -> SourceValue:
-        """Take the source from the first argument to the last, so that `1, 2` is one list."""
+        """Return the source from the first argument to the last, so that `1, 2` is one list."""
         if len(args) == 1:
             return source_value(args[0])
         span = self.across(args[0], args[-1])

@@ -22,7 +22,7 @@ BlockName = Literal["", "interface", "network", "server", "target", "gateway", "
 
 @dataclass(frozen=True)
 class Keyword:
-    """One word of a block.
+    """One word of the language.
 
     `form` is how its value is written; `values` are the only ones it takes, where they can be listed. `pending` is
     empty for a word that works, else it says what happens until it does.
@@ -153,7 +153,7 @@ METHODS_PENDING: frozenset[str] = frozenset({"bw", "agent", "rndagent"})
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that is most like `word`, or None; a very long word is like nothing."""
+    """Return the known word that is most like `word`; None where none is close, and for a very long word."""
     if len(word) > 40:
         return None
     close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)

@@ -1,4 +1,4 @@
-"""BalanceNG text into tokens that remember where they stood, so that a file can be edited in place.
+"""From BalanceNG text to tokens with their places, so that a file can be edited in place.
 
 Grammar: words and double-quoted texts separated by blanks, braces stand alone, `//` begins a comment, a line end ends
 a statement. Time and space are linear in the text.
@@ -14,8 +14,8 @@ from engine.config.finding import Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# `//` inside a word is a comment too, except after a colon: `agent http://...` is one word. Groups are not possessive:
-# CPython 3.11.0 to 3.11.2 match such ones wrongly. Nothing that could fail follows them, so none is matched twice.
+# `//` inside a word is a comment too, except after a colon: `agent http://...` is one word. These groups are not possessive,
+# which CPython 3.11.0 to 3.11.2 match wrongly; nothing after them can fail, so there is no backtracking either.
 _TOKEN = re.compile(
     r"""
       (?P<skip>  \s++ | //.*+ )
@@ -45,7 +45,7 @@ class Token(NamedTuple):
 
     @property
     def span(self) -> Span:
-        """Where it stands."""
+        """Where the token stands."""
         return Span(self.line, self.column, self.length)
 
     @property
@@ -78,7 +78,7 @@ def lines(text: str) -> Iterator[list[Token]]:
 
 
 def quote(value: str) -> str:
-    """Write `value` so that `lines` reads it back: as it is where that is possible, else in double quotes."""
+    """Return `value` as `lines` reads it back: unchanged where that is possible, else in double quotes."""
     if _PLAIN.fullmatch(value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,4 +1,4 @@
-"""Tokens into statements and blocks, with recovery: one fault is one finding, and the rest of the file is still read."""
+"""From tokens to statements and blocks, with recovery: one fault is one finding, and the rest is still read."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Statement:
 
     @property
     def title(self) -> str:
-        """The head of a block for people: `server 1`."""
+        """The head of a block as people call it: `server 1`."""
         return " ".join(token.value for token in self.tokens[:2])
 
 
 @dataclass(slots=True)
 class Document:
-    """A parsed file. Where not `whole` a brace was missing or in excess, so what is absent may be an accident."""
+    """A parsed file. Not `whole` where a brace was missing or in excess, so that a definition may be absent by accident."""
 
     statements: list[Statement] = field(default_factory=list)
     whole: bool = True

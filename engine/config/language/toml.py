@@ -1,4 +1,4 @@
-"""TOML to the model and back: the words of BalanceNG's language, one table for each definition.
+"""From TOML to the model and back: the words of BalanceNG's language, one table for each definition.
 
 `[server.1]` is `server 1 { ... }`. What is defined is registered and enabled, unless it says `registered = false` or
 `enabled = false`. A list is an array or BalanceNG's text (`"1-4"`), a check is a table, an array or BalanceNG's text.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engine.config.model import Config
 
 MAX_SYNTAX_FINDINGS = 10
-"""tomllib stops at its first error; so many times the faulty line is left out and the rest is tried again."""
+"""tomllib stops at its first error; this many times the faulty line is left out and the rest is tried again."""
 
 MAX_RETRIED = 256 * 1024
 """Characters of a text that is tried again after an error."""
@@ -38,7 +38,7 @@ _TOP = ("modules", "set", *KINDS, "gateway", "vrrp")
 
 
 def parse(text: str, findings: Findings) -> tuple[ConfigBuilder, bool]:
-    """Read TOML into a builder; never raises. The flag is False where the text is no TOML as a whole."""
+    """Read TOML into a builder; never raises. The flag is False where not all of the text is TOML."""
     reader = _Reader(findings)
     try:
         reader.places = Places(text)
@@ -73,7 +73,7 @@ def _decode(text: str, findings: Findings, extents: list[Extent]) -> tuple[dict[
 
 
 def _long_number(lines: list[str]) -> Span:
-    """Where the number is that Python refuses to convert; it does not say so itself."""
+    """Return where the number is that Python refuses to convert; its error does not say."""
     for i, line in enumerate(lines, start=1):
         digits = _LONG_NUMBER.search(line)
         if digits:
@@ -103,7 +103,7 @@ def _report(
 
 
 class _Reader:
-    """Walks the decoded tables and writes what they say into the builder."""
+    """Hands what the decoded tables say to the builder."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
@@ -285,11 +285,11 @@ class _Reader:
 
 
 class _Inline(dict[str, Any], InlineTableDict):  # type: ignore[misc]
-    """A table the encoder writes on one line."""
+    """A table that the encoder writes on one line."""
 
 
 class _Encoder(toml.TomlEncoder):  # type: ignore[misc]
-    """The package's encoder with strings by the letter of TOML: its own corrupts a backslash before an x."""
+    """The package's encoder, with strings written by the rules of TOML: its own corrupts a backslash before an x."""
 
     def __init__(self) -> None:
         super().__init__(dict, preserve=True)

@@ -1,6 +1,6 @@
 """Where keys and values stand in a TOML text: tomllib says what a file means, this says where it said so.
 
-One pass, linear in the text, no errors: what is not TOML is stepped over (tomllib has reported it by then). It also
+One pass, linear in the text, no errors: what is not TOML is skipped (tomllib has reported it by then). It also
 bounds what tomllib is given, whose time grows with the square of a dotted key's length and which recurses.
 """
 
@@ -40,7 +40,7 @@ class Place(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """The lines of one statement, from 1, both included; `end` is where in the text it is over, comments aside."""
+    """The lines of one statement, from 1, both included; `end` is its end in the text, comments aside."""
 
     first: int
     last: int
@@ -48,7 +48,7 @@ class Extent(NamedTuple):
     end: int
 
 
-class TooDeep(Exception):  # noqa: N818 - it says what is wrong with the text, and is always caught
+class TooDeep(Exception):  # noqa: N818 - it names what is wrong with the text, and is always caught
     """The text nests deeper than `MAX_DEPTH`."""
 
     def __init__(self, span: Span) -> None:

@@ -1,4 +1,4 @@
-"""Values of single words: text to what it means, with one message for each way to get it wrong.
+"""Values of single words: from text to what it means, with one message for each way to get it wrong.
 
 Both languages read through these, so a value that is right in one is right in the other. Every reader raises
 `BadValue` and nothing else.
@@ -32,7 +32,7 @@ MAX_TEXT = 255
 """Characters of a name or a command."""
 
 MAX_INTERVAL_S = 3_600
-"""Longest interval between two checks; longer ones tell nobody anything."""
+"""Longest interval between two checks; a longer one would find a failure too late to matter."""
 
 MAX_TIMEOUT_S = 86_400
 """Longest age of a last good answer: a day."""
@@ -40,8 +40,8 @@ MAX_TIMEOUT_S = 86_400
 _LINUX_NAME_LENGTH = 15  # IFNAMSIZ less its terminating zero, linux/if.h
 
 
-class BadValue(Exception):  # noqa: N818 - it is raised about a value, and reads so
-    """A value that cannot be taken: a code, a sentence, what to do, and which part of the text (`length` 0: all)."""
+class BadValue(Exception):  # noqa: N818 - it names the value that raised it
+    """A value that is refused: a code, a sentence, what to do, and which part of the text is wrong (`length` 0: all)."""
 
     def __init__(self, code: str, message: str, hint: str = "", *, offset: int = 0, length: int = 0) -> None:
         super().__init__(message)
@@ -80,7 +80,7 @@ def number(text: str, low: int, high: int) -> int:
 
 
 def elements(text: str, high: int) -> list[Element]:
-    """Read a list of numbers and ranges, `1,2,5-8`, each from 1 to `high`; blanks around commas are overlooked."""
+    """Read a list of numbers and ranges, `1,2,5-8`, each from 1 to `high`; blanks around commas are ignored."""
     found: list[Element] = []
     offset = 0
     for part in text.split(","):
@@ -339,4 +339,4 @@ LISTS: frozenset[tuple[str, str]] = frozenset({("server", "targets"), ("server",
 """Words whose value is a list of numbers, each with a place of its own."""
 
 ALWAYS_WRITTEN: frozenset[str] = frozenset({"port", "protocol", "access"})
-"""Words that are written even with their default: nobody should have to know these."""
+"""Words that are written even with their default, so that no reader of the file has to know it."""

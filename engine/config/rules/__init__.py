@@ -1,1 +1,1 @@
-"""What is wrong in a configuration that reads well."""
+"""What can be wrong with the meaning of a configuration: a function for each rule."""

@@ -1,4 +1,4 @@
-"""Rules about addresses: where they are, whose they are, and what stands on them twice."""
+"""Rules about addresses: whether they are in a network, who has them, and which are used twice."""
 
 # ruff: noqa: D401 - the docstring of a rule is the rule
 
@@ -30,7 +30,7 @@ def _addresses(indexed: IndexedConfig) -> Iterator[tuple[Key, str, str]]:
 
 
 def _own(indexed: IndexedConfig) -> Iterator[tuple[Key, str, str]]:
-    """Yield the place, the title and the address of everything that networks name."""
+    """Yield the place, the title and the address of everything that a network defines."""
     for network in indexed.config.networks:
         for word, address in (("real", network.real), ("virt", network.virt)):
             if address:
@@ -86,7 +86,7 @@ def outside(indexed: IndexedConfig) -> Iterator[Problem]:
 
 
 def reserved(indexed: IndexedConfig) -> Iterator[Problem]:
-    """The first and the last address of a network are no host's (RFC 1122 section 3.2.1.3; RFC 3021 exempts /31)."""
+    """The first and the last address of a network are not a host's (RFC 1122 section 3.2.1.3; RFC 3021 exempts /31)."""
     for key, title, address in (*_addresses(indexed), *_own(indexed)):
         net, parsed = indexed.net_of(address), Address.parse(address)
         if net and net.prefix.family_length < 31 and parsed in {net.prefix.first, net.prefix.last}:
@@ -114,7 +114,7 @@ def server_twice(indexed: IndexedConfig) -> Iterator[Problem]:
 
 
 def conflict(indexed: IndexedConfig) -> Iterator[Problem]:
-    """An address has one meaning: a virtual server's is nobody's own, and a node's own is no target's."""
+    """An address has one use: a virtual server's is not a node's own, and a node's own is not a target's."""
     owner: dict[str, tuple[str, str, Key]] = {}
     for key, title, address in (*_own(indexed), *reversed(list(_addresses(indexed)))):
         role = str(key[2]) if key[0] == "network" else str(key[0])
@@ -162,4 +162,4 @@ RULES = (
     target_twice,
     no_real,
 )
-"""In the order in which they are asked."""
+"""In the order in which they are applied."""

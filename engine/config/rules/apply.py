@@ -1,4 +1,4 @@
-"""Meaning: what is wrong in a configuration that reads well. One function per rule, in two tables of rules."""
+"""Every rule about what a configuration means, applied to one that could be read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.config.rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (*addresses.RULES, *definitions.RULES)
-"""Every rule; each gives its findings for the whole configuration."""
+"""Every rule; each yields its problems of the whole configuration."""
 
 
 def apply_rules(
@@ -27,11 +27,11 @@ def apply_rules(
     broken: Collection[Key] = (),
     host_interfaces: Collection[str] | None = None,
 ) -> None:
-    """Ask every rule and write what is found into `findings`, with the place of what it is about.
+    """Apply every rule and record its problems in `findings`, each at the place of what it is about.
 
     `broken` are items that have an error already. `host_interfaces` are the names of this host's interfaces; None
-    where the configuration is for another host. Time is linear in servers, targets and their references; it ends where
-    more errors would only be counted, since half a million references may be wrong.
+    where the configuration is for another host. Time is linear in servers, targets and their references. It stops when
+    `findings` is full, since half a million references may be wrong.
     """
     indexed = IndexedConfig.of(config, positions, broken, host_interfaces)
     for rule in RULES:

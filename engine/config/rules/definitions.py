@@ -107,7 +107,7 @@ def target_lists(indexed: IndexedConfig) -> Iterator[Problem]:
 
 
 def unused_target(indexed: IndexedConfig) -> Iterator[Problem]:
-    """A registered target belongs to a server; the slip is mostly a number left out of `targets`."""
+    """A registered target belongs to a server; most often a number was left out of `targets`."""
     if any(key[:1] == ("server",) for key in indexed.broken):
         return  # its list of targets may be what could not be read
     for target in indexed.config.targets:
@@ -167,7 +167,7 @@ def no_dsr(indexed: IndexedConfig) -> Iterator[Problem]:
 
 
 def no_usable_target(indexed: IndexedConfig) -> Iterator[Problem]:
-    """An enabled server has somebody to send to."""
+    """An enabled server has a target that can serve."""
     for server in indexed.config.servers:
         if not server.enabled or not server.targets:
             continue
@@ -179,7 +179,7 @@ def no_usable_target(indexed: IndexedConfig) -> Iterator[Problem]:
 
 
 def carriers(indexed: IndexedConfig) -> Iterator[Problem]:
-    """What is enabled stands on something enabled: servers on networks, networks on interfaces."""
+    """What carries something enabled is enabled: the network of a server, the interface of a network."""
     enabled = {i.number for i in indexed.config.interfaces if i.enabled}
     defined = {i.number for i in indexed.config.interfaces}
     for network in indexed.config.networks:
@@ -256,4 +256,4 @@ RULES = (
     modules,
     nothing_to_do,
 )
-"""In the order in which they are asked."""
+"""In the order in which they are applied."""

@@ -1,4 +1,4 @@
-"""What a rule sees of a configuration, and what it says."""
+"""What a rule is given, and what it yields."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class IndexedConfig:
     def of(
         cls, config: Config, positions: Positions, broken: Collection[Key], host: Collection[str] | None
     ) -> IndexedConfig:
-        """Index a configuration. `broken`: items that have an error already, so what they lack is no news."""
+        """Index a configuration. `broken`: items that have an error already, so that what they lack is not reported as well."""
         nets = tuple(Net(n, Prefix.parse(n.addr, n.mask)) for n in config.networks if n.addr and n.mask)
         uses: dict[int, list[Use]] = defaultdict(list)
         for server in config.servers:
@@ -74,7 +74,7 @@ class IndexedConfig:
         return next((net for net in self.nets if parsed in net.prefix), None)
 
     def usable(self, target: Target) -> bool:
-        """Whether the engine will give the target sessions once it is up."""
+        """Return whether the engine will give the target sessions once it is up."""
         return target.enabled and target.dsr and target.ipaddr is not None
 
 
@@ -93,5 +93,5 @@ def warning(code: str, key: Key, message: str, hint: str = "", *others: Key) -> 
 
 
 def port_text(port: int) -> str:
-    """Write a port as the language does."""
+    """Return a port as the language writes it."""
     return str(port) if port else "any"

@@ -46,7 +46,7 @@ def test_wrong_command_lines_are_usage_errors(run, argv):
 def test_names_that_are_no_names_are_refused(run):
     status, output = run("up", "--prefix", "../etc")
     assert status == 1
-    assert output.err == "bng-lab: '../etc' makes no names: use letters, digits, - and _ for --prefix\n"
+    assert output.err == "bng-lab: '../etc' is not a prefix for names: use letters, digits, - and _ for --prefix\n"
 
 
 @pytest.mark.parametrize("argv", [("exec", "client", "--", "true"), ("traffic",)])
