@@ -31,7 +31,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = NEW_FILE_MODE) -> None:
         fd, temporary = _create(real.parent)
         try:
             _fill(fd, data)
-            _dress(fd, real if before else None, before, mode)
+            _dress(fd, real, before, mode)
             os.fsync(fd)
             temporary.replace(real)
         except BaseException:
@@ -96,9 +96,9 @@ def _fill(fd: int, data: bytes) -> None:
         rest = rest[os.write(fd, rest) :]  # a disk that fills up takes a part first, then says so
 
 
-def _dress(fd: int, real: Path | None, before: os.stat_result | None, mode: int) -> None:
+def _dress(fd: int, real: Path, before: os.stat_result | None, mode: int) -> None:
     """Give the new file the owner, mode and attributes of the old one."""
-    if before is None or real is None:
+    if before is None:
         os.fchmod(fd, mode)
         return
     now = os.fstat(fd)

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from engine.lab import namespaces, plan
+from engine.lab import addressing, namespaces
 from engine.lab.namespaces import LabError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     execute = commands.add_parser(
         "exec", parents=[common], help="run a command in a node: exec NODE -- COMMAND"
     )
-    execute.add_argument("node", choices=plan.NODES)
+    execute.add_argument("node", choices=addressing.NODES)
     execute.add_argument("argv", nargs="*", metavar="COMMAND")
     execute.set_defaults(run=_exec)
     traffic = commands.add_parser(
@@ -67,9 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     traffic.add_argument("--rate", type=float, default=0.0, help="a second; 0: as fast as they are answered")
     traffic.add_argument("--seconds", type=float, help="stop after this time")
     traffic.add_argument(
-        "--sources", type=int, default=len(plan.CLIENT_SOURCES), help="addresses (%(default)s)"
+        "--sources", type=int, default=len(addressing.CLIENT_SOURCES), help="addresses (%(default)s)"
     )
-    traffic.add_argument("--host", default=plan.VIP, help="(%(default)s)")
+    traffic.add_argument("--host", default=addressing.VIP, help="(%(default)s)")
     traffic.add_argument("--path", default="/", help="(%(default)s)")
     traffic.add_argument(
         "--json", action="store_true", help="print {asked, answered: {target: n}, failed: {why: n}}"
@@ -114,11 +114,11 @@ def _up(args: argparse.Namespace) -> None:
         lab.up()
     lab.leave_running()
     option = "" if args.prefix == "bng" else f" --prefix {args.prefix}"
-    print(f"up: {' '.join(lab.name(node) for node in plan.NODES)}")
+    print(f"up: {' '.join(lab.name(node) for node in addressing.NODES)}")
     print(
-        f"client {plan.CLIENT_SOURCES[0]} .. {plan.CLIENT_SOURCES[-1]} -> router -> {plan.VIP} (once an engine runs)"
+        f"client {addressing.CLIENT_SOURCES[0]} .. {addressing.CLIENT_SOURCES[-1]} -> router -> {addressing.VIP} (once an engine runs)"
     )
-    print(f"look in:  bng-lab exec{option} client -- COMMAND     nodes: {' '.join(plan.NODES)}")
+    print(f"look in:  bng-lab exec{option} client -- COMMAND     nodes: {' '.join(addressing.NODES)}")
     print(f"engine:   bng-lab exec{option} lb -- bng-engine run sample_configs/dsr.conf")
     print(f"traffic:  bng-lab traffic{option}")
     print(f"web logs: {lab.state_dir}/*.access.log{' (seen through bng-lab exec)' if hidden else ''}")
@@ -168,8 +168,8 @@ def _traffic(args: argparse.Namespace) -> NoReturn:
     from engine.lab.topology import Lab
 
     _join(args.prefix)
-    if not 1 <= args.sources <= len(plan.CLIENT_SOURCES):
-        raise LabError(f"--sources is from 1 to {len(plan.CLIENT_SOURCES)}")
+    if not 1 <= args.sources <= len(addressing.CLIENT_SOURCES):
+        raise LabError(f"--sources is from 1 to {len(addressing.CLIENT_SOURCES)}")
     command = [sys.executable, "-I", traffic.__file__, "--host", args.host, "--path", args.path]
     command += ["--rate", str(args.rate)]
     requests = 1000 if args.requests is None and args.seconds is None else args.requests
@@ -179,7 +179,7 @@ def _traffic(args: argparse.Namespace) -> NoReturn:
         command += ["--seconds", str(args.seconds)]
     if args.json:
         command.append("--json")
-    for source in plan.CLIENT_SOURCES[: args.sources]:
+    for source in addressing.CLIENT_SOURCES[: args.sources]:
         command += ["--source", source]
     namespaces.become(Lab(args.prefix).netns_path("client"), command)
 

@@ -14,7 +14,7 @@ import sys
 import termios
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.lab import plan, processes, traffic
+from engine.lab import addressing, processes, traffic
 from engine.lab.balancer import Balancer, entry, sample_config
 from engine.lab.namespaces import LabError
 from engine.lab.topology import STATE_DIR, Lab, command_environment, prefixes
@@ -129,11 +129,11 @@ class Demo:
     def start_traffic(self, seconds: float | None) -> subprocess.Popen[Any]:
         """Start client requests to the virtual server, for so many seconds or until SIGTERM."""
         limit = [] if seconds is None else ["--seconds", str(seconds)]
-        sources = [part for source in plan.CLIENT_SOURCES for part in ("--source", source)]
+        sources = [part for source in addressing.CLIENT_SOURCES for part in ("--source", source)]
         return self.lab.popen(
             "client",
             [
-                *(sys.executable, "-I", traffic.__file__, "--host", plan.VIP, "--json"),
+                *(sys.executable, "-I", traffic.__file__, "--host", addressing.VIP, "--json"),
                 *("--rate", str(RATE), *limit, *sources),
             ],
             tied=True,
@@ -177,13 +177,15 @@ class Demo:
 
     def unattended(self, seconds: float) -> int:
         """Make traffic for that long, print what the engine shows; 0 only if all was answered and both served."""
-        say(f"requests for {seconds:g} s from {len(plan.CLIENT_SOURCES)} addresses to {plan.VIP} ...")
+        say(
+            f"requests for {seconds:g} s from {len(addressing.CLIENT_SOURCES)} addresses to {addressing.VIP} ..."
+        )
         tally = self.finish_traffic(self.start_traffic(seconds), seconds)
         for what in ("servers", "targets"):
             shown = self.balancer.ctl("show", what)
             say(f"\nshow {what}\n{shown.stdout.rstrip()}{shown.stderr.rstrip()}")
         say(f"\n{tally.text()}")
-        idle = sorted(set(plan.TARGETS) - set(tally.answered))
+        idle = sorted(set(addressing.TARGETS) - set(tally.answered))
         if idle:
             say(f"{', '.join(idle)} served no request")
         if idle or not tally.complete:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from engine.lab import httpd, links, namespaces, plan, processes
+from engine.lab import addressing, httpd, links, namespaces, processes
 from engine.lab.namespaces import LabError
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class Lab:
 
     def name(self, node: str) -> str:
         """Return the name of a node's namespace; LabError for an unknown node."""
-        if node not in plan.NODES:
-            raise LabError(f"no node {node!r}: the nodes are {', '.join(plan.NODES)}")
+        if node not in addressing.NODES:
+            raise LabError(f"no node {node!r}: the nodes are {', '.join(addressing.NODES)}")
         return f"{self.prefix}-{node}"
 
     def netns_path(self, node: str) -> Path:
@@ -87,7 +87,7 @@ class Lab:
             raise LabError(
                 f"lab {self.prefix!r} is already up: bng-lab down --prefix {self.prefix}"
             ) from None
-        for node in plan.NODES:
+        for node in addressing.NODES:
             if self.netns_path(node).exists():
                 self._forget()
                 raise LabError(
@@ -109,14 +109,14 @@ class Lab:
 
     def _build(self) -> None:
         """Make the nodes, wire them, start the servers, prove that a client reaches them."""
-        for node in plan.NODES:
+        for node in addressing.NODES:
             namespaces.create(self.name(node))
             with namespaces.inside(self.netns_path(node)):
                 links.quiet_defaults()
         self._wire()
-        for node in plan.TARGETS:
+        for node in addressing.TARGETS:
             self._start_server(node)
-        for node in plan.TARGETS:
+        for node in addressing.TARGETS:
             self._await_server(node)
         self._prove()
 
@@ -131,38 +131,38 @@ class Lab:
 
             with namespaces.inside(self.netns_path("switch")):
                 links.bridge("br0")
-                for number, (node, address) in enumerate(plan.LAN_PORTS.items()):
-                    peer = {"ifname": "eth0", "address": plan.mac_of(address), "net_ns_fd": fd_of(node)}
+                for number, (node, address) in enumerate(addressing.LAN_PORTS.items()):
+                    peer = {"ifname": "eth0", "address": addressing.mac_of(address), "net_ns_fd": fd_of(node)}
                     links.cable(node, f"02:01:00:00:00:{number:02x}", peer, master="br0")
             with namespaces.inside(self.netns_path("router")):
                 links.sysctl("ipv4/ip_forward", 1)
-                links.addresses("eth0", [plan.ROUTER], plan.LAN_PREFIX)
-                mac = plan.mac_of(plan.CLIENT_SOURCES[0])
+                links.addresses("eth0", [addressing.ROUTER], addressing.LAN_PREFIX)
+                mac = addressing.mac_of(addressing.CLIENT_SOURCES[0])
                 peer = {"ifname": "eth0", "address": mac, "net_ns_fd": fd_of("client")}
-                links.cable("eth1", plan.mac_of(plan.CLIENT_GATEWAY), peer)
-                links.addresses("eth1", [plan.CLIENT_GATEWAY], plan.LAN_PREFIX)
+                links.cable("eth1", addressing.mac_of(addressing.CLIENT_GATEWAY), peer)
+                links.addresses("eth1", [addressing.CLIENT_GATEWAY], addressing.LAN_PREFIX)
         with namespaces.inside(self.netns_path("client")):
-            links.addresses("eth0", list(plan.CLIENT_SOURCES), plan.LAN_PREFIX)
-            links.default_route(plan.CLIENT_GATEWAY, "eth0")
+            links.addresses("eth0", list(addressing.CLIENT_SOURCES), addressing.LAN_PREFIX)
+            links.default_route(addressing.CLIENT_GATEWAY, "eth0")
         with namespaces.inside(self.netns_path("lb")):
             links.set_link("eth0", up=True)
-            links.default_route(plan.ROUTER, "eth0", onlink=True)
-        for node, address in plan.TARGETS.items():
+            links.default_route(addressing.ROUTER, "eth0", onlink=True)
+        for node, address in addressing.TARGETS.items():
             # Before the interface is up: the alias is never announced, not even for a moment.
             self.set_arp(node, ignore=1, announce=2)
             self.alias(node, present=True)
             with namespaces.inside(self.netns_path(node)):
-                links.addresses("eth0", [address], plan.LAN_PREFIX)
-                links.default_route(plan.ROUTER, "eth0")
+                links.addresses("eth0", [address], addressing.LAN_PREFIX)
+                links.default_route(addressing.ROUTER, "eth0")
 
     def _prove(self) -> None:
         """Connect from the client to each target's own address, through the router."""
         deadline = time.monotonic() + READY_TIMEOUT_S
-        for node, address in plan.TARGETS.items():
+        for node, address in addressing.TARGETS.items():
             while True:
                 try:
                     with namespaces.inside(self.netns_path("client")):
-                        socket.create_connection((address, plan.HTTP_PORT), timeout=1).close()
+                        socket.create_connection((address, addressing.HTTP_PORT), timeout=1).close()
                     break
                 except OSError as error:
                     if time.monotonic() > deadline:
@@ -181,14 +181,14 @@ class Lab:
                 child.stdout.close()
         self._children.clear()
         self._servers.clear()
-        for node in plan.NODES:
+        for node in addressing.NODES:
             namespaces.remove(self.name(node))
         self._forget()
 
     def members(self) -> list[processes.Identity]:
         """Return everything that runs in the lab's namespaces, whichever process started it."""
         inodes = set()
-        for node in plan.NODES:
+        for node in addressing.NODES:
             with contextlib.suppress(OSError):  # half built
                 inodes.add(self.netns_path(node).stat().st_ino)
         return processes.in_namespaces(inodes)
@@ -298,7 +298,7 @@ class Lab:
 
     # -- what may go wrong in a network -----------------------------------------------------------------------------
 
-    def alias(self, node: str, address: str = plan.VIP, *, present: bool) -> None:
+    def alias(self, node: str, address: str = addressing.VIP, *, present: bool) -> None:
         """Give a node's loopback interface an address (the virtual server's), or take it away."""
         with namespaces.inside(self.netns_path(node)):
             links.alias(address, present=present)
@@ -323,7 +323,7 @@ class Lab:
         with namespaces.inside(self.netns_path("switch")):
             links.set_link(node, up=up)
 
-    def set_mtu(self, mtu: int, nodes: Sequence[str] = tuple(plan.LAN_PORTS)) -> None:
+    def set_mtu(self, mtu: int, nodes: Sequence[str] = tuple(addressing.LAN_PORTS)) -> None:
         """Set the MTU in bytes of the nodes' eth0 and of their ports at the switch; by default of the whole LAN."""
         for node in nodes:
             with namespaces.inside(self.netns_path("switch")):

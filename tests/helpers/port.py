@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from engine.io import if_packet as c
-from engine.lab import plan
+from engine.lab import addressing
 from engine.lab.namespaces import inside
 
 _AUXDATA = struct.Struct("IIIHHHH")  # struct tpacket_auxdata
@@ -18,11 +18,11 @@ QUIET_S = 0.06
 
 def mac(address):
     """Return the MAC of a node of the lab as bytes."""
-    return bytes.fromhex(plan.mac_of(address).replace(":", ""))
+    return bytes.fromhex(addressing.mac_of(address).replace(":", ""))
 
 
-ROUTER, LB = mac(plan.ROUTER), mac(plan.LB)
-TARGET1, TARGET2 = (mac(address) for address in plan.TARGETS.values())
+ROUTER, LB = mac(addressing.ROUTER), mac(addressing.LB)
+TARGET1, TARGET2 = (mac(address) for address in addressing.TARGETS.values())
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def room(sock, force, option, size):
 
 def balanced(seen):
     """Whether a frame that the balancer sends is one that it forwards, and none of its own checks."""
-    return seen.ethertype == 0x0800 and seen.ip_source != plan.LB
+    return seen.ethertype == 0x0800 and seen.ip_source != addressing.LB
 
 
 class Port:

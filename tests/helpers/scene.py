@@ -17,12 +17,12 @@ from pathlib import Path
 import msgspec
 
 from engine.api.messages import Event, Sessions, State
-from engine.lab import httpd, plan, processes, traffic
+from engine.lab import addressing, httpd, processes, traffic
 from engine.lab.balancer import Balancer, sample_config
 from engine.lab.namespaces import inside
 
 SEED = sample_config("dsr.conf")
-LB_MAC = plan.mac_of(plan.LB)
+LB_MAC = addressing.mac_of(addressing.LB)
 STEP_S = 0.03
 
 
@@ -215,18 +215,18 @@ class Scene:
 
     # -- what a client sees ---------------------------------------------------------------------------------------
 
-    def connect(self, source, host=plan.VIP, port=plan.HTTP_PORT, timeout=10, node="client"):
+    def connect(self, source, host=addressing.VIP, port=addressing.HTTP_PORT, timeout=10, node="client"):
         """Open a TCP connection from one of the client's addresses."""
         with inside(self.lab.netns_path(node)):
             return socket.create_connection((host, port), timeout=timeout, source_address=(source, 0))
 
-    def get(self, path="/", source=plan.CLIENT_SOURCES[0], timeout=10, **where):
+    def get(self, path="/", source=addressing.CLIENT_SOURCES[0], timeout=10, **where):
         """Fetch over a connection of its own."""
         with self.connect(source, timeout=timeout, **where) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             return read_answer(connection)
 
-    def put(self, length, source=plan.CLIENT_SOURCES[0], timeout=30, **where):
+    def put(self, length, source=addressing.CLIENT_SOURCES[0], timeout=30, **where):
         """Upload `length` bytes of what `/bytes` answers; the text of the answer is what the server counted."""
         with self.connect(source, timeout=timeout, **where) as connection:
             head = f"PUT /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
@@ -239,13 +239,13 @@ class Scene:
         """Run a client's action in a thread; the returned object's `result(timeout)` gives its outcome."""
         return Background(action, *args, **kwargs)
 
-    def _traffic_command(self, sources, requests=None, seconds=None, rate=0, host=plan.VIP):
+    def _traffic_command(self, sources, requests=None, seconds=None, rate=0, host=addressing.VIP):
         command = [sys.executable, "-I", traffic.__file__, "--json", "--host", host, "--rate", str(rate)]
         command += [] if requests is None else ["--requests", str(requests)]
         command += [] if seconds is None else ["--seconds", str(seconds)]
         return command + [part for source in sources for part in ("--source", source)]
 
-    def traffic(self, requests, sources=plan.CLIENT_SOURCES, timeout_s=60, **options):
+    def traffic(self, requests, sources=addressing.CLIENT_SOURCES, timeout_s=60, **options):
         """Make HTTP requests from many addresses; returns the tally."""
         command = self._traffic_command(sources, requests, **options)
         done = self.lab.run("client", command, timeout_s=timeout_s)
@@ -253,7 +253,7 @@ class Scene:
         return traffic.Tally.parse(done.stdout)
 
     @contextlib.contextmanager
-    def traffic_meanwhile(self, rate=200, sources=plan.CLIENT_SOURCES):
+    def traffic_meanwhile(self, rate=200, sources=addressing.CLIENT_SOURCES):
         """Make HTTP requests for the length of the block; its value has a `tally` afterwards."""
         command = self._traffic_command(sources, seconds=120, rate=rate)
         child = self.lab.popen("client", command, stdout=-1, text=True)
@@ -277,7 +277,7 @@ class Scene:
 
     def repair(self):
         """Undo what a test may have done to the network and to the operational state."""
-        for node in plan.TARGETS:
+        for node in addressing.TARGETS:
             self.lab.set_cable(node, up=True)
             self.lab.set_arp(node, ignore=1, announce=2)
             self.lab.alias(node, present=True)

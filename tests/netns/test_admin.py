@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from engine.lab import plan
+from engine.lab import addressing
 from tests.helpers.scene import Refused, sha256_of, until
 
 SLOW_BYTES = 600_000
@@ -19,7 +19,7 @@ def kept(scene):
 
 def one_client_each(scene):
     """Make some clients known and return one of target 1 and one of target 2."""
-    scene.traffic(8, plan.CLIENT_SOURCES[:8])
+    scene.traffic(8, addressing.CLIENT_SOURCES[:8])
     sessions = scene.sessions()
     return tuple(next(c for (c, _, _), t in sessions.items() if t == number) for number in (1, 2))
 
@@ -57,7 +57,7 @@ def test_drain_lets_a_running_download_complete_while_new_clients_go_elsewhere(s
     time.sleep(0.3)
     done = scene.balancer.ctl("drain", "target", "1")
     assert done.returncode == 0, done.stderr
-    newcomers = plan.CLIENT_SOURCES[8:]
+    newcomers = addressing.CLIENT_SOURCES[8:]
     tally = scene.traffic(len(newcomers), newcomers)
     assert (dict(tally.answered), dict(tally.failed)) == ({"target2": len(newcomers)}, {})
     assert download.is_alive()  # it was running all the while
@@ -86,7 +86,7 @@ def test_a_server_is_disabled_and_enabled(scene):
     assert scene.balancer.ctl("enable", "server", "1").returncode == 0
     # Its targets were not checked against the virtual address meanwhile.
     until(lambda: scene.server(1).operational, 5, "the server serves again")
-    assert scene.get().target in plan.TARGETS
+    assert scene.get().target in addressing.TARGETS
 
 
 def test_every_change_is_told_with_who_made_it(scene):
@@ -126,7 +126,7 @@ def test_the_monitors_socket_refuses_and_nothing_changes(scene, action):
         assert refused.value.code == "read-only"
         assert len(monitor.ask("state")["targets"]) == 2  # it may look
     assert everything() == before
-    assert scene.get(source=plan.CLIENT_SOURCES[40]).target == "target1"
+    assert scene.get(source=addressing.CLIENT_SOURCES[40]).target == "target1"
 
 
 def test_state_survives_a_restart_of_the_engine(scene):

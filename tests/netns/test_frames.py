@@ -8,7 +8,7 @@ import pytest
 from scapy.all import ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_NOP, IPOption_RR, Raw, fragment
 
 from engine.datapath.contract import DropReason
-from engine.lab import links, plan
+from engine.lab import addressing, links
 from engine.lab.namespaces import inside
 from tests.helpers.port import LB, ROUTER, TARGET1, TARGET2, Port, balanced
 from tests.helpers.scene import SEED, until
@@ -25,13 +25,13 @@ server {number} {{
     targets {2 * number - 1},{2 * number}
 }}
 target {2 * number - 1} {{
-    ipaddr {plan.TARGETS["target1"]}
+    ipaddr {addressing.TARGETS["target1"]}
     port {port}
     protocol udp
     dsr enable
 }}
 target {2 * number} {{
-    ipaddr {plan.TARGETS["target2"]}
+    ipaddr {addressing.TARGETS["target2"]}
     port {port}
     protocol udp
     dsr enable
@@ -42,7 +42,7 @@ register targets {2 * number - 1},{2 * number}
 enable targets {2 * number - 1},{2 * number}
 """
     for number, address, port, sessionid in (
-        (2, plan.VIP, DNS_PORT, "src"),
+        (2, addressing.VIP, DNS_PORT, "src"),
         (3, GAME_VIP, GAME_PORT, "src+port"),
         (4, GAME_VIP, DNS_PORT, "src"),
     )
@@ -53,7 +53,7 @@ clients = (f"198.51.100.{n}" for n in range(1, 255))
 
 
 def prepare(lab):
-    for node in plan.TARGETS:
+    for node in addressing.TARGETS:
         lab.alias(node, GAME_VIP, present=True)
         # The clients here do not exist: answers to them, and the router's complaints, would only disturb.
         with inside(lab.netns_path(node)), links.netlink() as netlink:
@@ -87,7 +87,7 @@ def send(fillers, scene, port):
     return forwarded
 
 
-def to_vip(client=None, vip=plan.VIP, **ip):
+def to_vip(client=None, vip=addressing.VIP, **ip):
     return Ether(src=ROUTER, dst=LB) / IP(src=client or next(clients), dst=vip, **ip)
 
 
@@ -243,12 +243,12 @@ def test_a_tiny_first_fragment_that_hides_the_ports_is_malformed(scene, port):
 # -- ICMP about a flow --------------------------------------------------------------------------------------------------
 
 
-def error_about(client, kind=3, code=4, source=plan.ROUTER, inner=None):
+def error_about(client, kind=3, code=4, source=addressing.ROUTER, inner=None):
     """An ICMP error as a router sends it: it quotes the target's answer, from the virtual address to the client."""
-    quoted = inner or IP(src=plan.VIP, dst=client) / TCP(sport=80, dport=40_000, flags="A", seq=1)
+    quoted = inner or IP(src=addressing.VIP, dst=client) / TCP(sport=80, dport=40_000, flags="A", seq=1)
     return (
         Ether(src=ROUTER, dst=LB)
-        / IP(src=source, dst=plan.VIP)
+        / IP(src=source, dst=addressing.VIP)
         / ICMP(type=kind, code=code, nexthopmtu=1400)
         / quoted
     )
@@ -266,7 +266,7 @@ def test_an_icmp_error_reaches_the_target_of_the_flow_it_is_about(send, kind, co
 def test_an_icmp_error_with_the_eight_bytes_that_rfc_792_promises_is_enough(port):
     client = next(clients)
     home = port.forwarded(syn(client))[0].to
-    quoted = bytes(IP(src=plan.VIP, dst=client, len=1500) / TCP(sport=80, dport=40_000))[:28]
+    quoted = bytes(IP(src=addressing.VIP, dst=client, len=1500) / TCP(sport=80, dport=40_000))[:28]
     (seen,) = port.forwarded(error_about(client, inner=Raw(quoted)))
     assert seen.to == home
 
@@ -279,7 +279,10 @@ def test_an_icmp_error_with_the_eight_bytes_that_rfc_792_promises_is_enough(port
             lambda: error_about("x", inner=IP(src="172.16.1.99", dst="203.0.113.1") / TCP(sport=80)),
             "icmp-no-flow",
         ),
-        (lambda: error_about("x", inner=IP(src=plan.VIP, dst="203.0.113.1") / TCP(sport=81)), "no-server"),
+        (
+            lambda: error_about("x", inner=IP(src=addressing.VIP, dst="203.0.113.1") / TCP(sport=81)),
+            "no-server",
+        ),
         (lambda: error_about("x", inner=Raw(b"\x45\0\0\x28")), "malformed"),
         (lambda: error_about("x", inner=Raw(bytes(40))), "malformed"),
         (lambda: to_vip() / ICMP(type=13), "protocol"),
@@ -371,7 +374,7 @@ def test_runts_and_garbage_do_not_disturb_forwarding(scene, port):
         (seen,) = port.heard(1, wanted=lambda one: balanced(one) and one.ip_source == client, quiet_s=0)
         assert seen.to == home
     assert scene.workers() == workers
-    assert scene.get().target in plan.TARGETS
+    assert scene.get().target in addressing.TARGETS
 
 
 def test_counters_add_up(scene, port):
@@ -398,18 +401,26 @@ def test_what_a_target_sends_to_the_virtual_address_over_the_wire_comes_back_to_
     before = scene.dropped().get("loop", 0)
     with Port(scene.lab, "target1", "eth0") as target, Port(scene.lab) as port:
         target.send(
-            Ether(src=TARGET1, dst=LB) / IP(src=plan.VIP, dst=plan.VIP) / TCP(sport=80, dport=80, flags="S")
+            Ether(src=TARGET1, dst=LB)
+            / IP(src=addressing.VIP, dst=addressing.VIP)
+            / TCP(sport=80, dport=80, flags="S")
         )
         assert port.heard(timeout_s=0.3) == []
         assert (
-            target.heard(wanted=lambda seen: balanced(seen) and seen.ip_source == plan.VIP, timeout_s=0.1)
+            target.heard(
+                wanted=lambda seen: balanced(seen) and seen.ip_source == addressing.VIP, timeout_s=0.1
+            )
             == []
         )
     until(lambda: scene.dropped().get("loop", 0) == before + 1, 2, "one more loop")
 
 
 def test_a_frame_with_the_virtual_address_as_its_source_never_goes_round(port):
-    port.send(Ether(src=ROUTER, dst=LB) / IP(src=plan.VIP, dst=plan.VIP) / TCP(sport=80, dport=80, flags="S"))
+    port.send(
+        Ether(src=ROUTER, dst=LB)
+        / IP(src=addressing.VIP, dst=addressing.VIP)
+        / TCP(sport=80, dport=80, flags="S")
+    )
     assert len(port.heard(timeout_s=0.4)) <= 1
 
 

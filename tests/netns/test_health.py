@@ -2,7 +2,7 @@
 
 import time
 
-from engine.lab import plan
+from engine.lab import addressing
 from tests.helpers.port import Port
 from tests.helpers.scene import sha256_of, until
 
@@ -46,7 +46,7 @@ def rises(scene, number):
 
 def clients_of(scene, number):
     """Make every client known; returns those that a target has."""
-    scene.traffic(len(plan.CLIENT_SOURCES))
+    scene.traffic(len(addressing.CLIENT_SOURCES))
     found = [client for (client, _, _), target in scene.sessions().items() if target == number]
     assert len(found) >= 10
     return found
@@ -128,7 +128,7 @@ def test_a_target_whose_cable_is_pulled_is_down_and_comes_back(scene):
 
 
 def test_no_target_left_is_an_alarm_of_the_server_and_clients_are_served_again_at_once_after_it(scene):
-    for node in plan.TARGETS:
+    for node in addressing.TARGETS:
         scene.lab.stop_server(node)
     for number in (1, 2):
         falls(scene, number, "refuse")
@@ -154,13 +154,13 @@ def test_no_target_left_is_an_alarm_of_the_server_and_clients_are_served_again_a
 def test_a_target_that_answers_arp_for_the_virtual_address_is_a_conflict_that_names_it_until_repaired(scene):
     since = scene.last_event()
     scene.lab.set_arp("target2", ignore=0, announce=0)
-    mac = plan.mac_of(plan.TARGETS["target2"])
-    words = (plan.VIP, mac, "target 2", "arp_ignore=1", "arp_announce=2")
+    mac = addressing.mac_of(addressing.TARGETS["target2"])
+    words = (addressing.VIP, mac, "target 2", "arp_ignore=1", "arp_announce=2")
     event = until(lambda: scene.event(since, *words), 12, "a conflict names target, MAC and sysctl")
-    assert (event.kind, event.severity, event.subject) == ("arp", "error", plan.VIP)
+    assert (event.kind, event.severity, event.subject) == ("arp", "error", addressing.VIP)
     assert any(mac in message and "target 2" in message for message in scene.alarms())
     shown = [row for row in scene.balancer.json("show", "arp") if row["state"] == "conflict"]
-    assert [(row["address"], row["mac"]) for row in shown] == [(plan.VIP, mac)]
+    assert [(row["address"], row["mac"]) for row in shown] == [(addressing.VIP, mac)]
     assert shown[0]["owner"].startswith("target 2")
 
     scene.lab.set_arp("target2", ignore=1, announce=2)

@@ -4,7 +4,7 @@ import re
 import time
 from collections import Counter
 
-from engine.lab import plan
+from engine.lab import addressing
 from tests.helpers.port import Port
 from tests.helpers.scene import LB_MAC, until
 
@@ -29,7 +29,7 @@ def test_show_servers_and_show_targets_show_everything_up_and_operational_within
         (1, "up", "enabled", None),
         (2, "up", "enabled", None),
     ]
-    assert [t["mac"] for t in targets] == [plan.mac_of(a) for a in plan.TARGETS.values()]
+    assert [t["mac"] for t in targets] == [addressing.mac_of(a) for a in addressing.TARGETS.values()]
     assert {(c["kind"], c["port"], c["state"]) for c in targets[0]["checks"]} == {
         ("tcpopen", 80, "up"),
         ("vip", 80, "up"),
@@ -37,7 +37,7 @@ def test_show_servers_and_show_targets_show_everything_up_and_operational_within
 
 
 def test_a_thousand_requests_succeed_both_targets_serve_and_replies_do_not_pass_the_balancer(scene):
-    logs = {node: scene.lab.access_log(node) for node in plan.TARGETS}
+    logs = {node: scene.lab.access_log(node) for node in addressing.TARGETS}
     before = {node: len(log.read_text().splitlines()) for node, log in logs.items()}
     with (
         Port(scene.lab, "lb", "eth0", both=True) as at_balancer,
@@ -54,28 +54,28 @@ def test_a_thousand_requests_succeed_both_targets_serve_and_replies_do_not_pass_
     assert to_client == []
     assert len(replies) > 1000
     assert {f.source for f in replies} == {
-        bytes.fromhex(plan.mac_of(a).replace(":", "")) for a in plan.TARGETS.values()
+        bytes.fromhex(addressing.mac_of(a).replace(":", "")) for a in addressing.TARGETS.values()
     }
 
     lines = [line for node, log in logs.items() for line in log.read_text().splitlines()[before[node] :]]
     assert len(lines) == 1000
-    assert {line.split()[0] for line in lines} == set(plan.CLIENT_SOURCES)
+    assert {line.split()[0] for line in lines} == set(addressing.CLIENT_SOURCES)
 
 
 def test_a_client_stays_with_its_target(scene):
     scene.traffic(256)
     sessions = scene.sessions()
-    assert {client for client, _, _ in sessions} == set(plan.CLIENT_SOURCES)
+    assert {client for client, _, _ in sessions} == set(addressing.CLIENT_SOURCES)
     assert Counter(sessions.values()) == {1: 32, 2: 32}  # round robin over new clients
-    for source in plan.CLIENT_SOURCES[:4]:
+    for source in addressing.CLIENT_SOURCES[:4]:
         names = {scene.get(source=source).target for _ in range(3)}
         assert names == {f"target{sessions[source, None, 1]}"}
 
 
 def test_curl_is_served_by_each_target_and_keeps_its_connection(scene, need):
     need("curl")
-    for source in plan.CLIENT_SOURCES[:4]:
-        url = f"http://{plan.VIP}/bytes/300000"
+    for source in addressing.CLIENT_SOURCES[:4]:
+        url = f"http://{addressing.VIP}/bytes/300000"
         told = "%{http_code} %{size_download} %{num_connects}\n"
         asked = ["curl", "-sS", "--interface", source, "-m", "10", "-w", told]
         done = scene.lab.run("client", [*asked, "-o", "/dev/null", url, "-o", "/dev/null", url])
@@ -84,22 +84,24 @@ def test_curl_is_served_by_each_target_and_keeps_its_connection(scene, need):
 
 def test_the_router_pings_the_virtual_address(scene, need):
     need("ping")
-    done = scene.lab.run("router", ["ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", plan.VIP])
+    done = scene.lab.run("router", ["ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", addressing.VIP])
     assert done.returncode == 0, done.stdout
     assert re.search(r"3 packets transmitted, 3 received, 0% packet loss", done.stdout)
-    assert done.stdout.count(f"64 bytes from {plan.VIP}") == 3
+    assert done.stdout.count(f"64 bytes from {addressing.VIP}") == 3
 
 
 def test_the_client_pings_the_virtual_address_from_behind_the_router(scene, need):
     need("ping")
-    done = scene.lab.run("client", ["ping", "-n", "-c", "2", "-i", "0.2", "-W", "2", "-s", "1400", plan.VIP])
+    done = scene.lab.run(
+        "client", ["ping", "-n", "-c", "2", "-i", "0.2", "-W", "2", "-s", "1400", addressing.VIP]
+    )
     assert done.returncode == 0, done.stdout
 
 
 def arp_answers(scene, node, address, wait_s=1.0):
     """Ask for an address as a node and return the MACs in all ARP replies that come."""
-    own = bytes.fromhex(plan.mac_of(plan.LAN_PORTS[node]).replace(":", ""))
-    asker = bytes(int(part) for part in plan.LAN_PORTS[node].split("."))
+    own = bytes.fromhex(addressing.mac_of(addressing.LAN_PORTS[node]).replace(":", ""))
+    asker = bytes(int(part) for part in addressing.LAN_PORTS[node].split("."))
     asked = bytes(int(part) for part in address.split("."))
     request = b"\xff" * 6 + own + bytes.fromhex("08060001080006040001") + own + asker + bytes(6) + asked
     with Port(scene.lab, node, "eth0", ethertype=0x0806) as port:
@@ -112,13 +114,13 @@ def arp_answers(scene, node, address, wait_s=1.0):
 
 
 def test_an_arp_request_for_the_virtual_address_is_answered_once_with_the_balancers_mac(scene):
-    assert arp_answers(scene, "router", plan.VIP) == [LB_MAC]
-    assert arp_answers(scene, "target1", plan.VIP) == [LB_MAC]
+    assert arp_answers(scene, "router", addressing.VIP) == [LB_MAC]
+    assert arp_answers(scene, "target1", addressing.VIP) == [LB_MAC]
 
 
 def test_the_shared_and_the_real_address_are_answered_once_too(scene):
     assert arp_answers(scene, "router", "172.16.1.253") == [LB_MAC]
-    assert arp_answers(scene, "router", plan.LB) == [LB_MAC]
+    assert arp_answers(scene, "router", addressing.LB) == [LB_MAC]
     assert arp_answers(scene, "router", "172.16.1.11", wait_s=0.3) == []
 
 
@@ -130,7 +132,7 @@ def test_the_operators_tables_name_what_serves(scene):
     }
     assert all(done.returncode == 0 for done in shown.values())
     assert "172.16.1.10" in shown["servers"].stdout
-    assert all(address in shown["targets"].stdout for address in plan.TARGETS.values())
+    assert all(address in shown["targets"].stdout for address in addressing.TARGETS.values())
     assert "192.0.2.10" in shown["sessions"].stdout
     assert "afpacket" in shown["datapath"].stdout
     found = until(

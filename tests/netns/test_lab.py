@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.lab import httpd, links, namespaces, plan, processes, traffic
+from engine.lab import addressing, httpd, links, namespaces, processes, traffic
 from engine.lab.namespaces import LabError, inside
 from engine.lab.topology import Lab
 
@@ -32,13 +32,13 @@ def arp_replies(lab, node, address, wait_s=0.5):
     with inside(lab.netns_path(node)):
         asking = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
         asking.bind(("eth0", 0x0806))
-    own = bytes.fromhex(plan.mac_of(plan.LAN_PORTS[node]).replace(":", ""))
+    own = bytes.fromhex(addressing.mac_of(addressing.LAN_PORTS[node]).replace(":", ""))
     request = (
         b"\xff" * 6
         + own
         + bytes.fromhex("08060001080006040001")
         + own
-        + socket.inet_aton(plan.LAN_PORTS[node])
+        + socket.inet_aton(addressing.LAN_PORTS[node])
     )
     macs = []
     with asking:
@@ -80,28 +80,30 @@ def test_way_back_leads_over_the_router_and_not_the_balancer(lab):
 
 
 def test_targets_have_the_alias_and_do_not_answer_arp_for_it(lab):
-    for node in plan.TARGETS:
+    for node in addressing.TARGETS:
         with inside(lab.netns_path(node)), links.netlink() as netlink:
             on_lo = [a.get("address") for a in netlink.get_addr(index=1)]
-        assert plan.VIP in on_lo
-    assert arp_replies(lab, "router", plan.VIP) == []
-    assert arp_replies(lab, "router", plan.TARGETS["target2"]) == [plan.mac_of(plan.TARGETS["target2"])]
+        assert addressing.VIP in on_lo
+    assert arp_replies(lab, "router", addressing.VIP) == []
+    assert arp_replies(lab, "router", addressing.TARGETS["target2"]) == [
+        addressing.mac_of(addressing.TARGETS["target2"])
+    ]
 
 
 def test_target_answers_arp_for_the_alias_once_arp_ignore_is_back_at_0(lab):
     lab.set_arp("target2", ignore=0, announce=0)
-    assert arp_replies(lab, "router", plan.VIP) == [plan.mac_of(plan.TARGETS["target2"])]
+    assert arp_replies(lab, "router", addressing.VIP) == [addressing.mac_of(addressing.TARGETS["target2"])]
     lab.set_arp("target2", ignore=1, announce=2)
-    assert arp_replies(lab, "router", plan.VIP) == []
+    assert arp_replies(lab, "router", addressing.VIP) == []
 
 
 def test_alias_comes_and_goes(lab):
     def accepts():
         # Straight to the target's MAC, as a balancer would deliver it: a route from the router over the target.
         with inside(lab.netns_path("router")), links.netlink() as netlink:
-            netlink.route("replace", dst=f"{plan.VIP}/32", gateway=plan.TARGETS["target1"])
+            netlink.route("replace", dst=f"{addressing.VIP}/32", gateway=addressing.TARGETS["target1"])
         try:
-            return get(lab, "/", host=plan.VIP, timeout=0.5)[1].startswith(b"target1")
+            return get(lab, "/", host=addressing.VIP, timeout=0.5)[1].startswith(b"target1")
         except OSError:
             return False
 
@@ -163,7 +165,7 @@ def test_upload_is_hashed(lab):
 
 
 def test_traffic_counts_answers_by_target_and_spreads_sources(lab):
-    sources = [part for source in plan.CLIENT_SOURCES[:8] for part in ("--source", source)]
+    sources = [part for source in addressing.CLIENT_SOURCES[:8] for part in ("--source", source)]
     command = [
         sys.executable,
         "-I",
@@ -178,7 +180,7 @@ def test_traffic_counts_answers_by_target_and_spreads_sources(lab):
     done = lab.run("client", command)
     assert (done.returncode, traffic.Tally.parse(done.stdout).answered) == (0, {"target2": 80})
     seen = {line.split()[0] for line in lab.access_log("target2").read_text().splitlines()}
-    assert seen == set(plan.CLIENT_SOURCES[:8])
+    assert seen == set(addressing.CLIENT_SOURCES[:8])
 
 
 def test_traffic_fails_where_one_request_fails(lab):
@@ -208,7 +210,7 @@ def test_up_and_down_are_fast_and_complete(run_id):
     down_s = time.monotonic() - start
     assert (up_s < 3, down_s < 2) == (True, True), (up_s, down_s)
     assert not any(processes.alive(member) for member in members)
-    assert not any(lab.netns_path(node).exists() for node in plan.NODES)
+    assert not any(lab.netns_path(node).exists() for node in addressing.NODES)
     assert not lab.state_dir.exists()
 
 

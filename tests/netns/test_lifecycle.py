@@ -9,7 +9,7 @@ import time
 import pytest
 from scapy.all import IP, TCP, UDP, Ether, Raw
 
-from engine.lab import links, plan
+from engine.lab import addressing, links
 from engine.lab.balancer import entry
 from engine.lab.namespaces import inside
 from engine.lab.topology import command_environment
@@ -28,13 +28,13 @@ def added(lab):
     return addresses, routes
 
 
-VIRTUAL = {plan.VIP, "172.16.1.253"}
+VIRTUAL = {addressing.VIP, "172.16.1.253"}
 
 
 def syn(client="198.51.100.1", **ip):
     return (
         Ether(src=ROUTER, dst=LB)
-        / IP(src=client, dst=plan.VIP, **ip)
+        / IP(src=client, dst=addressing.VIP, **ip)
         / TCP(sport=40_000, dport=80, flags="S")
     )
 
@@ -44,7 +44,7 @@ def syn(client="198.51.100.1", **ip):
 
 def test_sigterm_is_a_clean_stop_that_takes_everything_back(own_scene):
     scene = own_scene
-    assert added(scene.lab) == ({plan.LB}, VIRTUAL)
+    assert added(scene.lab) == ({addressing.LB}, VIRTUAL)
     workers = scene.workers()
     assert len(workers) == 1
     sockets = [scene.balancer.run_dir / f"{role}.sock" for role in ("operator", "monitor")]
@@ -75,10 +75,10 @@ def test_sigint_is_a_clean_stop_too(own_scene):
 
 def test_an_address_that_was_there_before_stays(lab, tmp_path):
     with inside(lab.netns_path("lb")):
-        links.addresses("eth0", [plan.LB], plan.LAN_PREFIX)
+        links.addresses("eth0", [addressing.LB], addressing.LAN_PREFIX)
     scene = Scene(lab, tmp_path).start()
     assert scene.stop() == 0
-    assert added(lab) == ({plan.LB}, set())
+    assert added(lab) == ({addressing.LB}, set())
 
 
 def test_a_killed_engine_takes_its_workers_with_it_and_the_next_one_goes_on(own_scene):
@@ -88,7 +88,7 @@ def test_a_killed_engine_takes_its_workers_with_it_and_the_next_one_goes_on(own_
     scene.balancer.process.kill()
     scene.balancer.process.wait()
     until(lambda: all(state_of(pid) is None for pid in workers), 3, "the workers end")
-    assert added(scene.lab) == ({plan.LB}, VIRTUAL)  # nobody was there to take them back
+    assert added(scene.lab) == ({addressing.LB}, VIRTUAL)  # nobody was there to take them back
     scene.start()
     assert [t.admin for t in scene.state().targets] == ["disabled", "enabled"]
     assert scene.get().target == "target2"
@@ -103,8 +103,8 @@ def test_a_second_engine_on_the_same_run_directory_is_refused_and_the_first_goes
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert str(scene.balancer.run_dir) in done.stderr
-    assert scene.get().target in plan.TARGETS
-    assert added(scene.lab) == ({plan.LB}, VIRTUAL)
+    assert scene.get().target in addressing.TARGETS
+    assert added(scene.lab) == ({addressing.LB}, VIRTUAL)
 
 
 # -- stalls and deaths --------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_a_killed_worker_is_started_again_with_its_flows_and_an_event(own_scene)
     before = scene.sessions()
     since = scene.last_event()
     size = 3_000_000
-    download = scene.background(scene.get, f"/bytes/{size}?rate=600000", plan.CLIENT_SOURCES[0], 30)
+    download = scene.background(scene.get, f"/bytes/{size}?rate=600000", addressing.CLIENT_SOURCES[0], 30)
     (worker,) = scene.workers()
     with scene.traffic_meanwhile(rate=100) as meanwhile:
         os.kill(worker, signal.SIGKILL)
@@ -132,7 +132,7 @@ def test_a_killed_worker_is_started_again_with_its_flows_and_an_event(own_scene)
     assert scene.sessions() == before
     answer = download.result()
     assert (answer.target, answer.sha256) == (
-        f"target{before[plan.CLIENT_SOURCES[0], None, 1]}",
+        f"target{before[addressing.CLIENT_SOURCES[0], None, 1]}",
         sha256_of(size),
     )
 
@@ -200,12 +200,12 @@ def test_a_host_that_owns_a_virtual_address_is_told_so_and_its_links_are_followe
     scene = own_scene
     with inside(scene.lab.netns_path("lb")), links.netlink() as netlink:
         lo = links.index_of(netlink, "lo")
-        netlink.addr("add", index=lo, address=plan.VIP, prefixlen=32)
+        netlink.addr("add", index=lo, address=addressing.VIP, prefixlen=32)
         until(lambda: any("owns" in message for message in scene.alarms()), 4, "an alarm says it")
         scene.lab.set_cable("lb", up=False)
         until(lambda: any("eth0 is down" in message for message in scene.alarms()), 4, "the link is followed")
         scene.lab.set_cable("lb", up=True)
-        netlink.addr("del", index=lo, address=plan.VIP, prefixlen=32)
+        netlink.addr("del", index=lo, address=addressing.VIP, prefixlen=32)
     recovers(scene)
 
 
@@ -218,10 +218,10 @@ def test_the_interface_deleted_is_an_alarm_and_made_again_it_recovers(own_scene)
     assert scene.event(since, "eth0 is missing") is not None
     assert scene.running
     with inside(scene.lab.netns_path("switch")), open(scene.lab.netns_path("lb")) as lb:  # noqa: PTH123 - a descriptor
-        peer = {"ifname": "eth0", "address": plan.mac_of(plan.LB), "net_ns_fd": lb.fileno()}
-        links.cable("lb", plan.mac_of("10.9.9.9"), peer, master=bridge_of(scene.lab))
+        peer = {"ifname": "eth0", "address": addressing.mac_of(addressing.LB), "net_ns_fd": lb.fileno()}
+        links.cable("lb", addressing.mac_of("10.9.9.9"), peer, master=bridge_of(scene.lab))
     recovers(scene)
-    assert added(scene.lab) == ({plan.LB}, VIRTUAL)
+    assert added(scene.lab) == ({addressing.LB}, VIRTUAL)
 
 
 def bridge_of(lab):
@@ -248,25 +248,25 @@ def run_engine(lab, config, directory, timeout_s=20):
 @pytest.mark.parametrize("interface", ["lo", "eth0"])
 def test_a_virtual_address_that_the_host_owns_is_refused_with_what_to_do(lab, tmp_path, interface):
     with inside(lab.netns_path("lb")), links.netlink() as netlink:
-        netlink.addr("add", index=links.index_of(netlink, interface), address=plan.VIP, prefixlen=32)
+        netlink.addr("add", index=links.index_of(netlink, interface), address=addressing.VIP, prefixlen=32)
     done = run_engine(lab, SEED, tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert plan.VIP in done.stderr
-    assert f"ip addr del {plan.VIP}" in done.stderr
+    assert addressing.VIP in done.stderr
+    assert f"ip addr del {addressing.VIP}" in done.stderr
     assert f"dev {interface}" in done.stderr
-    assert added(lab) == ({plan.VIP} if interface == "eth0" else set(), set())
+    assert added(lab) == ({addressing.VIP} if interface == "eth0" else set(), set())
 
 
 def test_a_virtual_address_that_the_host_gets_later_is_an_alarm_until_it_is_removed(own_scene):
     scene = own_scene
     scene.lab.alias("lb", present=True)
-    cure = f"ip addr del {plan.VIP} dev lo"
+    cure = f"ip addr del {addressing.VIP} dev lo"
     until(lambda: any(cure in message for message in scene.alarms()), 4, "an alarm says what to do")
     assert scene.running
     scene.lab.alias("lb", present=False)  # until here the host's own stack resets connections
     until(lambda: not scene.alarms(), 4, "the alarm goes")
-    assert scene.get().target in plan.TARGETS
+    assert scene.get().target in addressing.TARGETS
 
 
 def test_ip_forward_makes_no_duplicates_and_no_redirects(lab, tmp_path):
@@ -275,14 +275,14 @@ def test_ip_forward_makes_no_duplicates_and_no_redirects(lab, tmp_path):
     try:
         frames = [
             Ether(src=ROUTER, dst=LB)
-            / IP(src="192.0.2.10", dst=plan.VIP, id=n)
+            / IP(src="192.0.2.10", dst=addressing.VIP, id=n)
             / TCP(dport=80, flags="A", seq=n)
             for n in range(1, 51)
         ]
         with Port(lab) as port:
             port.send(*frames)
             out = port.heard(wanted=lambda seen: seen.ethertype == 0x0800, timeout_s=0.6)
-        mine = [seen for seen in out if seen.ip_to == plan.VIP and seen.ip_source == "192.0.2.10"]
+        mine = [seen for seen in out if seen.ip_to == addressing.VIP and seen.ip_source == "192.0.2.10"]
         assert sorted(int.from_bytes(seen.data[18:20], "big") for seen in mine) == list(range(1, 51))
         assert {seen.data[22] for seen in mine} == {64}  # no hop was counted
         assert [seen for seen in out if seen.data[23] == 1] == []  # neither a redirect nor any other ICMP
@@ -290,17 +290,19 @@ def test_ip_forward_makes_no_duplicates_and_no_redirects(lab, tmp_path):
         with Port(lab) as port:
             port.send(
                 *[
-                    Ether(src=ROUTER, dst=LB) / IP(src="192.0.2.10", dst=plan.VIP) / UDP(dport=n)
+                    Ether(src=ROUTER, dst=LB) / IP(src="192.0.2.10", dst=addressing.VIP) / UDP(dport=n)
                     for n in (9, 53)
                 ]
             )
             port.send(
-                Ether(src=ROUTER, dst=LB) / IP(src="192.0.2.10", dst=plan.VIP, proto=47) / Raw(bytes(20))
+                Ether(src=ROUTER, dst=LB)
+                / IP(src="192.0.2.10", dst=addressing.VIP, proto=47)
+                / Raw(bytes(20))
             )
             assert (
                 port.heard(
                     wanted=lambda seen: (
-                        seen.ethertype == 0x0800 and plan.LB not in {seen.ip_to, seen.ip_source}
+                        seen.ethertype == 0x0800 and addressing.LB not in {seen.ip_to, seen.ip_source}
                     ),
                     timeout_s=0.4,
                 )

@@ -10,21 +10,21 @@ from collections import Counter
 import pytest
 from scapy.all import GRE, IP, TCP, UDP, Ether, Raw
 
-from engine.lab import links, plan
+from engine.lab import addressing, links
 from engine.lab.namespaces import inside
 from tests.helpers.port import LB, ROUTER, TARGET1, TARGET2, Port
 from tests.helpers.scene import SEED, until
 
 ANY_VIP, ANY_BY_PORT_VIP = "172.16.1.20", "172.16.1.21"
 BACKUP = "172.16.1.102"
-HOSTS = (*plan.TARGETS.values(), BACKUP)
+HOSTS = (*addressing.TARGETS.values(), BACKUP)
 MAC_OF = dict(zip(HOSTS, (TARGET1, TARGET2, TARGET2), strict=True))
 CLIENTS_NET = "198.18.0.0/15"  # RFC 2544: for tests like these
 
 RR, RANDOM, HASH, FIRST, SESSION, WEIGHTED, BACKED, BY_PORT, ANY, EXACT, ANY_BY_PORT, SHORT = range(2, 14)
 
 
-def server(number, lines, weights=(1, 1), ipaddr=plan.VIP, protocol="udp", port=None, backup=False):
+def server(number, lines, weights=(1, 1), ipaddr=addressing.VIP, protocol="udp", port=None, backup=False):
     """Configure a server of that number; its targets are ten times that and 1, 2 (and 3, the backup)."""
     port = port or 1000 + number
     targets = [10 * number + n for n in (1, 2, 3)][: 3 if backup else 2]
@@ -57,13 +57,13 @@ numbers = itertools.count(1)
 
 
 def prepare(lab):
-    for node in plan.TARGETS:
+    for node in addressing.TARGETS:
         for address in (ANY_VIP, ANY_BY_PORT_VIP):
             lab.alias(node, address, present=True)
         with inside(lab.netns_path(node)), links.netlink() as netlink:
             netlink.route("add", dst=CLIENTS_NET, type="blackhole")  # nobody is there to be answered
     with inside(lab.netns_path("target2")):
-        links.addresses("eth0", [BACKUP], plan.LAN_PREFIX)
+        links.addresses("eth0", [BACKUP], addressing.LAN_PREFIX)
 
 
 def newcomers(count):
@@ -71,7 +71,7 @@ def newcomers(count):
     return [f"198.{18 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in itertools.islice(numbers, count)]
 
 
-def datagram(client, server_number, source_port=5000, vip=plan.VIP):
+def datagram(client, server_number, source_port=5000, vip=addressing.VIP):
     return (
         Ether(src=ROUTER, dst=LB)
         / IP(src=client, dst=vip)
@@ -150,7 +150,7 @@ def test_hash_sends_a_client_to_the_same_target_again_after_everything_is_forgot
 def test_hash_is_foretold_by_explain(scene, offer):
     clients = newcomers(20)
     foretold = {
-        client: scene.ask("explain", client=client, server=plan.VIP, server_port=1000 + HASH)["target"]
+        client: scene.ask("explain", client=client, server=addressing.VIP, server_port=1000 + HASH)["target"]
         for client in clients
     }
     offer(HASH, clients)
@@ -326,7 +326,7 @@ def udp_echo(lab, node, port):
     """A UDP server on the virtual address of a target, that answers with its name."""
     with inside(lab.netns_path(node)):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind((plan.VIP, port))
+        sock.bind((addressing.VIP, port))
     sock.settimeout(0.1)
     ending = threading.Event()
 
@@ -349,15 +349,15 @@ def udp_echo(lab, node, port):
 def test_clients_of_a_udp_service_are_answered_directly_from_the_virtual_address(scene):
     answers = Counter()
     with udp_echo(scene.lab, "target1", 1000 + RR), udp_echo(scene.lab, "target2", 1000 + RR):
-        for source in plan.CLIENT_SOURCES[:10]:
+        for source in addressing.CLIENT_SOURCES[:10]:
             with inside(scene.lab.netns_path("client")):
                 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             with sock:
                 sock.bind((source, 0))
                 sock.settimeout(3)
-                sock.sendto(b"ask", (plan.VIP, 1000 + RR))
+                sock.sendto(b"ask", (addressing.VIP, 1000 + RR))
                 data, server_address = sock.recvfrom(2048)
-            assert server_address == (plan.VIP, 1000 + RR)
+            assert server_address == (addressing.VIP, 1000 + RR)
             name, client, asked = data.decode().split()
             assert (client, asked) == (source, "ask")
             answers[name] += 1

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from engine.lab import plan
+from engine.lab import addressing
 from tests.helpers.scene import SEED, Refused, until
 
 SEED_TEXT = SEED.read_text()
@@ -57,7 +57,7 @@ def test_fifty_reloads_under_load_lose_nothing(restored):
     scene.traffic(200)
     flows = scene.sessions()
     downloads = [
-        scene.background(scene.get, "/bytes/3000000?rate=250000", plan.CLIENT_SOURCES[n], timeout=40)
+        scene.background(scene.get, "/bytes/3000000?rate=250000", addressing.CLIENT_SOURCES[n], timeout=40)
         for n in range(20)
     ]
     with scene.traffic_meanwhile(rate=500) as meanwhile:
@@ -120,7 +120,7 @@ def test_the_engine_outlives_a_host_under_which_no_configuration_can_run(restore
     """An operator gives the host the virtual address while a change is under trial: an alarm, and not the end."""
     scene = restored
     apply(scene, VARIANTS[5][1](SEED_TEXT), confirm_within_s=1)
-    change = ["ip", "addr", "add", f"{plan.VIP}/32", "dev", "eth0"]
+    change = ["ip", "addr", "add", f"{addressing.VIP}/32", "dev", "eth0"]
     assert scene.lab.run("lb", change).returncode == 0
     try:
         until(lambda: any("going back failed" in e.message for e in scene.events()), 10, "going back fails")
@@ -245,7 +245,7 @@ def test_the_swap_is_not_felt(restored):
 
     def longest_gap(disturb) -> float:
         """Seconds between two answers of a connection that is asked one small thing after the other."""
-        with scene.connect(plan.CLIENT_SOURCES[0]) as connection:
+        with scene.connect(addressing.CLIENT_SOURCES[0]) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
             last, gaps = time.monotonic(), []

@@ -16,7 +16,7 @@ from scapy.all import IP, TCP, Ether
 from engine.datapath.afpacket.ring import TransmitRing
 from engine.datapath.table import Compiler, ServerInput, TargetInput
 from engine.io.if_packet import TX_FRAME, VNET_BYTES
-from engine.lab import links, namespaces, plan
+from engine.lab import addressing, links, namespaces
 from engine.lab.balancer import entry
 from engine.lab.namespaces import inside
 from engine.lab.topology import command_environment
@@ -44,7 +44,7 @@ enable interface 1
 network 1 {{
     addr 172.16.0.0
     mask 255.255.0.0
-    real {plan.LB}
+    real {addressing.LB}
     interface 1
 }}
 register network 1
@@ -110,14 +110,14 @@ def large_lab(run_id):
     from engine.lab.topology import Lab
 
     with Lab(f"{run_id}-large") as lab:
-        for number, node in enumerate(plan.TARGETS):
+        for number, node in enumerate(addressing.TARGETS):
             with inside(lab.netns_path(node)), links.netlink() as netlink:
                 lo, eth0 = links.index_of(netlink, "lo"), links.index_of(netlink, "eth0")
                 for address in VIRTUALS:
                     netlink.addr("add", index=lo, address=address, prefixlen=32)
                 for address in ADDRESSES[number::2]:
                     netlink.addr("add", index=eth0, address=address, prefixlen=16)
-        listeners = [Listener(lab, node, port) for node in plan.TARGETS for port in PORTS[1:]]
+        listeners = [Listener(lab, node, port) for node in addressing.TARGETS for port in PORTS[1:]]
         yield lab
         for listener in listeners:
             listener.close()
@@ -209,7 +209,9 @@ def generate(netns, count, repeats):
     """Send a TCP segment of each of `count` clients, as fast as the ring takes them, at the balancer's switch port."""
     namespaces.enter(netns, namespaces.CLONE_NEWNET)
     frame = bytes(
-        Ether(src=ROUTER, dst=LB) / IP(src="10.0.0.0", dst=plan.VIP, chksum=0) / TCP(dport=80, flags="A")
+        Ether(src=ROUTER, dst=LB)
+        / IP(src="10.0.0.0", dst=addressing.VIP, chksum=0)
+        / TCP(dport=80, flags="A")
     )
     ring = TransmitRing("lb", 4096, 128 * 3)
     data = np.frombuffer(bytes(VNET_BYTES) + frame, np.uint8)
@@ -237,7 +239,7 @@ def generate(netns, count, repeats):
 @pytest.mark.slow
 def test_a_million_flows_in_under_500_mb_and_still_serving(own_scene):
     scene = own_scene
-    for node in plan.TARGETS:
+    for node in addressing.TARGETS:
         with inside(scene.lab.netns_path(node)), links.netlink() as netlink:
             netlink.route("add", dst="10.0.0.0/8", type="blackhole")  # nobody is there to be answered
     context = multiprocessing.get_context("fork")

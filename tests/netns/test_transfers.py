@@ -13,7 +13,7 @@ import time
 import pytest
 
 from engine.io.if_packet import SO_RCVBUFFORCE
-from engine.lab import httpd, links, plan
+from engine.lab import addressing, httpd, links
 from engine.lab.namespaces import inside
 from tests.helpers.port import TARGET1, TARGET2, Port, room
 from tests.helpers.scene import SEED, Scene, sha256_of, until
@@ -25,13 +25,13 @@ CONFIG = (
     SEED.read_text()
     + f"""
 server 2 {{
-    ipaddr {plan.VIP}
+    ipaddr {addressing.VIP}
     port {SLOW_PORT}
     protocol tcp
     targets 3
 }}
 target 3 {{
-    ipaddr {plan.TARGETS["target1"]}
+    ipaddr {addressing.TARGETS["target1"]}
     port {SLOW_PORT}
     protocol tcp
     dsr enable
@@ -111,7 +111,7 @@ def _close_slow_reader(module_scene):
     module_scene.lab.slow_reader.close()
 
 
-def check_transfers(scene, length, source=plan.CLIENT_SOURCES[0], ways="up down"):
+def check_transfers(scene, length, source=addressing.CLIENT_SOURCES[0], ways="up down"):
     expected = sha256_of(length)
     if "up" in ways:
         assert scene.put(length, source).text == f"{length} {expected}\n"
@@ -135,7 +135,7 @@ def test_100_mb_up_and_down_with_the_default_offloads(scene):
 
 def test_many_uploads_at_a_time_arrive_whole(scene):
     length = 3 * MB
-    uploads = [scene.background(scene.put, length, source) for source in plan.CLIENT_SOURCES[:16]]
+    uploads = [scene.background(scene.put, length, source) for source in addressing.CLIENT_SOURCES[:16]]
     assert {upload.result(60).text for upload in uploads} == {f"{length} {sha256_of(length)}\n"}
 
 
@@ -192,11 +192,11 @@ def test_20_mb_up_and_down_with_the_clients_link_at_1400_and_the_router_telling_
                 metrics = {"advmss": 1460}
                 index = links.index_of(netlink, "eth0")
                 netlink.route(
-                    "replace", dst="0.0.0.0/0", gateway=plan.CLIENT_GATEWAY, oif=index, metrics=metrics
+                    "replace", dst="0.0.0.0/0", gateway=addressing.CLIENT_GATEWAY, oif=index, metrics=metrics
                 )
 
     scene = scene_with(change)
-    sources = plan.CLIENT_SOURCES[:2]
+    sources = addressing.CLIENT_SOURCES[:2]
     scene.traffic(2, sources)
     target_of = {client: target for (client, _, _), target in scene.sessions().items()}
     assert set(target_of.values()) == {1, 2}
@@ -206,7 +206,7 @@ def test_20_mb_up_and_down_with_the_clients_link_at_1400_and_the_router_telling_
             check_transfers(scene, 20 * MB, source, ways="down")
             told = port.heard(wanted=frag_needed, timeout_s=0.3, quiet_s=0)
         assert told, "the router never had to tell: the test shows nothing"
-        assert {seen.ip_to for seen in told} == {plan.VIP}
+        assert {seen.ip_to for seen in told} == {addressing.VIP}
         assert {seen.to for seen in told} == {TARGET1 if target_of[source] == 1 else TARGET2}
 
 
@@ -232,7 +232,9 @@ SEGMENTATION = ("tso", "gso", "gro")
 EVERY = ("tso", "gso", "gro", "tx", "sg")  # in this order: tso rests on tx and sg
 
 CLIENT_SIDE = [("client", "eth0"), ("router", "eth0"), ("router", "eth1")]
-LAN_SIDE = [(node, "eth0") for node in ("lb", *plan.TARGETS)] + [("switch", port) for port in plan.LAN_PORTS]
+LAN_SIDE = [(node, "eth0") for node in ("lb", *addressing.TARGETS)] + [
+    ("switch", port) for port in addressing.LAN_PORTS
+]
 
 
 def ethtool(interface, command, value=0):
@@ -294,7 +296,7 @@ def test_20_mb_upload_to_a_slow_reader_is_not_overwritten_on_its_way(scene):
     until(lambda: scene.target(3).operational, 10, "the slow reader serves")
 
     def upload():
-        with scene.connect(plan.CLIENT_SOURCES[0], port=SLOW_PORT, timeout=60) as connection:
+        with scene.connect(addressing.CLIENT_SOURCES[0], port=SLOW_PORT, timeout=60) as connection:
             room(connection, SO_SNDBUFFORCE, socket.SO_SNDBUF, 8 << 20)
             for piece in httpd.deterministic_bytes(length):
                 connection.sendall(piece)

@@ -10,7 +10,7 @@ import pytest
 
 from engine.config.load import load
 from engine.doctor.facts import AddressFacts, FolderFault, HostFacts, LinkFacts, collect
-from engine.doctor.rules import examine
+from engine.doctor.rules import SLOT_BYTES, examine
 from tests.helpers.paths import SAMPLES
 
 CONFIG = load((SAMPLES / "dsr.conf").read_bytes(), "dsr.conf").config
@@ -112,6 +112,11 @@ def test_each_fact_that_matters_is_told_with_the_command_that_fixes_it(changes, 
 def test_what_needs_nothing_is_information(changes, code, command):
     assert grave(**changes) == []
     assert (code, command) in [(a.code, a.command) for a in advice(**changes)]
+
+
+def test_the_largest_frame_that_fits_a_slot_is_well():
+    assert grave(links=link(mtu=SLOT_BYTES)) == []
+    assert [code for _, code, *_ in grave(links=link(mtu=SLOT_BYTES + 1))] == ["mtu"]
 
 
 @pytest.mark.parametrize("kernel", ["5.15.0", "6.1.0-18-amd64", "6.18.44", "10.0", "strange"])

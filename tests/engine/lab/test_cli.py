@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from engine.lab import balancer, cli, holder, plan, topology
+from engine.lab import addressing, balancer, cli, holder, topology
 from engine.lab.namespaces import LabError
 from engine.lab.processes import Identity, identify
 
@@ -46,7 +46,10 @@ def test_wrong_command_lines_are_usage_errors(run, argv):
 def test_names_that_are_no_names_are_refused(run):
     status, output = run("up", "--prefix", "../etc")
     assert status == 1
-    assert output.err == "bng-lab: '../etc' is not a prefix for names: use letters, digits, - and _ for --prefix\n"
+    assert (
+        output.err
+        == "bng-lab: '../etc' is not a prefix for names: use letters, digits, - and _ for --prefix\n"
+    )
 
 
 @pytest.mark.parametrize("argv", [("exec", "client", "--", "true"), ("traffic",)])
@@ -59,11 +62,11 @@ def test_what_is_not_up_is_named_with_the_remedy(run, argv, run_id):
 
 
 def test_macs_are_unique_local_and_readable():
-    addresses = [*plan.LAN_PORTS.values(), plan.CLIENT_GATEWAY, *plan.CLIENT_SOURCES]
-    macs = {plan.mac_of(address) for address in addresses}
+    addresses = [*addressing.LAN_PORTS.values(), addressing.CLIENT_GATEWAY, *addressing.CLIENT_SOURCES]
+    macs = {addressing.mac_of(address) for address in addresses}
     assert len(macs) == len(addresses)
     assert all(int(mac[:2], 16) & 3 == 2 for mac in macs)
-    assert plan.mac_of("172.16.1.100") == "02:00:ac:10:01:64"
+    assert addressing.mac_of("172.16.1.100") == "02:00:ac:10:01:64"
 
 
 def test_unknown_node_is_named():
