@@ -41,7 +41,7 @@ class Tally:
 
     def text(self) -> str:
         """Render for people: one line, and one more for each kind of failure."""
-        targets = ", ".join(f"{name} {count}" for name, count in sorted(self.answered.items())) or "none"
+        targets = ", ".join(f"{name} {count}" for name, count in sorted(self.answered.items())) or "nobody"
         lines = [f"{self.answered.total()} of {self.asked} requests answered: {targets}"]
         lines += [f"{count} failed: {reason}" for reason, count in self.failed.most_common()]
         return "\n".join(lines)

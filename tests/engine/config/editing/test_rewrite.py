@@ -511,6 +511,23 @@ def test_what_is_wrong_is_told_with_its_place_in_the_commands(text, language, co
     assert {f.file for f in edited.findings} == {"command"}
 
 
+@pytest.mark.parametrize(
+    ("command", "code", "place"),
+    [
+        ("no interface 1", "undefined-reference", "1"),
+        ("target 1 ipaddr 10.0.0.22", "duplicate-target", "ipaddr"),
+        ("network 1 real 10.0.0.21", "address-conflict", "real"),
+        ("server 1 ipaddr 10.0.0.11", "duplicate-server", "ipaddr"),
+        ("target 5 ipaddr 10.0.0.25\nenable target 5", "not-registered", "5"),
+        ("interface 2 name eth0", "duplicate-interface", "eth0"),
+    ],
+)
+def test_a_fault_of_something_else_is_told_where_the_commands_caused_it(command, code, place):
+    (finding,) = [f for f in run_commands(BASE, "balanceng", command).findings if f.code == code]
+    line = command.split("\n")[finding.line - 1]
+    assert line[finding.column - 1 :][: finding.length] == place
+
+
 def test_warnings_that_were_there_before_are_not_repeated():
     text = SEED.replace("dsr enable\n}\nregister", "}\nregister")
     assert [f.code for f in load(text, "x.conf").findings] == ["no-dsr"]
