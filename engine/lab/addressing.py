@@ -1,4 +1,4 @@
-"""The seed's network as data: who stands where, with which addresses.
+"""The example network as data: which nodes there are, where, and with which addresses.
 
     client 192.0.2.10-73 -- router 192.0.2.1 | 172.16.1.254 -- switch -+- lb       (eth0; the engine adds 172.16.1.252)
                                                                        +- target1  172.16.1.100, alias 172.16.1.10

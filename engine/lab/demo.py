@@ -1,4 +1,4 @@
-"""`bng-lab demo`: the seed's network, the engine on the seed's file, client traffic and the dashboard, in one command.
+"""`bng-lab demo`: the example network, the engine on the example's file, client traffic and the dashboard, in one command.
 
 Everything lives in a lab with a name of its own, so that several demonstrations can run side by side, and everything is
 removed at the end, whatever ends it: quit, a signal, a closed terminal, or a program that crashes.

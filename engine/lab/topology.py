@@ -1,4 +1,4 @@
-"""The lab: the seed's network built, used and taken down again.
+"""The lab: the example network built, used and taken down again.
 
 `Lab("bng").up()` makes the namespaces bng-client, bng-router, ..., wires them, starts the targets' web servers and
 returns when a client reaches both. `down()` ends every process inside and removes every name, also what is left of a
@@ -304,7 +304,7 @@ class Lab:
             links.alias(address, present=present)
 
     def set_arp(self, node: str, *, ignore: int, announce: int) -> None:
-        """Set arp_ignore and arp_announce for all interfaces of a node (ip-sysctl.rst; the seed wants 1 and 2)."""
+        """Set arp_ignore and arp_announce for all interfaces of a node (ip-sysctl.rst; direct server return needs 1 and 2)."""
         self.set_sysctl(node, "ipv4/conf/all/arp_ignore", ignore)
         self.set_sysctl(node, "ipv4/conf/all/arp_announce", announce)
 

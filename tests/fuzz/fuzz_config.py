@@ -1,6 +1,6 @@
 """Fuzz the configuration: reading, writing, editing and comparing, in both languages.
 
-An input is a language, a configuration, commands for it and another configuration. With atheris installed (it is no
+An input is a language, a configuration, commands for it and another configuration. With atheris installed (it is not
 part of the project's environment) the search follows the coverage of engine.config; without it, what findings and
 models come out.
 
