@@ -44,7 +44,7 @@ def test_a_server_is_not_drained(admin):
 def test_what_was_said_survives_a_restart_of_what_still_exists(admin, tmp_path):
     change(admin, "drain", 1)
     change(admin, "enable", 3)
-    assert admin.keep() is None
+    assert admin.save() is None
     smaller = Config(targets=[Target(number=1, registered=True, enabled=True)])
     after = AdminState(World(smaller), tmp_path / "operational.json")
     after.load()
@@ -60,7 +60,7 @@ def test_an_unreadable_file_is_not_the_end(admin, tmp_path, caplog):
 
 def test_a_full_disk_is_said(tmp_path):
     admin = AdminState(World(Config()), tmp_path / "nowhere" / "operational.json")
-    assert "No such file" in (admin.keep() or "")
+    assert "No such file" in (admin.save() or "")
 
 
 def test_what_the_file_says_itself_is_forgotten(admin):
@@ -68,5 +68,5 @@ def test_what_the_file_says_itself_is_forgotten(admin):
     change(admin, "enable", 3)
     change(admin, "drain", 2)
     admin.world.config.targets[0].enabled = False
-    admin.forget_agreeing()
+    admin.drop_redundant()
     assert admin.world.target_admin == {3: "enabled", 2: "draining"}

@@ -11,12 +11,12 @@ import time
 
 import pytest
 
-from engine.changes.revisions import Store
+from engine.changes.revisions import RevisionStore
+from engine.domain.actor import Actor
 
 WHO = {
     "time": "2026-01-02T03:04:05Z",
-    "uid": 1000,
-    "user": "ann",
+    "actor": Actor("ann", 1000, 42),
     "note": "more weight",
     "language": "balanceng",
 }
@@ -24,7 +24,7 @@ WHO = {
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "revisions")
+    return RevisionStore(tmp_path / "revisions")
 
 
 TEXTS = [
@@ -42,7 +42,7 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 def test_what_is_stored_comes_back_byte_for_byte_after_a_restart(store, text):
     stored = store.add(text, **WHO)
-    again = Store(store.folder).get(stored.number)
+    again = RevisionStore(store.folder).get(stored.number)
     assert again == stored
     assert (again.text, again.time, again.uid, again.user, again.note) == (
         text,
@@ -65,7 +65,7 @@ def test_the_newest_comes_first_and_numbers_grow(store):
 def test_notes_of_any_kind_stay_on_their_line(store):
     note = 'two\nlines, "quotes", ünïcode \x00'
     stored = store.add(b"text", **{**WHO, "note": note})
-    assert Store(store.folder).get(stored.number).note == note
+    assert RevisionStore(store.folder).get(stored.number).note == note
     assert len(store.add(b"text", **{**WHO, "note": "n" * 5_000}).note) == 1_000
 
 
@@ -74,10 +74,10 @@ def test_confirmed_and_dropped_are_remembered(store):
     second = store.add(b"second", **WHO, confirmed=False)
     assert store.latest_confirmed() == first
     assert store.confirm(second.number).confirmed
-    assert Store(store.folder).latest_confirmed().text == b"second"
+    assert RevisionStore(store.folder).latest_confirmed().text == b"second"
     third = store.add(b"third", **WHO, confirmed=False)
     assert store.drop(third.number).reverted
-    again = Store(store.folder)
+    again = RevisionStore(store.folder)
     assert again.latest_confirmed().number == second.number
     assert [(s.number, s.confirmed, s.reverted) for s in again.list()] == [
         (3, False, True),
@@ -90,7 +90,7 @@ def test_confirmed_and_dropped_are_remembered(store):
 
 
 def test_the_oldest_are_pruned_and_never_the_confirmed_one_nor_a_protected_one(tmp_path):
-    store = Store(tmp_path, keep=4)
+    store = RevisionStore(tmp_path, keep=4)
     running = store.add(b"running", **WHO)
     for _ in range(10):
         store.add(b"trial", **WHO, confirmed=False)
@@ -109,12 +109,12 @@ def test_fifty_are_kept(store):
 
 
 def test_numbers_grow_on_after_pruning_a_restart_and_a_loss(tmp_path):
-    store = Store(tmp_path, keep=2)
+    store = RevisionStore(tmp_path, keep=2)
     for _ in range(5):
         store.add(b"text", **WHO)
-    assert Store(tmp_path, keep=2).add(b"text", **WHO).number == 6
+    assert RevisionStore(tmp_path, keep=2).add(b"text", **WHO).number == 6
     (tmp_path / "000006.revision").write_bytes(b"torn")
-    assert Store(tmp_path, keep=2).add(b"text", **WHO).number == 7
+    assert RevisionStore(tmp_path, keep=2).add(b"text", **WHO).number == 7
 
 
 def damaged(data):
@@ -137,7 +137,7 @@ def test_a_damaged_file_is_stepped_over_and_named(store, how):
     store.add(b"good", **WHO)
     path = store.folder / "000001.revision"
     path.write_bytes(damaged(path.read_bytes())[how])
-    for looking in (store, Store(store.folder)):
+    for looking in (store, RevisionStore(store.folder)):
         assert [s.number for s in looking.list()] == [2]
         assert looking.get(1) is None
         assert len(looking.warnings) == 1
@@ -168,16 +168,17 @@ LOOP = """
 import os, sys
 from pathlib import Path
 from engine.config.atomic import write_atomic
-from engine.changes.revisions import Store
+from engine.changes.revisions import RevisionStore
+from engine.domain.actor import Actor
 
 folder = Path(sys.argv[1])
 text = lambda n: b"%08d\\n" % n * 500
 
 def work():  # as a transaction does: remember, write the file, confirm
-    store = Store(folder / "revisions", keep=5)
+    store = RevisionStore(folder / "revisions", keep=5)
     while True:
-        n = store.add(b"", time="t", uid=0, user="u", note="", language="toml", confirmed=False).number + 1
-        stored = store.add(text(n), time="t", uid=0, user="u", note=str(n), language="toml", confirmed=False)
+        n = store.add(b"", time="t", actor=Actor("u", 0), note="", language="toml", confirmed=False).number + 1
+        stored = store.add(text(n), time="t", actor=Actor("u", 0), note=str(n), language="toml", confirmed=False)
         write_atomic(folder / "bng.conf", text(stored.number))
         store.confirm(stored.number)
 
@@ -206,7 +207,7 @@ def test_killed_at_200_instants_the_file_and_the_history_are_whole(tmp_path):
             time.sleep(chance.uniform(0, most) if turn else most)
             os.kill(pid, signal.SIGKILL)
             assert loop.stdout.readline() == "ended\n"
-            store = Store(tmp_path / "revisions", keep=5)
+            store = RevisionStore(tmp_path / "revisions", keep=5)
             history = store.list()
             assert store.warnings == []
             for stored in history:

@@ -7,18 +7,20 @@ import errno
 import pytest
 
 from engine.api.ops import ApplyArgs, CommandArgs, RollbackArgs
-from engine.changes.revisions import Store
-from engine.changes.running import SwitchError, recall
+from engine.changes.configuration import recall
+from engine.changes.revisions import RevisionStore
+from engine.changes.runner import SwitchError
 from engine.changes.transactions import Transactions
 from engine.config.difference.compare import Flows
 from engine.config.load import load
+from engine.domain.actor import Actor
 from engine.domain.errors import OpError
 from tests.helpers.paths import SAMPLES
 
 SEED = (SAMPLES / "dsr.conf").read_text()
 HASH = SEED.replace("targets 1,2", "targets 1,2\n          method hash", 1)
 NAMED = SEED.replace("server    1 {", "server    1 {\n          name web")
-ACTOR = "alice(1000) pid 42"
+ACTOR = Actor("alice", 1000, 42)
 
 
 class Runner:
@@ -41,7 +43,7 @@ class Runner:
     def overrides(self):
         return self.targets, self.servers
 
-    def settle_overrides(self):
+    def drop_redundant_overrides(self):
         self.targets, self.servers = {}, {}
 
     def tell(self, severity, message, _actor):
@@ -60,7 +62,7 @@ def start(tmp_path, file):
     """Start as an engine does: from the file and the history as they are now."""
 
     def make():
-        store = Store(tmp_path / "revisions")
+        store = RevisionStore(tmp_path / "revisions")
         running, said = recall(store, file.read_bytes(), load(file.read_bytes(), str(file)))
         made = Transactions(Runner(), store, file, running)
         made.recalled = said

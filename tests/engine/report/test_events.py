@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+from engine.domain.actor import Actor
 from engine.domain.notices import Notice
 from engine.report.events import KEPT, EventLog
 
@@ -14,14 +15,14 @@ def test_events_are_numbered_stamped_and_published():
     published = []
     log = EventLog(published.append)
     log.add(notice())
-    log.add(notice("target 1 down"), "root(0) pid 7")
+    log.add(notice("target 1 down"), Actor("root", 0, 7))
     assert [e.id for e in published] == [1, 2]
     assert published[1].actor == "root(0) pid 7"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", published[0].time)
 
 
 def test_the_newest_are_kept_and_given_oldest_first():
-    log = EventLog(lambda _: None)
+    log = EventLog()
     for n in range(KEPT + 10):
         log.add(notice(str(n)))
     assert len(log.since(0, KEPT * 2)) == KEPT
