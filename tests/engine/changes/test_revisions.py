@@ -162,6 +162,156 @@ def test_what_else_is_in_the_folder_is_left_alone_and_named(store):
     assert (store.folder / "README").read_text() == "mine"
 
 
+@pytest.mark.parametrize(("length", "kept"), [(999, 999), (1_000, 1_000), (1_001, 1_000)])
+def test_a_note_longer_than_a_thousand_characters_is_cut(store, length, kept):
+    note = store.add(b"text", **{**WHO, "note": "n" * length}).note
+    assert len(note) == kept
+    assert note.endswith("...") == (length > 1_000)
+
+
+def test_files_and_folder_are_nobody_elses_business(store):
+    store.add(b"text", **WHO)
+    assert store.folder.stat().st_mode & 0o777 == 0o700
+    assert (store.folder / "000001.revision").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_has_one_name(store):
+    """A number with more digits than it needs is not the file of that number."""
+    store.add(b"text", **WHO)
+    (store.folder / "000001.revision").rename(store.folder / "0000001.revision")
+    assert store.list() == []
+    assert [w.split("/")[-1] for w in store.warnings] == ["0000001.revision: is not a revision"]
+    (store.folder / "1000000.revision").write_bytes(b"")
+    assert store.add(b"text", **WHO).number == 1_000_001
+    assert (store.folder / "1000001.revision").exists()
+
+
+def test_what_a_killed_writer_left_is_not_told(store):
+    (store.folder / ".bng-0123.tmp").write_bytes(b"half")
+    assert (store.list(), store.warnings) == ([], [])
+
+
+def test_a_file_too_large_to_be_a_revision_is_not_read(store):
+    most = 64 * 1024 * 1024
+    for number, size in ((1, most), (2, most + 1)):
+        with (store.folder / f"{number:06}.revision").open("wb") as file:
+            file.truncate(size)
+    assert store.list() == []
+    small, large = store.warnings
+    assert "too large" not in small
+    assert "is too large for a revision" in large
+
+
+def test_a_file_is_read_once_and_anew_when_it_has_changed(store):
+    store.add(b"text", **WHO)
+    first = store.get(1)
+    assert store.get(1) is first
+    path = store.folder / "000001.revision"
+    path.write_bytes(path.read_bytes().replace(b"ann", b"bob"))
+    assert store.get(1).user == "bob"
+    path.unlink()
+    assert store.get(1) is None
+
+
+def test_what_is_marked_already_is_not_written_again(store):
+    store.add(b"text", **WHO, confirmed=False)
+    path = store.folder / "000001.revision"
+
+    def written(mark):
+        before = path.stat().st_ino
+        marked = mark(1)
+        return path.stat().st_ino != before, marked.confirmed, marked.reverted
+
+    assert written(store.confirm) == (True, True, False)
+    assert written(store.confirm) == (False, True, False)
+    assert written(store.drop) == (True, False, True)
+    assert written(store.drop) == (False, False, True)
+    assert written(store.confirm) == (True, True, False)
+
+
+def test_a_dropped_revision_is_not_the_latest_confirmed_one(store):
+    assert store.latest_confirmed() is None
+    store.add(b"first", **WHO)
+    store.add(b"second", **WHO)
+    store.drop(2)
+    assert store.latest_confirmed().number == 1
+    # Nothing marks one so, but a file may say it.
+    path = store.folder / "000002.revision"
+    path.write_bytes(path.read_bytes().replace(b'"confirmed":false', b'"confirmed":true'))
+    assert RevisionStore(store.folder).latest_confirmed().number == 1
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2])
+def test_at_least_two_are_kept(tmp_path, keep):
+    store = RevisionStore(tmp_path, keep=keep)
+    for _ in range(4):
+        store.add(b"text", **WHO)
+    assert [s.number for s in store.list()] == [4, 3]
+
+
+def test_exactly_as_many_as_are_kept_are_not_pruned(tmp_path):
+    store = RevisionStore(tmp_path, keep=3)
+    for _ in range(3):
+        store.add(b"text", **WHO)
+    assert len(store.list()) == 3
+
+
+def test_protected_ones_that_are_gone_take_no_room(tmp_path):
+    store = RevisionStore(tmp_path, keep=3)
+    for _ in range(4):
+        store.add(b"text", **WHO, protect=[77, 78])
+    assert [s.number for s in store.list()] == [4, 3, 2]
+
+
+def test_more_protected_ones_than_are_kept_all_stay(tmp_path):
+    store = RevisionStore(tmp_path, keep=2)
+    for _ in range(4):
+        store.add(b"text", **WHO, confirmed=False, protect=[1, 2, 3])
+    assert [s.number for s in store.list()] == [4, 3, 2, 1]
+    store.add(b"text", **WHO, confirmed=False, protect=[1])
+    assert [s.number for s in store.list()] == [5, 1]
+
+
+def test_one_that_cannot_be_removed_does_not_keep_the_new_one_from_being_stored(tmp_path):
+    store = RevisionStore(tmp_path, keep=2)
+    (tmp_path / "000001.revision").mkdir()  # unlink refuses a folder
+    for _ in range(3):
+        store.add(b"text", **WHO)
+    assert [s.number for s in store.list()] == [4, 3]
+
+
+# -- parents
+
+
+def test_a_parent_is_kept_and_none_is_none(store):
+    assert store.add(b"text", **WHO).parent is None
+    assert store.add(b"text", **WHO, parent=1).parent == 1
+    store.drop(2)
+    assert [s.parent for s in RevisionStore(store.folder).list()] == [1, None]
+
+
+@pytest.mark.parametrize(
+    ("note", "parent"),
+    [
+        ("rollback to revision 7", 7),
+        ("rollback to revision 7 again", None),
+        ("a rollback to revision 7", None),
+        ("rollback to revision ²", None),
+        ("rollback to revision " + "9" * 500, None),
+        ("rollback to revision ", None),
+    ],
+)
+def test_of_a_file_that_an_older_version_wrote_the_note_tells_the_parent(store, note, parent):
+    new = store.add(b"text", **{**WHO, "note": note})
+    assert new.parent is None, "today a note is a note"
+    path = store.folder / "000001.revision"
+    path.write_bytes(path.read_bytes().replace(b'"parent":null,', b""))
+    assert store.get(1).parent == parent
+    marked = store.drop(1)
+    assert RevisionStore(store.folder).get(1) == marked
+    assert marked.parent == parent
+
+
 # -- killed at any instant
 
 LOOP = """
