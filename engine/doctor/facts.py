@@ -69,7 +69,7 @@ def _unwritable(folder: Path) -> str | None:
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        return f"{nearest} is no folder"
+        return f"{nearest} is not a folder"
     if not os.access(nearest, os.W_OK | os.X_OK):
         return f"{nearest} may not be written by this user"
     return None

@@ -104,7 +104,7 @@ def start(note: Note) -> Identity:
         assert child.stderr is not None  # noqa: S101 - for the type checker
         if child.stdout.readline() != b"ready\n":
             said = child.stderr.read().decode(errors="replace").strip()
-            raise LabError(said.removeprefix("bng-lab: ") or "the namespace's holder did not start")
+            raise LabError(said or "the namespace's holder did not start")
         identity = processes.identify(child.pid)
         child.returncode = 0  # it lives on: nobody here waits for it
     if identity is None:

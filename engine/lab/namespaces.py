@@ -223,7 +223,7 @@ def refusal() -> str:
     """Return why `become_namespace_root` would fail, or an empty text; tried by a child, so nothing changes here."""
     command = [sys.executable, "-I", "-S", __file__, "try"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603 - this file
-    return done.stderr.strip().removeprefix("bng-lab: ") if done.returncode else ""
+    return done.stderr.strip() if done.returncode else ""
 
 
 def explain_refusal(error: OSError, uid: int, lacking: list[str]) -> str:
@@ -314,7 +314,11 @@ def hold() -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Run one of the two small commands of this file's head."""
+    """Run one of the small commands of this file's head.
+
+    What `enter` cannot do is said to the operator; `hold` and `try` leave the bare reason to the program that runs them.
+    """
+    prefix = "bng-lab: " if argv[:1] == ["enter"] else ""
     try:
         if argv[:1] == ["enter"]:
             netns, parent, *command = argv[1:]
@@ -328,7 +332,7 @@ def main(argv: list[str]) -> None:
         else:
             raise SystemExit(2)
     except (LabError, OSError) as error:
-        raise SystemExit(f"bng-lab: {error}") from error
+        raise SystemExit(f"{prefix}{error}") from error
 
 
 if __name__ == "__main__":

@@ -146,6 +146,6 @@ def test_the_facts_of_this_host_are_what_the_host_says_elsewhere(tmp_path):
     assert facts.links["lo"].ethernet is False
     assert facts.links["lo"].mtu > 0
     assert facts.folders[str(tmp_path / "new" / "run")] is None
-    assert "no folder" in facts.folders[str(tmp_path / "file" / "state")]
+    assert "not a folder" in facts.folders[str(tmp_path / "file" / "state")]
     assert all(own.link in facts.links for own in facts.addresses)
     assert ("CAP_NET_RAW" in facts.capabilities) == (facts.packet_socket is None)
