@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -35,28 +35,8 @@ _FORMAT = 1
 _MAX_FILE_BYTES = 64 * 1024 * 1024  # nothing this store has written is larger
 
 
-class _Head(msgspec.Struct, kw_only=True):
-    """The first line of a revision's file, as JSON. What follows the line is the text."""
-
-    format: int
-    number: int
-    time: str
-    uid: int
-    user: str
-    note: str
-    language: Literal["balanceng", "toml"]
-    confirmed: bool
-    reverted: bool
-    parent: int | msgspec.UnsetType | None = msgspec.UNSET  # absent in files of older versions
-    size: int  # bytes of the text
-    sha256: str  # of the text
-
-
-class StoredRevision(msgspec.Struct, kw_only=True, frozen=True):
-    """One accepted configuration. `text` is the file's bytes as they were accepted; `time` is RFC 3339, UTC.
-
-    `parent` is the earlier revision that this one runs again, after a rollback; None: its text was new.
-    """
+class _Story(msgspec.Struct, kw_only=True, frozen=True):
+    """How a text came to be accepted, and what became of it. `time` is RFC 3339, UTC."""
 
     number: int
     time: str
@@ -66,8 +46,25 @@ class StoredRevision(msgspec.Struct, kw_only=True, frozen=True):
     language: Literal["balanceng", "toml"]
     confirmed: bool
     reverted: bool  # nobody confirmed it, and the engine went back
+
+
+class StoredRevision(_Story, kw_only=True, frozen=True):
+    """One accepted configuration. `text` is the file's bytes as they were accepted.
+
+    `parent` is the earlier revision that this one runs again, after a rollback; None: its text was new.
+    """
+
     parent: int | None = None
     text: bytes
+
+
+class _Head(_Story, kw_only=True, frozen=True):
+    """The first line of a revision's file, as JSON. What follows the line is the text."""
+
+    format: int
+    parent: int | msgspec.UnsetType | None = msgspec.UNSET  # absent in files of older versions
+    size: int  # bytes of the text
+    sha256: str  # of the text
 
 
 class RevisionStore:
@@ -217,20 +214,17 @@ class RevisionStore:
                 self._read.pop(number, None)
 
 
+def _story(of: _Story) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in _Story.__struct_fields__}
+
+
 def _encode(stored: StoredRevision) -> bytes:
     head = _Head(
         format=_FORMAT,
-        number=stored.number,
-        time=stored.time,
-        uid=stored.uid,
-        user=stored.user,
-        note=stored.note,
-        language=stored.language,
-        confirmed=stored.confirmed,
-        reverted=stored.reverted,
         parent=stored.parent,
         size=len(stored.text),
         sha256=hashlib.sha256(stored.text).hexdigest(),
+        **_story(stored),
     )
     return msgspec.json.encode(head) + b"\n" + stored.text
 
@@ -248,18 +242,8 @@ def _decode(data: bytes, number: int) -> StoredRevision:
         raise ValueError(f"says it is revision {head.number}")
     if len(text) != head.size or hashlib.sha256(text).hexdigest() != head.sha256:
         raise ValueError("is damaged: its text is not what was written")
-    return StoredRevision(
-        number=number,
-        time=head.time,
-        uid=head.uid,
-        user=head.user,
-        note=head.note,
-        language=head.language,
-        confirmed=head.confirmed,
-        reverted=head.reverted,
-        parent=_old_parent(head.note) if head.parent is msgspec.UNSET else head.parent,
-        text=text,
-    )
+    parent = _old_parent(head.note) if head.parent is msgspec.UNSET else head.parent
+    return StoredRevision(**_story(head), parent=parent, text=text)
 
 
 def _old_parent(note: str) -> int | None:
