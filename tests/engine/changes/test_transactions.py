@@ -533,3 +533,19 @@ async def test_a_revision_in_toml_is_rolled_back_to_as_toml(transactions):
     await transactions.apply(ApplyArgs(text=NAMED), ACTOR, 0)
     await transactions.rollback(RollbackArgs(), ACTOR, 0)
     assert (transactions.running.text, transactions.running.language) == (toml, "toml")
+
+
+async def test_of_several_errors_the_first_is_told_and_the_others_are_counted(transactions):
+    async def told(text):
+        with pytest.raises(OpError) as refused:
+            await transactions.apply(ApplyArgs(text=text, file="x.conf"), ACTOR, 0)
+        return refused.value
+
+    one = SEED.replace("ipaddr 172.16.1.100", "ipaddr 172.16.1.1000")
+    refusal = await told(one)
+    assert len([f for f in refusal.findings if f.severity == "error"]) == 1
+    assert "more)" not in refusal.message
+    two = await told(one.replace("ipaddr 172.16.1.101", "ipaddr 172.16.1.1001"))
+    errors = [f for f in two.findings if f.severity == "error"]
+    assert two.message == f"{errors[0]} (and {len(errors) - 1} more)"
+    assert len(errors) == 2
