@@ -234,6 +234,14 @@ async def test_a_trial_lasts_from_a_second_to_a_day(transactions, within_s, take
     assert len(transactions.history()) == 1
 
 
+async def test_a_conflict_does_not_name_the_base_itself(transactions):
+    await transactions.apply(ApplyArgs(text=HASH, note="the base"), ACTOR, 0)
+    await transactions.apply(ApplyArgs(text=SEED, note="what came since"), ACTOR, 0)
+    with pytest.raises(OpError, match="what came since") as refused:
+        await transactions.apply(ApplyArgs(text=NAMED, base=2), ACTOR, 0)
+    assert "the base" not in refused.value.message
+
+
 async def test_the_base_that_runs_is_no_conflict(transactions):
     assert (await transactions.apply(ApplyArgs(text=HASH, base=1), ACTOR, 0)).revision == 2
     command = CommandArgs(text="server 1 {\n method rr\n}", base=2)
