@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING
 
 from engine.api.server import Server, SocketUnavailableError
 from engine.changes.admin import AdminState
-from engine.changes.revisions import Store
-from engine.changes.running import SwitchError, recall
+from engine.changes.configuration import recall
+from engine.changes.revisions import RevisionStore
+from engine.changes.runner import SwitchError
 from engine.changes.transactions import Transactions
 from engine.config.difference.compare import Flows
 from engine.config.load import load
+from engine.domain.actor import SIGHUP
 from engine.domain.errors import OpError
 from engine.domain.notices import Notice
 from engine.follow_host import HOST_REFUSES, HostFollower
@@ -35,7 +37,7 @@ from engine.modules import chain as chains
 from engine.modules.state.world import Outcome, World
 from engine.report.alarms import Alarms
 from engine.report.backend import Backend
-from engine.report.events import EventLog
+from engine.report.events import EventLog, log_event
 from engine.report.rates import Rates
 from engine.settle import Settler
 
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from engine.api.ops import AdminArgs
     from engine.config.load import Loaded
     from engine.config.model import Config
+    from engine.domain.actor import Actor
     from engine.domain.checks import ProbeKey
     from engine.domain.notices import EventSeverity
     from engine.domain.states import Admin
@@ -106,7 +109,7 @@ class Engine:
     def __init__(self, options: RunOptions, data: bytes, loaded: Loaded) -> None:
         """Put the parts together; `data` is the configuration file's content, `loaded` what it says, without errors."""
         self.options = options
-        store = Store(options.state_dir / "revisions")
+        store = RevisionStore(options.state_dir / "revisions")
         running, self._recalled = recall(store, data, loaded)
         self.world = World(running.config)
         self.chain = chains.build(self.world)
@@ -117,7 +120,7 @@ class Engine:
         self.transactions = Transactions(self, store, options.config, running)
         self.backend = Backend(self)
         self.server = Server(self.backend, options.run_dir)
-        self.event_log = EventLog(self.server.publish_event)
+        self.event_log = EventLog(log_event, self.server.publish_event)
         self.alarms = Alarms(self.event_log)
         self.prober = Prober(self._answered)
         self.wires = Wires(self.world, self.chain.view, self._receive)
@@ -216,7 +219,7 @@ class Engine:
         )
         self._act(outcome)
 
-    def _act(self, outcome: Outcome, actor: str | None = None) -> None:
+    def _act(self, outcome: Outcome, actor: Actor | None = None) -> None:
         """Do what the modules want; `actor` is who caused it, if an operator did."""
         for frame in outcome.send:
             self.wires.send(frame)
@@ -250,14 +253,14 @@ class Engine:
 
         async def reload() -> None:
             try:
-                await self.transactions.reload_file("SIGHUP", time.monotonic())
+                await self.transactions.reload_file(SIGHUP, time.monotonic())
             except OpError as error:
                 self.tell("error", f"SIGHUP: {self.options.config} is not applied: {error}", None)
 
         self._reloading = asyncio.create_task(reload(), name="reload")
 
-    async def switch(self, config: Config, actor: str) -> None:
-        """Go over to `config`; raises SwitchError, the former one running again (transactions.Runner)."""
+    async def switch(self, config: Config, actor: Actor) -> None:
+        """Go over to `config`; raises SwitchError, the former one running again (changes.runner.Runner)."""
         former = self.world.config
         try:
             await self._go_over(config, actor)
@@ -271,9 +274,9 @@ class Engine:
                 )
                 self.settler.want_table()
             raise SwitchError(str(error)) from error
-        self.admin.forget_unknown()
+        self.admin.drop_unknown()
 
-    async def _go_over(self, config: Config, actor: str) -> None:
+    async def _go_over(self, config: Config, actor: Actor) -> None:
         self.chain.reconfigure(config)
         await self.follower.follow()
         self._act(self.chain.tick(time.monotonic()), actor)
@@ -293,26 +296,26 @@ class Engine:
         """Return what operators have said of targets and servers, apart from the file."""
         return self.world.target_admin, self.world.server_admin
 
-    def settle_overrides(self) -> None:
+    def drop_redundant_overrides(self) -> None:
         """Forget overrides that say what the configuration says itself."""
-        self.admin.forget_agreeing()
-        self._keep_admin()
+        self.admin.drop_redundant()
+        self._save_admin()
 
-    def tell(self, severity: EventSeverity, message: str, actor: str | None) -> None:
+    def tell(self, severity: EventSeverity, message: str, actor: Actor | None) -> None:
         """Add an event of kind config."""
         self.event_log.add(Notice("config", severity, "configuration", message), actor)
         self.settler.want_shown()
 
-    def _keep_admin(self) -> None:
-        trouble = self.admin.keep()
+    def _save_admin(self) -> None:
+        trouble = self.admin.save()
         if trouble is not None:
             self.event_log.add(Notice("admin", "warning", "operational state", trouble))
 
-    async def change_admin(self, args: AdminArgs, actor: str) -> AdminResult:
+    async def change_admin(self, args: AdminArgs, actor: Actor) -> AdminResult:
         """Enable, disable or drain at once: the next packet sees it. Raises OpError."""
         result = self.admin.change(args)
         if result.changed:
-            self._keep_admin()
+            self._save_admin()
             self._act(self.chain.tick(time.monotonic()), actor)
             await self.settler.settle()
         return result

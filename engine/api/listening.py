@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import pwd
 import socket
 import stat
 import struct
 from typing import TYPE_CHECKING
+
+from engine.domain.actor import Actor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ class SocketUnavailableError(Exception):
 def bind(path: Path) -> socket.socket:
     """Return a socket bound to `path`, mode 0660, not listening yet. Raises SocketUnavailableError.
 
-    What a dead engine left behind is replaced; what somebody listens on, or is no socket, is not.
+    What a dead engine left behind is replaced; what somebody listens on, or is not a socket, stays.
     """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
@@ -51,7 +52,7 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise SocketUnavailableError(path, "something that is no socket is in the way; remove it")
+        raise SocketUnavailableError(path, "something that is not a socket is in the way; remove it")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         # A full queue of a living engine would block; that it is full says that somebody listens.
         probe.setblocking(False)
@@ -65,13 +66,9 @@ def _remove_stale(path: Path) -> None:
     raise SocketUnavailableError(path, "another engine listens here; stop it, or choose another --run-dir")
 
 
-def peer(connection: socket.socket) -> str:
-    """Name who is at the other end, as unix(7) SO_PEERCRED gives it: "root(0) pid 812"."""
+def peer(connection: socket.socket) -> Actor:
+    """Return who is at the other end, by the credentials that the kernel noted at its connect (unix(7), SO_PEERCRED)."""
     credentials = struct.Struct("iII")  # struct ucred: pid, uid, gid
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
     pid, uid, _gid = credentials.unpack(raw)
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = "uid"
-    return f"{name}({uid}) pid {pid}"
+    return Actor.of_process(uid, pid)

@@ -1,8 +1,12 @@
-"""What a client may ask: each op with its arguments and its answer. With messages.py the reference of the protocol."""
+"""What a client may ask: each op with its arguments, its answer and who may. With messages.py the reference of the protocol.
+
+`OPS` is the one list. What an op does stands in its handler: engine/report/backend.py, or engine/api/console.py for the
+few that concern the connection itself.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -19,6 +23,9 @@ from engine.api.messages import (
     Version,
 )
 from engine.config.finding import Finding
+
+if TYPE_CHECKING:
+    from engine.api.messages import Role
 
 
 class NoArgs(msgspec.Struct, forbid_unknown_fields=True):
@@ -119,11 +126,15 @@ class CommandArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Op(msgspec.Struct, frozen=True):
-    """One operation: its argument type, its answer (None: see the text) and whether it changes something."""
+    """One operation: its argument type, its answer (None: an empty one) and whether it changes something."""
 
     args: type
     result: Any
     changes: bool = False
+
+    def allows(self, role: Role) -> bool:
+        """Tell whether a role may do it: a monitor looks, an operator also changes."""
+        return role == "operator" or not self.changes
 
 
 OPS: dict[str, Op] = {

@@ -24,7 +24,10 @@ STALL_S = 30.0
 
 
 class StalledError(Exception):
-    """The console took nothing for the stall time."""
+    """The console took nothing for `stall_s` seconds."""
+
+    def __init__(self, stall_s: float) -> None:
+        super().__init__(f"took nothing for {stall_s:g} s")
 
 
 class Outbox:
@@ -136,4 +139,4 @@ class Outbox:
                 left = size
             else:
                 return
-        raise StalledError
+        raise StalledError(self._stall_s)

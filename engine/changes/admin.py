@@ -2,66 +2,75 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from engine.api.messages import AdminResult
-from engine.changes import operational
+from engine.config.atomic import write_atomic
 from engine.domain.errors import OpError
+from engine.domain.states import Admin  # noqa: TC001 - msgspec reads the annotation at run time
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.api.ops import AdminArgs
     from engine.config.model import Server, Target
-    from engine.domain.states import Admin
     from engine.modules.state.world import World
 
-_WORD: dict[str, Admin] = {"enable": "enabled", "disable": "disabled", "drain": "draining"}
+log = logging.getLogger("engine.changes.admin")
+
+_MADE_BY: dict[str, Admin] = {"enable": "enabled", "disable": "disabled", "drain": "draining"}
+
+
+class _Kept(msgspec.Struct, kw_only=True):
+    """The file, as JSON: states by number where an operator has said one; absent: as the configuration says."""
+
+    targets: dict[int, Admin] = msgspec.field(default_factory=dict)
+    servers: dict[int, Literal["enabled", "disabled"]] = msgspec.field(default_factory=dict)
 
 
 @dataclass
 class AdminState:
-    """Changes and keeps `World.target_admin` and `World.server_admin`, in `file`."""
+    """Changes `World.target_admin` and `World.server_admin`, the overrides, and keeps them in `file` over restarts."""
 
     world: World
     file: Path
 
+    # -- over restarts ----------------------------------------------------------------------------------------------
+
     def load(self) -> None:
-        """Take up what was said before a restart, of what still exists."""
-        kept = operational.load(self.file)
+        """Take up what was said before a restart, of what still exists; what cannot be read is logged."""
+        kept = self._read()
         self.world.target_admin = kept.targets
         self.world.server_admin = kept.servers
-        self.forget_unknown()
+        self.drop_unknown()
 
-    def forget_unknown(self) -> None:
-        """Drop what was said of targets and servers that the configuration no longer has."""
-        config = self.world.config
-        targets, servers = {t.number for t in config.targets}, {s.number for s in config.servers}
-        self.world.target_admin = {n: a for n, a in self.world.target_admin.items() if n in targets}
-        self.world.server_admin = {n: a for n, a in self.world.server_admin.items() if n in servers}
-
-    def forget_agreeing(self) -> None:
-        """Drop what the configuration says itself."""
-        config = self.world.config
-        file_targets = {t.number: t.enabled for t in config.targets}
-        file_servers = {s.number: s.enabled for s in config.servers}
-        said = self.world.target_admin
-        self.world.target_admin = {
-            n: a for n, a in said.items() if a == "draining" or (a == "enabled") != file_targets.get(n)
-        }
-        self.world.server_admin = {
-            n: a for n, a in self.world.server_admin.items() if (a == "enabled") != file_servers.get(n)
-        }
-
-    def keep(self) -> str | None:
-        """Write the state for the next start; returns why it could not be, or None."""
-        kept = operational.Operational(targets=self.world.target_admin, servers=self.world.server_admin)
+    def _read(self) -> _Kept:
         try:
-            operational.save(self.file, kept)
+            return msgspec.json.decode(self.file.read_bytes(), type=_Kept)
+        except FileNotFoundError:
+            return _Kept()
+        except (OSError, msgspec.DecodeError) as error:
+            log.warning(
+                "%s cannot be read (%s): targets and servers start as the configuration says",
+                self.file,
+                error,
+            )
+            return _Kept()
+
+    def save(self) -> str | None:
+        """Write the state for the next start, whole or not at all; returns why it could not be, or None."""
+        kept = _Kept(targets=self.world.target_admin, servers=self.world.server_admin)
+        try:
+            write_atomic(self.file, msgspec.json.encode(kept))
         except OSError as error:
             return f"not kept for the next start: {self.file}: {error.strerror}"
         return None
+
+    # -- beside the configuration -----------------------------------------------------------------------------------
 
     def of_target(self, target: Target) -> Admin:
         """Return the operator's last word about a target, else the file's."""
@@ -70,6 +79,29 @@ class AdminState:
     def of_server(self, server: Server) -> Literal["enabled", "disabled"]:
         """Return the operator's last word about a server, else the file's."""
         return self.world.server_admin.get(server.number, "enabled" if server.enabled else "disabled")
+
+    def drop_unknown(self) -> None:
+        """Forget what was said of targets and servers that the configuration no longer has."""
+        config = self.world.config
+        targets, servers = {t.number for t in config.targets}, {s.number for s in config.servers}
+        self.world.target_admin = {n: a for n, a in self.world.target_admin.items() if n in targets}
+        self.world.server_admin = {n: a for n, a in self.world.server_admin.items() if n in servers}
+
+    def drop_redundant(self) -> None:
+        """Forget what the configuration says itself."""
+        config = self.world.config
+        targets = {t.number: t.enabled for t in config.targets}
+        servers = {s.number: s.enabled for s in config.servers}
+        self.world.target_admin = {
+            n: a
+            for n, a in self.world.target_admin.items()
+            if a == "draining" or (a == "enabled") != targets.get(n)
+        }
+        self.world.server_admin = {
+            n: a for n, a in self.world.server_admin.items() if (a == "enabled") != servers.get(n)
+        }
+
+    # -- changing ---------------------------------------------------------------------------------------------------
 
     def change(self, args: AdminArgs) -> AdminResult:
         """Change the state of targets or servers: all of them, or none and OpError."""
@@ -87,7 +119,8 @@ class AdminState:
         return AdminResult(changed=changed, unchanged=[n for n in numbers if n not in changed])
 
     def _set(self, args: AdminArgs, number: int) -> bool:
-        wanted = _WORD[args.action]
+        """Set one state; returns whether it was another one before."""
+        wanted = _MADE_BY[args.action]
         if args.what == "target":
             target = self.world.config.target(number)
             if target is None or self.of_target(target) == wanted:

@@ -1,11 +1,14 @@
-"""Every accepted configuration, kept: one whole file for each, its story and its text together."""
+"""Every accepted configuration, kept: one whole file for each, its story and its text together.
+
+A file is a line of JSON (`_Head`) and then the text, byte for byte.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -14,6 +17,8 @@ from engine.config.atomic import write_atomic
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
+
+    from engine.domain.actor import Actor
 
 KEEP = 50
 """Revisions kept: weeks of a busy operator's work, and at most 100 MB of the largest configurations."""
@@ -25,28 +30,13 @@ MAX_NOTE = 1_000
 """Characters of a note; what is longer is cut, since it is shown on one line."""
 
 _NAME = re.compile(r"([0-9]{6,18})\.revision")
+_OLD_ROLLBACK = re.compile(r"rollback to revision ([0-9]{1,18})")
 _FORMAT = 1
 _MAX_FILE_BYTES = 64 * 1024 * 1024  # nothing this store has written is larger
 
 
-class _Head(msgspec.Struct, kw_only=True):
-    """The first line of a revision's file, as JSON. What follows the line is the text."""
-
-    format: int
-    number: int
-    time: str
-    uid: int
-    user: str
-    note: str
-    language: Literal["balanceng", "toml"]
-    confirmed: bool
-    reverted: bool
-    size: int  # bytes of the text
-    sha256: str  # of the text
-
-
-class Stored(msgspec.Struct, kw_only=True, frozen=True):
-    """One accepted configuration. `text` is the file's bytes as they were accepted; `time` is RFC 3339, UTC."""
+class _Story(msgspec.Struct, kw_only=True, frozen=True):
+    """How a text came to be accepted, and what became of it. `time` is RFC 3339, UTC."""
 
     number: int
     time: str
@@ -56,10 +46,28 @@ class Stored(msgspec.Struct, kw_only=True, frozen=True):
     language: Literal["balanceng", "toml"]
     confirmed: bool
     reverted: bool  # nobody confirmed it, and the engine went back
+
+
+class StoredRevision(_Story, kw_only=True, frozen=True):
+    """One accepted configuration. `text` is the file's bytes as they were accepted.
+
+    `parent` is the earlier revision that this one runs again, after a rollback; None: its text was new.
+    """
+
+    parent: int | None = None
     text: bytes
 
 
-class Store:
+class _Head(_Story, kw_only=True, frozen=True):
+    """The first line of a revision's file, as JSON. What follows the line is the text."""
+
+    format: int
+    parent: int | msgspec.UnsetType | None = msgspec.UNSET  # absent in files of older versions
+    size: int  # bytes of the text
+    sha256: str  # of the text
+
+
+class RevisionStore:
     """The history in `folder`, at most `keep` revisions. Numbers only ever grow, whatever is pruned or lost.
 
     A file there that is not a revision, or is damaged, is stepped over and named in `warnings`. Not for two processes
@@ -69,7 +77,7 @@ class Store:
     def __init__(self, folder: Path, keep: int = KEEP) -> None:
         self.folder = folder
         self.keep = max(2, keep)  # the running one, and the one to go back to
-        self._read: dict[int, tuple[tuple[int, int, int], Stored]] = {}
+        self._read: dict[int, tuple[tuple[int, int, int], StoredRevision]] = {}
         self._highest = 0
         self._faults: dict[str, str] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,7 +85,7 @@ class Store:
 
     @property
     def warnings(self) -> list[str]:
-        """What stands in the folder and is no revision, with the reason, as of the last look."""
+        """What stands in the folder and is not a revision, with the reason, as of the last look."""
         return [f"{self.folder / name}: {why}" for name, why in sorted(self._faults.items())]
 
     def add(
@@ -85,34 +93,36 @@ class Store:
         text: bytes,
         *,
         time: str,
-        uid: int,
-        user: str,
+        actor: Actor,
         note: str,
         language: Literal["balanceng", "toml"],
         confirmed: bool = True,
+        parent: int | None = None,
         protect: Collection[int] = (),
-    ) -> Stored:
+    ) -> StoredRevision:
         """Store a configuration under the next number, then prune the oldest ones.
 
-        Never pruned: the new one, the latest confirmed one, and `protect` (what runs, where that is another one).
+        `time` is RFC 3339, UTC. Never pruned: the new one, the latest confirmed one, and `protect` (what runs, where
+        that is another one).
         """
         self._look()
-        stored = Stored(
+        stored = StoredRevision(
             number=self._highest + 1,
             time=time,
-            uid=uid,
-            user=user,
+            uid=actor.uid,
+            user=actor.user,
             note=note if len(note) <= MAX_NOTE else note[: MAX_NOTE - 3] + "...",
             language=language,
             confirmed=confirmed,
             reverted=False,
+            parent=parent,
             text=text,
         )
         self._write(stored)
         self._prune({stored.number, *protect})
         return stored
 
-    def get(self, number: int) -> Stored | None:
+    def get(self, number: int) -> StoredRevision | None:
         """Return one revision; None where there is none of that number, or it cannot be read."""
         path = self._path(number)
         try:
@@ -135,20 +145,20 @@ class Store:
         self._read[number] = (seen, stored)
         return stored
 
-    def list(self) -> list[Stored]:
+    def list(self) -> list[StoredRevision]:
         """Return every revision, newest first."""
         found = [self.get(number) for number in self._look()]
         return [stored for stored in found if stored is not None]
 
-    def confirm(self, number: int) -> Stored:
+    def confirm(self, number: int) -> StoredRevision:
         """Mark a revision as confirmed. Raises LookupError where there is none of that number."""
         return self._mark(number, confirmed=True, reverted=False)
 
-    def drop(self, number: int) -> Stored:
+    def drop(self, number: int) -> StoredRevision:
         """Mark a revision as one that the engine went back from. Raises LookupError where there is none."""
         return self._mark(number, confirmed=False, reverted=True)
 
-    def latest_confirmed(self) -> Stored | None:
+    def latest_confirmed(self) -> StoredRevision | None:
         """Return the newest revision that was confirmed: what a restarted engine goes by."""
         for number in self._look():
             stored = self.get(number)
@@ -171,13 +181,13 @@ class Store:
                 if entry.name in self._faults:
                     faults[entry.name] = self._faults[entry.name]
             elif not entry.name.startswith(".bng-"):  # a write that was cut short; the next one removes it
-                faults[entry.name] = "is no revision"
+                faults[entry.name] = "is not a revision"
         self._faults = faults
         numbers.sort(reverse=True)
         self._highest = max([self._highest, *numbers[:1]])
         return numbers
 
-    def _mark(self, number: int, *, confirmed: bool, reverted: bool) -> Stored:
+    def _mark(self, number: int, *, confirmed: bool, reverted: bool) -> StoredRevision:
         stored = self.get(number)
         if stored is None:
             raise LookupError(f"there is no revision {number}")
@@ -186,7 +196,7 @@ class Store:
             self._write(stored)
         return stored
 
-    def _write(self, stored: Stored) -> None:
+    def _write(self, stored: StoredRevision) -> None:
         write_atomic(self._path(stored.number), _encode(stored), mode=FILE_MODE)
 
     def _prune(self, protected: set[int]) -> None:
@@ -204,44 +214,39 @@ class Store:
                 self._read.pop(number, None)
 
 
-def _encode(stored: Stored) -> bytes:
+def _story(of: _Story) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in _Story.__struct_fields__}
+
+
+def _encode(stored: StoredRevision) -> bytes:
     head = _Head(
         format=_FORMAT,
-        number=stored.number,
-        time=stored.time,
-        uid=stored.uid,
-        user=stored.user,
-        note=stored.note,
-        language=stored.language,
-        confirmed=stored.confirmed,
-        reverted=stored.reverted,
+        parent=stored.parent,
         size=len(stored.text),
         sha256=hashlib.sha256(stored.text).hexdigest(),
+        **_story(stored),
     )
     return msgspec.json.encode(head) + b"\n" + stored.text
 
 
-def _decode(data: bytes, number: int) -> Stored:
+def _decode(data: bytes, number: int) -> StoredRevision:
     """Read a revision's file. Raises ValueError with what is wrong."""
     line, _, text = data.partition(b"\n")
     try:
         head = msgspec.json.decode(line, type=_Head)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"is no revision ({error})") from error
+        raise ValueError(f"is not a revision ({error})") from error
     if head.format != _FORMAT:
         raise ValueError(f"has the format {head.format} of another version")
     if head.number != number:
         raise ValueError(f"says it is revision {head.number}")
     if len(text) != head.size or hashlib.sha256(text).hexdigest() != head.sha256:
         raise ValueError("is damaged: its text is not what was written")
-    return Stored(
-        number=number,
-        time=head.time,
-        uid=head.uid,
-        user=head.user,
-        note=head.note,
-        language=head.language,
-        confirmed=head.confirmed,
-        reverted=head.reverted,
-        text=text,
-    )
+    parent = _old_parent(head.note) if head.parent is msgspec.UNSET else head.parent
+    return StoredRevision(**_story(head), parent=parent, text=text)
+
+
+def _old_parent(note: str) -> int | None:
+    """Find the parent of a revision that was stored before it was a field: the one number of a rollback's note."""
+    found = _OLD_ROLLBACK.fullmatch(note)
+    return int(found[1]) if found else None

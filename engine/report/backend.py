@@ -1,4 +1,4 @@
-"""What consoles ask, answered: state, events, sessions, explanations, and the changes that operators make."""
+"""What consoles ask, answered: a handler for each op of engine.api.ops that does not concern the connection alone."""
 
 from __future__ import annotations
 
@@ -8,22 +8,11 @@ import platform
 import socket
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from engine import __version__
-from engine.api.messages import PROTOCOL, Event, Session, Sessions, State, Version
-from engine.api.ops import (
-    AdminArgs,
-    ApplyArgs,
-    CheckArgs,
-    CommandArgs,
-    DiffArgs,
-    ExplainArgs,
-    RevisionArgs,
-    RevisionDiffArgs,
-    RollbackArgs,
-    SessionsArgs,
-)
+from engine.api.messages import PROTOCOL, Session, Sessions, State, Version
+from engine.changes.configuration import host_interfaces
 from engine.config.language.balanceng import dump as dump_balanceng
 from engine.config.load import load
 from engine.domain.errors import OpError
@@ -32,35 +21,95 @@ from engine.report.explain import Explainer
 from engine.report.snapshot import Gatherer
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import msgspec
 
-    from engine.engine import Engine
-
-_CONFIGURATION = frozenset(
-    {
-        "running",
-        "diff",
-        "history",
-        "revision",
-        "revision-diff",
-        "apply",
-        "command",
-        "confirm",
-        "rollback",
-        "save",
-    }
-)
+    from engine.api.messages import (
+        AdminResult,
+        Applied,
+        ConfigDiff,
+        Event,
+        Explanation,
+        Revision,
+        RunningConfig,
+    )
+    from engine.api.ops import (
+        AdminArgs,
+        ApplyArgs,
+        CheckArgs,
+        CommandArgs,
+        DiffArgs,
+        ExplainArgs,
+        NoArgs,
+        RevisionArgs,
+        RevisionDiffArgs,
+        RollbackArgs,
+        SessionsArgs,
+    )
+    from engine.changes.admin import AdminState
+    from engine.changes.transactions import Transactions
+    from engine.config.difference.compare import Flows
+    from engine.config.finding import Finding
+    from engine.domain.actor import Actor
+    from engine.forwarding import Forwarding
+    from engine.io.netlink import Host
+    from engine.modules.chain import Chain
+    from engine.modules.state.world import World
+    from engine.options import RunOptions
+    from engine.report.alarms import Alarms
+    from engine.report.events import EventLog
+    from engine.report.rates import Rates
 
 SESSIONS_MOST = 10_000
 """Sessions in one answer: keeps it within a frame."""
 
 
+class Parts(Protocol):
+    """The parts of an engine that consoles see and change."""
+
+    options: RunOptions
+    world: World
+    chain: Chain
+    forwarding: Forwarding
+    rates: Rates
+    admin: AdminState
+    transactions: Transactions
+    event_log: EventLog
+    host: Host
+    alarms: Alarms
+
+    def flows(self) -> Flows:
+        """Count the flows of servers and targets now."""
+        ...
+
+    async def change_admin(self, args: AdminArgs, actor: Actor) -> AdminResult:
+        """Enable, disable or drain. Raises OpError."""
+        ...
+
+
+if TYPE_CHECKING:
+    _Handler = Callable[["Backend", Any, Actor], Awaitable[Any]]
+
+_handlers: dict[str, _Handler] = {}
+
+
+def answers(op: str) -> Callable[[_Handler], _Handler]:
+    """Make a method of Backend the handler of an op: it gets the op's arguments and who asks, and may raise OpError."""
+
+    def note(handler: _Handler) -> _Handler:
+        _handlers[op] = handler
+        return handler
+
+    return note
+
+
 class Backend:
-    """The engine as its consoles' server sees it (engine.api.server.Backend)."""
+    """The engine as its consoles' server sees it (engine.api.backend.Backend)."""
 
     engine_version = __version__
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Parts) -> None:
         self._engine = engine
         self._gather = Gatherer(engine.world, engine.chain, engine.forwarding, engine.rates, engine.admin)
         self._explainer = Explainer(engine.chain, engine.forwarding)
@@ -107,54 +156,17 @@ class Backend:
         """Return kept events with an id over `since`, the newest `limit` of them, oldest first."""
         return self._engine.event_log.since(since, limit)
 
-    async def call(self, op: str, args: msgspec.Struct, actor: str) -> Any:
+    async def call(self, op: str, args: msgspec.Struct, actor: Actor) -> Any:
         """Do one op of a console. Raises OpError."""
-        if isinstance(args, AdminArgs):
-            return await self._engine.change_admin(args, actor)
-        if isinstance(args, SessionsArgs):
-            return self._sessions(args)
-        if isinstance(args, ExplainArgs):
-            return self._explainer.explain(args)
-        if isinstance(args, CheckArgs):
-            names = [name for _, name in socket.if_nameindex()]
-            loaded = await asyncio.to_thread(load, args.text, args.file, host_interfaces=names)
-            return loaded.findings
-        if op == "conf":
-            return dump_balanceng(self._engine.world.config)
-        if op in _CONFIGURATION:
-            return await self._configuration(op, args, actor)
-        if op == "version":
-            return self._version()
-        raise OpError("unknown-op", f"{op} is not built into this version")
+        handler = _handlers.get(op)
+        if handler is None:
+            raise OpError("unknown-op", f"{op} is not built into this version")
+        return await handler(self, args, actor)
 
-    async def _configuration(self, op: str, args: msgspec.Struct, actor: str) -> Any:
-        """Look at or change the configuration."""
-        transactions, now = self._engine.transactions, time.monotonic()
-        match args:
-            case DiffArgs():
-                return await asyncio.to_thread(transactions.diff, args.text, args.file, self._engine.flows())
-            case ApplyArgs():
-                return await transactions.apply(args, actor, now)
-            case CommandArgs():
-                return await transactions.command(args, actor, now)
-            case RollbackArgs():
-                return await transactions.rollback(args, actor, now)
-            case RevisionArgs():
-                return transactions.revision(args.revision)
-            case RevisionDiffArgs():
-                flows = self._engine.flows()
-                return await asyncio.to_thread(transactions.compare_revisions, args.old, args.new, flows)
-        match op:
-            case "running":
-                return transactions.text(now)
-            case "history":
-                return transactions.history()
-            case "confirm":
-                return await transactions.confirm(actor)
-            case _:
-                return await transactions.save(actor, now)
+    # -- looking ----------------------------------------------------------------------------------------------------
 
-    def _version(self) -> Version:
+    @answers("version")
+    async def _version(self, _: NoArgs, __: Actor) -> Version:
         return Version(
             engine_version=__version__,
             protocol=PROTOCOL,
@@ -166,7 +178,21 @@ class Backend:
             uptime_s=self.uptime_s,
         )
 
-    def _sessions(self, args: SessionsArgs) -> Sessions:
+    @answers("conf")
+    async def _conf(self, _: NoArgs, __: Actor) -> str:
+        return dump_balanceng(self._engine.world.config)
+
+    @answers("check")
+    async def _check(self, args: CheckArgs, _: Actor) -> list[Finding]:
+        loaded = await asyncio.to_thread(load, args.text, args.file, host_interfaces=host_interfaces())
+        return loaded.findings
+
+    @answers("explain")
+    async def _explain(self, args: ExplainArgs, _: Actor) -> Explanation:
+        return self._explainer.explain(args)
+
+    @answers("sessions")
+    async def _sessions(self, args: SessionsArgs, _: Actor) -> Sessions:
         forwarding = self._engine.forwarding
         limit = max(0, min(args.limit, SESSIONS_MOST))
         try:
@@ -187,3 +213,52 @@ class Backend:
                 for f in flows
             ],
         )
+
+    @answers("running")
+    async def _running(self, _: NoArgs, __: Actor) -> RunningConfig:
+        return self._engine.transactions.text(time.monotonic())
+
+    @answers("history")
+    async def _history(self, _: NoArgs, __: Actor) -> list[Revision]:
+        return self._engine.transactions.history()
+
+    @answers("revision")
+    async def _revision(self, args: RevisionArgs, _: Actor) -> Revision:
+        return self._engine.transactions.revision(args.revision)
+
+    @answers("diff")
+    async def _diff(self, args: DiffArgs, _: Actor) -> ConfigDiff:
+        engine = self._engine
+        return await asyncio.to_thread(engine.transactions.diff, args.text, args.file, engine.flows())
+
+    @answers("revision-diff")
+    async def _revision_diff(self, args: RevisionDiffArgs, _: Actor) -> ConfigDiff:
+        engine = self._engine
+        compare = engine.transactions.compare_revisions
+        return await asyncio.to_thread(compare, args.old, args.new, engine.flows())
+
+    # -- changing ---------------------------------------------------------------------------------------------------
+
+    @answers("admin")
+    async def _admin(self, args: AdminArgs, actor: Actor) -> AdminResult:
+        return await self._engine.change_admin(args, actor)
+
+    @answers("apply")
+    async def _apply(self, args: ApplyArgs, actor: Actor) -> Applied:
+        return await self._engine.transactions.apply(args, actor, time.monotonic())
+
+    @answers("command")
+    async def _command(self, args: CommandArgs, actor: Actor) -> Applied:
+        return await self._engine.transactions.command(args, actor, time.monotonic())
+
+    @answers("confirm")
+    async def _confirm(self, _: NoArgs, actor: Actor) -> Applied:
+        return await self._engine.transactions.confirm(actor)
+
+    @answers("rollback")
+    async def _rollback(self, args: RollbackArgs, actor: Actor) -> Applied:
+        return await self._engine.transactions.rollback(args, actor, time.monotonic())
+
+    @answers("save")
+    async def _save(self, _: NoArgs, actor: Actor) -> Applied:
+        return await self._engine.transactions.save(actor, time.monotonic())

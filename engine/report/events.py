@@ -1,4 +1,4 @@
-"""What happened, numbered and kept: the newest events in memory, and every one on its way to log and consoles."""
+"""What happened, numbered and kept: the newest events in memory, and every one on its way to whoever listens."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from engine.api.messages import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.domain.actor import Actor
     from engine.domain.notices import Notice
 
 KEPT = 1000
@@ -23,20 +24,24 @@ _LEVEL = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERR
 
 
 def timestamp(moment: datetime | None = None) -> str:
-    """RFC 3339 in UTC with milliseconds."""
+    """Return a moment (None: now) as RFC 3339 in UTC with milliseconds."""
     return (moment or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class EventLog:
-    """Numbers events and hands them on; `publish` is called with each."""
+    """Numbers events, keeps the newest and hands each to every listener, in the order in which they subscribed."""
 
-    def __init__(self, publish: Callable[[Event], None]) -> None:
+    def __init__(self, *listeners: Callable[[Event], None]) -> None:
         self._kept: deque[Event] = deque(maxlen=KEPT)
-        self._publish = publish
+        self._listeners = list(listeners)
         self.last_id = 0
 
-    def add(self, notice: Notice, actor: str | None = None) -> Event:
-        """Turn a module's notice into an event."""
+    def subscribe(self, listener: Callable[[Event], None]) -> None:
+        """Have `listener` called with each event from now on. What it raises is logged and reaches nobody else."""
+        self._listeners.append(listener)
+
+    def add(self, notice: Notice, actor: Actor | None = None) -> Event:
+        """Make an event of what happened, and tell everybody; `actor` is who caused it, if somebody did."""
         self.last_id += 1
         event = Event(
             id=self.last_id,
@@ -45,15 +50,23 @@ class EventLog:
             severity=notice.severity,
             subject=notice.subject,
             message=notice.message,
-            actor=actor,
+            actor=None if actor is None else actor.text,
         )
         self._kept.append(event)
-        by = f" (by {actor})" if actor else ""
-        log.log(_LEVEL[event.severity], "%s: %s: %s%s", event.kind, event.subject, event.message, by)
-        self._publish(event)
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception:
+                log.exception("event %d: a listener failed", event.id)
         return event
 
     def since(self, last_id: int, limit: int) -> list[Event]:
-        """Kept events with an id over `last_id`, the newest `limit` of them, oldest first."""
+        """Return kept events with an id over `last_id`, the newest `limit` of them, oldest first."""
         found = [e for e in self._kept if e.id > last_id]
         return found[-limit:] if limit > 0 else []
+
+
+def log_event(event: Event) -> None:
+    """Write an event to the engine's log: the listener that every engine has."""
+    by = f" (by {event.actor})" if event.actor else ""
+    log.log(_LEVEL[event.severity], "%s: %s: %s%s", event.kind, event.subject, event.message, by)

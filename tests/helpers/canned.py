@@ -19,6 +19,8 @@ from engine.domain.errors import OpError
 if TYPE_CHECKING:
     import asyncio
 
+    from engine.domain.actor import Actor
+
 GIB = 1024**3
 
 
@@ -355,7 +357,7 @@ class CannedBackend:
             ),
             event(3, kind="admin", severity="warning", message="disabled", actor="root(0) pid 7"),
         ]
-        self.calls: list[tuple[str, Any, str]] = []
+        self.calls: list[tuple[str, Any, Actor]] = []
         self.hold: asyncio.Event | None = None  # set: op version waits for it
         self.revisions = [revision(1)]
         self.trial: m.Pending | None = None
@@ -367,7 +369,7 @@ class CannedBackend:
     def events(self, since: int, limit: int) -> list[m.Event]:
         return [kept for kept in self.kept if kept.id > since][-limit:]
 
-    async def call(self, op: str, args: Any, actor: str) -> Any:
+    async def call(self, op: str, args: Any, actor: Actor) -> Any:
         self.calls.append((op, args, actor))
         return await getattr(self, f"_{op.replace('-', '_')}")(args)
 

@@ -22,11 +22,12 @@ from engine.api.ops import (
     RevisionDiffArgs,
     RollbackArgs,
 )
-from engine.changes.revisions import Store
-from engine.changes.running import recall
+from engine.changes.configuration import recall
+from engine.changes.revisions import RevisionStore
 from engine.changes.transactions import Transactions
 from engine.config.difference.compare import Flows
 from engine.config.load import load
+from engine.domain.actor import Actor
 from tests.helpers.fake_engine import FakeEngine, make_server, make_state, make_target
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ register  targets 1,2
 enable    targets 1,2
 """
 
-ACTOR = "root(0) pid 812"
+ACTOR = Actor("root", 0, 812)
 
 
 class ConfigEngine(FakeEngine):
@@ -91,7 +92,7 @@ class ConfigEngine(FakeEngine):
         self.actor = ACTOR
         self.checked: list[str] = []
         self.slow_s = 0.0
-        store = Store(run_dir / "revisions")
+        store = RevisionStore(run_dir / "revisions")
         running, _ = recall(store, text.encode(), load(text, str(self.file)))
         self.transactions = Transactions(runner=self, store=store, file=self.file, running=running)
         self.overridden: dict[int, Any] = {}
@@ -100,7 +101,7 @@ class ConfigEngine(FakeEngine):
 
     # -- the runner that transactions change ------------------------------------------------------------------------
 
-    async def switch(self, config: Any, actor: str) -> None:
+    async def switch(self, config: Any, actor: Actor) -> None:
         """Nothing forwards here, so nothing can fail."""
 
     def flows(self) -> Flows:
@@ -109,11 +110,17 @@ class ConfigEngine(FakeEngine):
     def overrides(self) -> tuple[dict[int, Any], dict[int, Any]]:
         return self.overridden, {}
 
-    def settle_overrides(self) -> None:
+    def drop_redundant_overrides(self) -> None:
         self.overridden.clear()
 
-    def tell(self, severity: str, message: str, actor: str | None) -> None:
-        self.happen(kind="config", severity=severity, subject="configuration", message=message, actor=actor)
+    def tell(self, severity: str, message: str, actor: Actor | None) -> None:
+        self.happen(
+            kind="config",
+            severity=severity,
+            subject="configuration",
+            message=message,
+            actor=actor and actor.text,
+        )
 
     # -- the backend ------------------------------------------------------------------------------------------------
 
@@ -125,7 +132,7 @@ class ConfigEngine(FakeEngine):
         self.state()
         super().publish(**changes)
 
-    async def call(self, op: str, args: Any, actor: str) -> Any:
+    async def call(self, op: str, args: Any, actor: Actor) -> Any:
         now, changes = time.monotonic(), self.transactions
         match args:
             case CheckArgs():

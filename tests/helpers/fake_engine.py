@@ -34,6 +34,7 @@ from engine.domain.notices import Alarm
 
 if TYPE_CHECKING:
     from engine.api.ops import AdminArgs
+    from engine.domain.actor import Actor
 
 MODULES = ("vrrp", "arp", "ping", "hc", "master", "slb", "tnat", "nat", "rt")
 
@@ -306,7 +307,7 @@ class FakeEngine:
     def __init__(self, run_dir: Path, state: State | None = None, events: list[Event] | None = None) -> None:
         self.current = state or make_state()
         self.kept = list(EVENTS if events is None else events)
-        self.calls: list[tuple[AdminArgs, str]] = []
+        self.calls: list[tuple[AdminArgs, Actor]] = []
         self.refusal: OpError | None = None
         self.server = Server(self, run_dir)
 
@@ -320,7 +321,7 @@ class FakeEngine:
     def events(self, since: int, limit: int) -> list[Event]:
         return [event for event in self.kept if event.id > since][-limit:]
 
-    async def call(self, op: str, args: Any, actor: str) -> Any:
+    async def call(self, op: str, args: Any, actor: Actor) -> Any:
         if op != "admin":
             raise OpError("refused", "the fake engine does not do this")
         self.calls.append((args, actor))
@@ -336,7 +337,7 @@ class FakeEngine:
                 changed.append(member.number)
         for number in changed:
             self.happen(
-                kind="admin", subject=f"{args.what} {number}", message=words[args.action], actor=actor
+                kind="admin", subject=f"{args.what} {number}", message=words[args.action], actor=actor.text
             )
         self.publish()
         return AdminResult(changed=changed, unchanged=[n for n in args.numbers if n not in changed])

@@ -7,18 +7,19 @@ SCRIPT = """
 import errno, sys
 from pathlib import Path
 from engine.config.atomic import write_atomic
-from engine.changes.revisions import Store
+from engine.changes.revisions import RevisionStore
+from engine.domain.actor import Actor
 
 disk = Path(sys.argv[1])
-config, store = disk / "bng.conf", Store(disk / "revisions")
+config, store = disk / "bng.conf", RevisionStore(disk / "revisions")
 write_atomic(config, b"old" * 1000)
-kept = store.add(b"old" * 1000, time="t", uid=0, user="u", note="", language="toml")
+kept = store.add(b"old" * 1000, time="t", actor=Actor("u", 0), note="", language="toml")
 (disk / "filler").write_bytes(b"f" * (disk_free := 150_000))
 refused = 0
 for size in (10_000, 50_000, 120_000, 500_000):
     for write in (
         lambda: write_atomic(config, b"n" * size),
-        lambda: store.add(b"n" * size, time="t", uid=0, user="u", note="", language="toml"),
+        lambda: store.add(b"n" * size, time="t", actor=Actor("u", 0), note="", language="toml"),
     ):
         before = config.read_bytes(), store.list()
         try:

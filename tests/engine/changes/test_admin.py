@@ -44,7 +44,7 @@ def test_a_server_is_not_drained(admin):
 def test_what_was_said_survives_a_restart_of_what_still_exists(admin, tmp_path):
     change(admin, "drain", 1)
     change(admin, "enable", 3)
-    assert admin.keep() is None
+    assert admin.save() is None
     smaller = Config(targets=[Target(number=1, registered=True, enabled=True)])
     after = AdminState(World(smaller), tmp_path / "operational.json")
     after.load()
@@ -60,7 +60,7 @@ def test_an_unreadable_file_is_not_the_end(admin, tmp_path, caplog):
 
 def test_a_full_disk_is_said(tmp_path):
     admin = AdminState(World(Config()), tmp_path / "nowhere" / "operational.json")
-    assert "No such file" in (admin.keep() or "")
+    assert "No such file" in (admin.save() or "")
 
 
 def test_what_the_file_says_itself_is_forgotten(admin):
@@ -68,5 +68,51 @@ def test_what_the_file_says_itself_is_forgotten(admin):
     change(admin, "enable", 3)
     change(admin, "drain", 2)
     admin.world.config.targets[0].enabled = False
-    admin.forget_agreeing()
+    admin.drop_redundant()
     assert admin.world.target_admin == {3: "enabled", 2: "draining"}
+
+
+def test_servers_are_changed_told_and_kept_like_targets(admin, tmp_path):
+    assert change(admin, "enable", 1, what="server").unchanged == [1]
+    assert admin.world.server_admin == {}
+    assert change(admin, "disable", 1, what="server").changed == [1]
+    assert change(admin, "disable", 1, what="server").unchanged == [1]
+    assert admin.world.server_admin == {1: "disabled"}
+    assert admin.of_server(admin.world.config.servers[0]) == "disabled"
+    assert admin.save() is None
+    after = AdminState(World(admin.world.config), tmp_path / "operational.json")
+    after.load()
+    assert after.world.server_admin == {1: "disabled"}
+    assert change(after, "enable", 1, what="server").changed == [1]
+    assert after.world.server_admin == {1: "enabled"}
+    with pytest.raises(OpError, match="there is no server 2, 3; nothing was changed"):
+        change(after, "disable", 1, 2, 3, what="server")
+    after.world.config = Config()
+    after.drop_unknown()
+    assert after.world.server_admin == {}
+
+
+def test_without_a_word_of_the_operator_the_file_is_believed(admin):
+    assert [admin.of_target(t) for t in admin.world.config.targets] == ["enabled", "enabled", "disabled"]
+    assert admin.of_server(admin.world.config.servers[0]) == "enabled"
+    assert admin.of_server(Server(number=2, enabled=False)) == "disabled"
+
+
+def test_a_target_is_drained_once_and_enabled_again(admin):
+    assert change(admin, "drain", 3).changed == [3]
+    assert change(admin, "drain", 3).unchanged == [3]
+    assert admin.of_target(admin.world.config.targets[2]) == "draining"
+    assert change(admin, "enable", 3).changed == [3]
+    admin.drop_redundant()
+    assert admin.world.target_admin == {3: "enabled"}
+
+
+def test_of_servers_too_what_the_file_says_itself_is_forgotten(admin):
+    config = admin.world.config
+    config.servers.append(Server(number=2, registered=True, enabled=False))
+    admin.world.server_admin = {1: "disabled", 2: "disabled", 3: "enabled"}
+    admin.drop_redundant()
+    assert admin.world.server_admin == {1: "disabled", 3: "enabled"}
+    admin.world.server_admin = {1: "enabled", 2: "enabled"}
+    admin.drop_redundant()
+    assert admin.world.server_admin == {2: "enabled"}

@@ -2,76 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 
 import pytest
 
 from engine.api.ops import ApplyArgs, CommandArgs, RollbackArgs
-from engine.changes.revisions import Store
-from engine.changes.running import SwitchError, recall
+from engine.changes.configuration import recall
+from engine.changes.revisions import RevisionStore
 from engine.changes.transactions import Transactions
 from engine.config.difference.compare import Flows
+from engine.config.language.toml import dump as dump_toml
 from engine.config.load import load
+from engine.domain.actor import SIGHUP, TIMER, Actor
 from engine.domain.errors import OpError
 from tests.helpers.paths import SAMPLES
 
 SEED = (SAMPLES / "dsr.conf").read_text()
 HASH = SEED.replace("targets 1,2", "targets 1,2\n          method hash", 1)
 NAMED = SEED.replace("server    1 {", "server    1 {\n          name web")
-ACTOR = "alice(1000) pid 42"
-
-
-class Runner:
-    """Runs nothing, but remembers what it was told to, and refuses on demand."""
-
-    def __init__(self):
-        self.configs = []
-        self.refuse = None
-        self.said = []
-        self.targets, self.servers = {}, {}
-
-    async def switch(self, config, _actor):
-        if self.refuse:
-            raise SwitchError(self.refuse)
-        self.configs.append(config)
-
-    def flows(self):
-        return Flows()
-
-    def overrides(self):
-        return self.targets, self.servers
-
-    def settle_overrides(self):
-        self.targets, self.servers = {}, {}
-
-    def tell(self, severity, message, _actor):
-        self.said.append((severity, message))
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "bng.conf"
-    path.write_text(SEED)
-    return path
-
-
-@pytest.fixture
-def start(tmp_path, file):
-    """Start as an engine does: from the file and the history as they are now."""
-
-    def make():
-        store = Store(tmp_path / "revisions")
-        running, said = recall(store, file.read_bytes(), load(file.read_bytes(), str(file)))
-        made = Transactions(Runner(), store, file, running)
-        made.recalled = said
-        return made
-
-    return make
-
-
-@pytest.fixture
-def transactions(start):
-    return start()
+ACTOR = Actor("alice", 1000, 42)
 
 
 def states(transactions):
@@ -255,10 +205,355 @@ async def test_save_writes_operational_state_and_forgets_it(transactions, file):
 
 
 async def test_another_language_is_written_in_the_files_own(transactions, file):
-    from engine.config.language.toml import dump as dump_toml
-
     toml = dump_toml(load(HASH, "x.conf").config)
     await transactions.apply(ApplyArgs(text=toml, file="x.toml"), ACTOR, 0)
     written = load(file.read_bytes(), str(file))
     assert written.language == "balanceng"
     assert written.config == load(HASH, "x.conf").config
+
+
+# -- texts and where they come from ----------------------------------------------------------------------------------
+
+
+async def test_what_nobody_named_is_named_by_its_file(transactions):
+    await transactions.apply(ApplyArgs(text=HASH, file="hash.conf"), ACTOR, 0)
+    assert transactions.history()[0].note == "apply hash.conf"
+
+
+@pytest.mark.parametrize(
+    ("within_s", "taken"), [(0, False), (-1, False), (1, True), (86_400, True), (86_401, False)]
+)
+async def test_a_trial_lasts_from_a_second_to_a_day(transactions, within_s, taken):
+    args = ApplyArgs(text=HASH, confirm_within_s=within_s)
+    if taken:
+        assert (await transactions.apply(args, ACTOR, 0)).pending.seconds_left == within_s
+        return
+    with pytest.raises(OpError, match="confirm within 1 to 86400 seconds") as refused:
+        await transactions.apply(args, ACTOR, 0)
+    assert refused.value.code == "bad-args"
+    assert len(transactions.history()) == 1
+
+
+async def test_a_conflict_does_not_name_the_base_itself(transactions):
+    await transactions.apply(ApplyArgs(text=HASH, note="the base"), ACTOR, 0)
+    await transactions.apply(ApplyArgs(text=SEED, note="what came since"), ACTOR, 0)
+    with pytest.raises(OpError, match="what came since") as refused:
+        await transactions.apply(ApplyArgs(text=NAMED, base=2), ACTOR, 0)
+    assert "the base" not in refused.value.message
+
+
+async def test_the_base_that_runs_is_no_conflict(transactions):
+    assert (await transactions.apply(ApplyArgs(text=HASH, base=1), ACTOR, 0)).revision == 2
+    command = CommandArgs(text="server 1 {\n method rr\n}", base=2)
+    assert (await transactions.command(command, ACTOR, 0)).revision == 3
+    with pytest.raises(OpError, match="made from revision 2, but revision 3 runs now") as refused:
+        await transactions.command(command, ACTOR, 0)
+    assert refused.value.code == "conflict"
+
+
+async def test_a_conflict_names_the_last_three_changes_since_and_not_what_was_taken_back(transactions):
+    for number, text in enumerate((HASH, SEED, HASH, SEED, HASH), 2):
+        await transactions.apply(ApplyArgs(text=text, note=f"change {number}"), ACTOR, 0)
+    with pytest.raises(OpError) as refused:
+        await transactions.apply(ApplyArgs(text=NAMED, base=2), ACTOR, 0)
+    named = [n for n in range(1, 7) if f": change {n}" in refused.value.message]
+    assert named == [4, 5, 6]
+    assert refused.value.message.index("change 4") < refused.value.message.index("change 6")
+    await transactions.apply(ApplyArgs(text=NAMED, confirm_within_s=60), ACTOR, 0)
+    await transactions.rollback(RollbackArgs(), ACTOR, 0)
+    with pytest.raises(OpError, match=r"revision 6 runs now \(rolled back\)"):
+        await transactions.apply(ApplyArgs(text=NAMED, base=7), ACTOR, 0)
+
+
+@pytest.mark.parametrize(("length", "note"), [(60, "x" * 60), (61, "x" * 59 + "…")])
+async def test_the_note_of_typed_commands_is_cut_after_60_characters(transactions, length, note):
+    space = length - len("//") - 1
+    typed = f"//  {'x' * space}"  # a comment; of several blanks one is left
+    await transactions.command(CommandArgs(text=typed + "\nserver 1 { method hash }"), ACTOR, 0)
+    kept = transactions.history()[0].note
+    assert len(kept) == 60
+    assert kept.endswith("…")
+    short = "server 1 { name " + "n" * (length - 18) + " }"
+    assert len(short) == length
+    await transactions.command(CommandArgs(text=short), ACTOR, 0)
+    kept = transactions.history()[0].note
+    assert kept == (short if length == 60 else short[:59] + "…")
+
+
+async def test_warnings_are_handed_back_and_nothing_else(transactions):
+    with_warning = SEED.replace("dsr enable", "dsr disable", 1)
+    loaded = transactions.read(with_warning, "x.conf")
+    expected = [f for f in loaded.findings if f.severity == "warning"]
+    applied = await transactions.apply(ApplyArgs(text=with_warning, file="x.conf"), ACTOR, 0)
+    assert expected
+    assert applied.warnings == expected
+
+
+async def test_what_changed_is_told(transactions):
+    async def told(text):
+        await transactions.apply(ApplyArgs(text=text), ACTOR, 0)
+        severity, message = transactions.runner.said[-1]
+        assert (severity, transactions.runner.told[-1]) == ("info", ACTOR)
+        return message
+
+    assert await told(SEED) == "revision 2 runs: nothing that matters changed"
+    assert await told(HASH) == "revision 3 runs: server 1: method rr → hash"
+    trial = await transactions.apply(ApplyArgs(text=SEED, confirm_within_s=9), ACTOR, 0)
+    assert transactions.runner.said[-1][1].endswith(", to be confirmed within 9 s")
+    assert trial.pending.reverts_to == 3
+
+
+@pytest.mark.parametrize(("count", "more"), [(3, ""), (4, "; and 1 more"), (5, "; and 2 more")])
+async def test_of_many_changes_three_are_told(transactions, monkeypatch, count, more):
+    changes = transactions.diff(HASH, "x.conf").changes * count
+    monkeypatch.setattr("engine.changes.configuration.compare", lambda *_: changes)
+    await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+    three = "; ".join(["server 1: method rr → hash"] * 3)
+    assert transactions.runner.said[-1][1] == f"revision 2 runs: {three}{more}"
+
+
+# -- back and forth --------------------------------------------------------------------------------------------------
+
+
+async def test_a_rollback_has_the_parent_whose_text_it_is(transactions, start):
+    await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+    await transactions.rollback(RollbackArgs(), ACTOR, 1)
+    assert [s.parent for s in transactions.store.list()] == [1, None, None]
+    assert transactions.history()[0].note == "rollback to revision 1"
+    again = start()
+    assert again.running.revision == 3
+    with pytest.raises(OpError, match="no earlier revision"):
+        await again.rollback(RollbackArgs(), ACTOR, 2)
+
+
+async def test_a_note_is_never_taken_for_a_parent(transactions):
+    await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+    await transactions.apply(ApplyArgs(text=NAMED, note="rollback to revision 1"), ACTOR, 0)
+    await transactions.rollback(RollbackArgs(), ACTOR, 1)
+    assert transactions.running.text == HASH
+
+
+async def test_a_rollback_of_a_file_that_an_older_version_wrote_goes_on_from_its_parent(transactions, start):
+    for text in (HASH, NAMED):
+        await transactions.apply(ApplyArgs(text=text), ACTOR, 0)
+    await transactions.rollback(RollbackArgs(), ACTOR, 1)
+    path = transactions.store.folder / "000004.revision"
+    path.write_bytes(path.read_bytes().replace(b'"parent":2,', b""))
+    again = start()
+    await again.rollback(RollbackArgs(), ACTOR, 2)
+    assert again.running.text == SEED
+
+
+async def test_one_back_steps_over_what_was_never_confirmed(transactions):
+    await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+    await transactions.apply(ApplyArgs(text=NAMED, confirm_within_s=5), ACTOR, 0)
+    await transactions.tick(5)
+    await transactions.apply(ApplyArgs(text=SEED), ACTOR, 6)
+    await transactions.rollback(RollbackArgs(), ACTOR, 7)
+    assert transactions.running.text == HASH
+
+
+async def test_a_number_is_run_again_even_during_a_trial(transactions):
+    await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+    await transactions.apply(ApplyArgs(text=NAMED, confirm_within_s=60), ACTOR, 1)
+    applied = await transactions.rollback(RollbackArgs(revision=1), ACTOR, 2)
+    assert (applied.revision, transactions.trial, transactions.running.text) == (4, None, SEED)
+
+
+async def test_a_rollback_may_be_a_trial_itself(transactions, file):
+    await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+    applied = await transactions.rollback(RollbackArgs(confirm_within_s=10), ACTOR, 1)
+    assert applied.pending.seconds_left == 10
+    assert file.read_text() == HASH
+    await transactions.tick(11)
+    assert transactions.running.text == HASH
+
+
+async def test_ending_a_trial_tells_who_ended_it_and_what_changes(transactions):
+    runner = transactions.runner
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    other = Actor("bob", 7, 8)
+    applied = await transactions.rollback(RollbackArgs(), other, 1)
+    assert [c.message for c in applied.changes] == ["method hash → rr"]
+    assert runner.said[-1] == ("warning", "revision 2 taken back: revision 1 runs again")
+    assert (runner.actors, runner.told[-1]) == ([ACTOR, other], other)
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    await transactions.tick(60)
+    assert runner.said[-1] == ("warning", "revision 3 was not confirmed in time: revision 1 runs again")
+    assert (runner.actors[-1], runner.told[-1]) == (TIMER, None)
+
+
+async def test_a_trial_that_cannot_be_ended_is_refused_to_who_asked(transactions):
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 100)
+    transactions.runner.refuse = "the host owns the virtual address"
+    with pytest.raises(OpError, match="owns the virtual address") as refused:
+        await transactions.rollback(RollbackArgs(), ACTOR, 101)
+    assert refused.value.code == "refused"
+    assert transactions.trial.deadline == 165
+    assert transactions.runner.said[-1][0] == "error"
+
+
+async def test_a_tick_waits_while_a_change_is_under_way(transactions):
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    async with transactions._lock:
+        await asyncio.wait_for(transactions.tick(60), 1)
+    assert transactions.trial is not None
+    await transactions.tick(60)
+    assert transactions.trial is None
+
+
+async def test_two_changes_at_once_take_turns(transactions):
+    both = await asyncio.gather(
+        transactions.apply(ApplyArgs(text=HASH, base=1), ACTOR, 0),
+        transactions.apply(ApplyArgs(text=NAMED, base=1), ACTOR, 0),
+        return_exceptions=True,
+    )
+    assert both[0].revision == 2
+    assert both[1].code == "conflict"
+
+
+async def test_a_change_without_a_trial_ends_one(transactions, file):
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    await transactions.apply(ApplyArgs(text=NAMED), ACTOR, 1)
+    await transactions.tick(1000)
+    assert transactions.running.text == file.read_text() == NAMED
+
+
+async def test_a_change_that_cannot_be_confirmed_stays_under_trial(transactions, file, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.changes.transactions.write_atomic", full)
+        with pytest.raises(OpError, match="cannot be written: No space left"):
+            await transactions.confirm(ACTOR)
+    assert transactions.trial is not None
+    assert (await transactions.confirm(ACTOR)).revision == 2
+    assert transactions.runner.said[-1] == ("info", "revision 2 confirmed")
+
+
+async def test_a_history_that_cannot_be_marked_takes_the_switch_back(transactions, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(transactions.store, "confirm", full)
+    with pytest.raises(OpError, match="No space left on device"):
+        await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+    assert [c.servers[0].method for c in transactions.runner.configs] == ["hash", "rr"]
+    assert transactions.running.text == SEED
+
+
+async def test_a_refused_switch_is_not_followed_by_another(transactions):
+    transactions.runner.refuse = "no"
+    with pytest.raises(OpError):
+        await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+    assert transactions.runner.actors == [ACTOR]
+    assert transactions.runner.said == [("error", "not applied, revision 1 runs on: no")]
+
+
+async def test_what_runs_and_what_a_trial_goes_back_to_are_never_pruned(transactions, start):
+    transactions.store.keep = 2
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    for text in (NAMED, HASH, NAMED):
+        await transactions.apply(ApplyArgs(text=text, confirm_within_s=60), ACTOR, 0)
+    kept = {s.number for s in transactions.store.list()}
+    assert {1, transactions.running.revision} <= kept
+    await transactions.tick(60)
+    assert transactions.running.text == SEED
+    assert start().running.revision == 1
+
+
+# -- the file --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_file_changed_by_hand_is_read_again(transactions, file):
+    file.write_text(HASH)
+    applied = await transactions.reload_file(SIGHUP, 0)
+    assert (applied.revision, applied.pending) == (2, None)
+    newest = transactions.history()[0]
+    assert (newest.note, newest.user, newest.uid) == ("reload of bng.conf", "SIGHUP", 0)
+    assert transactions.running.text == HASH
+    file.write_text("nonsense {")
+    with pytest.raises(OpError) as refused:
+        await transactions.reload_file(SIGHUP, 0)
+    assert refused.value.code == "invalid"
+    file.unlink()
+    with pytest.raises(OpError, match=r"bng\.conf: No such file") as refused:
+        await transactions.reload_file(SIGHUP, 0)
+    assert refused.value.code == "refused"
+    assert transactions.running.text == HASH
+
+
+async def test_a_file_that_asks_for_another_interface_says_so_when_it_is_read_again(transactions, file):
+    file.write_text(SEED.replace("name eth0", "name nothere0"))
+    loaded = load(file.read_bytes(), str(file), host_interfaces=["lo"])
+    applied = await transactions.reload_file(SIGHUP, 0)
+    assert [w.code for w in applied.warnings] == [f.code for f in loaded.findings if f.severity == "warning"]
+
+
+async def test_saving_nothing_writes_the_file_as_it_runs(transactions, file):
+    file.write_text("changed by hand")
+    assert (await transactions.save(ACTOR, 0)).revision == 1
+    assert file.read_text() == SEED
+    assert len(transactions.history()) == 1
+
+
+async def test_saving_keeps_a_change_under_trial(transactions, file):
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    assert (await transactions.save(ACTOR, 1)).revision == 3
+    assert transactions.trial is None
+    assert file.read_text() == HASH
+    assert transactions.history()[0].note == "save: operational state"
+
+
+async def test_saving_servers_and_enabled_ones(transactions, file):
+    transactions.runner.servers = {1: "disabled"}
+    transactions.runner.targets = {1: "draining"}
+    await transactions.save(ACTOR, 0)
+    config = load(file.read_bytes(), "x.conf").config
+    assert [s.enabled for s in config.servers] == [False]
+    assert [t.enabled for t in config.targets] == [False, True]
+    transactions.runner.servers, transactions.runner.targets = {1: "enabled"}, {1: "enabled"}
+    await transactions.save(ACTOR, 0)
+    config = load(file.read_bytes(), "x.conf").config
+    assert [s.enabled for s in config.servers] == [True]
+    assert [t.enabled for t in config.targets] == [True, True]
+
+
+@pytest.mark.parametrize("ending", ["toml", "TOML"])
+async def test_a_toml_file_stays_one(tmp_path, ending, transactions):
+    path = tmp_path / f"bng.{ending}"
+    path.write_text(dump_toml(load(SEED, "x.conf").config))
+    store = RevisionStore(tmp_path / "others")
+    running, _ = recall(store, path.read_bytes(), load(path.read_bytes(), str(path)))
+    made = Transactions(transactions.runner, store, path, running)
+    assert made.name_of(1) == "revision 1.toml"
+    await made.apply(ApplyArgs(text=HASH, file="x.conf"), ACTOR, 0)
+    assert made.name_of(2) == "revision 2.conf"
+    written = load(path.read_bytes(), str(path))
+    assert (written.language, written.config) == ("toml", load(HASH, "x.conf").config)
+
+
+async def test_a_revision_in_toml_is_rolled_back_to_as_toml(transactions):
+    toml = dump_toml(load(HASH, "x.conf").config)
+    await transactions.apply(ApplyArgs(text=toml, file="x.toml"), ACTOR, 0)
+    await transactions.apply(ApplyArgs(text=NAMED), ACTOR, 0)
+    await transactions.rollback(RollbackArgs(), ACTOR, 0)
+    assert (transactions.running.text, transactions.running.language) == (toml, "toml")
+
+
+async def test_of_several_errors_the_first_is_told_and_the_others_are_counted(transactions):
+    async def told(text):
+        with pytest.raises(OpError) as refused:
+            await transactions.apply(ApplyArgs(text=text, file="x.conf"), ACTOR, 0)
+        return refused.value
+
+    one = SEED.replace("ipaddr 172.16.1.100", "ipaddr 172.16.1.1000")
+    refusal = await told(one)
+    assert len([f for f in refusal.findings if f.severity == "error"]) == 1
+    assert "more)" not in refusal.message
+    two = await told(one.replace("ipaddr 172.16.1.101", "ipaddr 172.16.1.1001"))
+    errors = [f for f in two.findings if f.severity == "error"]
+    assert two.message == f"{errors[0]} (and {len(errors) - 1} more)"
+    assert len(errors) == 2

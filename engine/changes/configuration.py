@@ -3,59 +3,29 @@
 from __future__ import annotations
 
 import os
-import pwd
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from engine.api.messages import ConfigDiff, ConfigStatus, Pending, Revision, RunningConfig
 from engine.config.difference.compare import Flows, compare, unified
 from engine.config.load import Language, Loaded, load
+from engine.domain.actor import Actor
 from engine.domain.errors import OpError
 from engine.report.events import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-    from typing import Literal
 
-    from engine.changes.revisions import Store, Stored
+    from engine.changes.revisions import RevisionStore, StoredRevision
+    from engine.changes.runner import Runner
     from engine.config.difference.change import Change
     from engine.config.model import Config
-    from engine.domain.states import Admin
 
 
-class SwitchError(Exception):
-    """The engine could not go over to a configuration and has gone back; the message says why."""
-
-
-class Runner(Protocol):
-    """What runs configurations: the engine."""
-
-    async def switch(self, config: Config, actor: str) -> None:
-        """Go over to `config`, keeping all that does not change; raises SwitchError, the former one running again."""
-        ...
-
-    def flows(self) -> Flows:
-        """Count the flows of servers and targets now."""
-        ...
-
-    def overrides(self) -> tuple[Mapping[int, Admin], Mapping[int, Literal["enabled", "disabled"]]]:
-        """Return what operators have said of targets and servers, apart from the file."""
-        ...
-
-    def settle_overrides(self) -> None:
-        """Forget overrides that say what the configuration says itself."""
-        ...
-
-    def tell(self, severity: Literal["info", "warning", "error"], message: str, actor: str | None) -> None:
-        """Add an event of kind config."""
-        ...
-
-
-@dataclass
+@dataclass(frozen=True)
 class Running:
-    """The configuration that runs, with its text."""
+    """A configuration that runs, or ran, with its text as it was accepted."""
 
     config: Config
     text: str
@@ -65,26 +35,28 @@ class Running:
 
 @dataclass
 class Trial:
-    """A change that waits to be confirmed; `back` runs again at `deadline`."""
+    """A change that waits to be confirmed; `back` runs again at `deadline`, in monotonic seconds."""
 
     revision: int
     back: Running
-    deadline: float  # monotonic
-    actor: str
+    deadline: float
+    actor: Actor
 
 
 @dataclass
-class Configured:
+class Configuration:
     """What runs, and what is under trial. `running` and `trial` are written by Transactions alone."""
 
     runner: Runner
-    store: Store
+    store: RevisionStore
     file: Path
     running: Running
     trial: Trial | None = None
 
+    # -- what consoles ask ------------------------------------------------------------------------------------------
+
     def status(self, now: float) -> ConfigStatus:
-        """For the state every console shows."""
+        """Return what the state of every console shows. `now` is monotonic seconds, here and below."""
         return ConfigStatus(
             revision=self.running.revision,
             language=self.running.language,
@@ -97,25 +69,27 @@ class Configured:
         trial = self.trial
         if trial is None:
             return None
-        left = round(max(0.0, trial.deadline - now), 1)
         return Pending(
-            revision=trial.revision, reverts_to=trial.back.revision, seconds_left=left, actor=trial.actor
+            revision=trial.revision,
+            reverts_to=trial.back.revision,
+            seconds_left=round(max(0.0, trial.deadline - now), 1),
+            actor=trial.actor.text,
         )
 
     def differs(self) -> list[str]:
-        """Say where operational state is not what the configuration says."""
+        """Say where operational state is not what the configuration says: "target 2 disabled (file: enabled)"."""
         targets, servers = self.runner.overrides()
+        config = self.running.config
+        in_file = {("target", t.number): t.enabled for t in config.targets}
+        in_file |= {("server", s.number): s.enabled for s in config.servers}
+        overrides = [("target", n, admin) for n, admin in sorted(targets.items())]
+        overrides += [("server", n, admin) for n, admin in sorted(servers.items())]
         said = []
-        for number, admin in sorted(targets.items()):
-            target = self.running.config.target(number)
-            file = "enabled" if target and target.enabled else "disabled"
-            if target and admin != file:
-                said.append(f"target {number} {admin} (file: {file})")
-        for number, state in sorted(servers.items()):
-            server = self.running.config.server(number)
-            file = "enabled" if server and server.enabled else "disabled"
-            if server and state != file:
-                said.append(f"server {number} {state} (file: {file})")
+        for what, number, admin in overrides:
+            enabled = in_file.get((what, number))
+            file = "enabled" if enabled else "disabled"
+            if enabled is not None and admin != file:
+                said.append(f"{what} {number} {admin} (file: {file})")
         return said
 
     def text(self, now: float) -> RunningConfig:
@@ -146,21 +120,10 @@ class Configured:
             findings=loaded.findings,
         )
 
-    def history(self) -> list[Revision]:
-        """Newest first, without texts."""
-        return [self._revision(stored) for stored in self.store.list()]
-
-    def revision(self, number: int) -> Revision:
-        """Return one revision with its text. Raises OpError."""
-        stored = self.stored(number)
-        revision = self._revision(stored)
-        revision.text = stored.text.decode(errors="replace")
-        return revision
-
     def compare_revisions(self, old: int, new: int, flows: Flows | None = None) -> ConfigDiff:
         """Say what going from one revision to another changes; `flows` as in `diff`. Raises OpError."""
-        texts = [self.stored(n).text.decode(errors="replace") for n in (old, new)]
-        configs = [self.read(t, self.name(n)).config for t, n in zip(texts, (old, new), strict=True)]
+        texts = [self.text_of(number) for number in (old, new)]
+        configs = [self.read(t, self.name_of(n)).config for t, n in zip(texts, (old, new), strict=True)]
         changes: list[Change] = []
         if configs[0] is not None and configs[1] is not None:
             changes = compare(configs[0], configs[1], flows or self.runner.flows())
@@ -170,22 +133,18 @@ class Configured:
             unified=unified(texts[0], texts[1], f"revision {old}", f"revision {new}"),
         )
 
-    def read(self, text: str, file: str) -> Loaded:
-        """Read a text, with this host's interfaces in mind."""
-        return load(text, file, host_interfaces=interfaces())
+    def history(self) -> list[Revision]:
+        """Return all revisions, newest first, without their texts."""
+        return [self._revision(stored) for stored in self.store.list()]
 
-    def changes(self, config: Config) -> list[Change]:
-        """Say what going over to `config` changes."""
-        return compare(self.running.config, config, self.runner.flows())
+    def revision(self, number: int) -> Revision:
+        """Return one revision with its text. Raises OpError."""
+        stored = self._stored(number)
+        revision = self._revision(stored)
+        revision.text = stored.text.decode(errors="replace")
+        return revision
 
-    def stored(self, number: int) -> Stored:
-        """Return a stored revision. Raises OpError."""
-        stored = self.store.get(number)
-        if stored is None:
-            raise OpError("not-found", f"there is no revision {number}")
-        return stored
-
-    def _revision(self, stored: Stored) -> Revision:
+    def _revision(self, stored: StoredRevision) -> Revision:
         return Revision(
             number=stored.number,
             time=stored.time,
@@ -199,13 +158,33 @@ class Configured:
             lines=stored.text.count(b"\n") + (not stored.text.endswith(b"\n")),
         )
 
-    def name(self, number: int) -> str:
+    # -- what a change needs ----------------------------------------------------------------------------------------
+
+    def read(self, text: str, file: str) -> Loaded:
+        """Read and check a text, with this host's interfaces in mind."""
+        return load(text, file, host_interfaces=host_interfaces())
+
+    def changes_to(self, config: Config) -> list[Change]:
+        """Say what going over from what runs to `config` changes."""
+        return compare(self.running.config, config, self.runner.flows())
+
+    def text_of(self, number: int) -> str:
+        """Return the text of a revision. Raises OpError."""
+        return self._stored(number).text.decode(errors="replace")
+
+    def name_of(self, number: int) -> str:
         """Name a revision as a file, so that its ending tells the language."""
         stored = self.store.get(number)
         return f"revision {number}.{'toml' if stored and stored.language == 'toml' else 'conf'}"
 
+    def _stored(self, number: int) -> StoredRevision:
+        stored = self.store.get(number)
+        if stored is None:
+            raise OpError("not-found", f"there is no revision {number}")
+        return stored
 
-def recall(store: Store, data: bytes, loaded: Loaded) -> tuple[Running, list[str]]:
+
+def recall(store: RevisionStore, data: bytes, loaded: Loaded) -> tuple[Running, list[str]]:
     """Find the revision that the configuration file is, or make it one; returns what there is to tell.
 
     A change that nobody confirmed before the engine ended never reached the file, so the former one runs. A file that
@@ -213,27 +192,27 @@ def recall(store: Store, data: bytes, loaded: Loaded) -> tuple[Running, list[str
     """
     if loaded.config is None:
         raise ValueError("only a valid configuration runs")
-    said: list[str] = []
+    warnings: list[str] = []
     for left in store.list():
         if not left.confirmed and not left.reverted and left.text != data:
             store.drop(left.number)
-            said.append(f"revision {left.number} was not confirmed before the engine ended: the file's runs")
+            warnings.append(
+                f"revision {left.number} was not confirmed before the engine ended: the file's runs"
+            )
     newest = next((s for s in store.list() if not s.reverted), None)
     if newest is not None and newest.text == data:
-        number = newest.number if newest.confirmed else store.confirm(newest.number).number
+        stored = store.confirm(newest.number)
     else:
-        try:
-            user = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:
-            user = str(os.getuid())
-        note = "the file at the start of the engine"
-        time = timestamp()
-        number = store.add(
-            data, time=time, uid=os.getuid(), user=user, note=note, language=loaded.language
-        ).number
-    return Running(loaded.config, data.decode(errors="replace"), loaded.language, number), said
+        stored = store.add(
+            data,
+            time=timestamp(),
+            actor=Actor.of_process(os.getuid(), os.getpid()),
+            note="the file at the start of the engine",
+            language=loaded.language,
+        )
+    return Running(loaded.config, data.decode(errors="replace"), loaded.language, stored.number), warnings
 
 
-def interfaces() -> list[str]:
-    """Names of the host's interfaces."""
+def host_interfaces() -> list[str]:
+    """Return the names of this host's interfaces."""
     return [name for _, name in socket.if_nameindex()]

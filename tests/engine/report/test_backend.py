@@ -1,0 +1,114 @@
+"""Every op of the table has one handler, and it reaches the part that does it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from engine.api.console import Console
+from engine.api.messages import AdminResult, Applied
+from engine.api.ops import OPS, AdminArgs, ApplyArgs, CommandArgs, NoArgs, RollbackArgs, SessionsArgs
+from engine.domain.actor import Actor
+from engine.domain.errors import OpError
+from engine.report.backend import SESSIONS_MOST, Backend, _handlers
+
+ACTOR = Actor("alice", 1000, 42)
+
+
+def test_every_op_is_answered_by_the_connection_or_by_the_backend_and_not_by_both():
+    own = Console("operator", ACTOR, None, None, None, frame_s=1)._own
+    assert own.keys() | _handlers.keys() == OPS.keys()
+    assert not own.keys() & _handlers.keys()
+
+
+class Transactions:
+    def __init__(self):
+        self.asked = []
+
+    def __getattr__(self, name):
+        async def change(*args):
+            self.asked.append((name, args))
+            return Applied(revision=2)
+
+        return change
+
+
+class Forwarding:
+    def __init__(self):
+        self.asked = None
+
+    def flows(self, limit, server, target, client):
+        if client == "nonsense":
+            raise ValueError("'nonsense' is not an address")
+        self.asked = limit, server, target, client
+        flow = SimpleNamespace(server=1, target=2, client="10.1.1.1", port=None, idle_s=3)
+        return [SimpleNamespace(**vars(flow), closing=closing) for closing in (False, True)]
+
+    def counters(self):
+        return SimpleNamespace(target_sessions=SimpleNamespace(sum=lambda: 7))
+
+
+@pytest.fixture
+def engine():
+    async def change_admin(args, actor):
+        asked.append((args, actor))
+        return AdminResult(changed=[1], unchanged=[])
+
+    asked = []
+    return SimpleNamespace(
+        world=None,
+        chain=None,
+        rates=None,
+        admin=None,
+        forwarding=Forwarding(),
+        transactions=Transactions(),
+        change_admin=change_admin,
+        asked=asked,
+    )
+
+
+@pytest.mark.parametrize(
+    ("op", "args"),
+    [
+        ("apply", ApplyArgs(text="x")),
+        ("command", CommandArgs(text="x")),
+        ("rollback", RollbackArgs(revision=1)),
+        ("confirm", NoArgs()),
+        ("save", NoArgs()),
+    ],
+)
+async def test_a_change_is_made_in_the_name_of_who_asked(engine, op, args):
+    assert (await Backend(engine).call(op, args, ACTOR)).revision == 2
+    ((name, given),) = engine.transactions.asked
+    assert name == op
+    assert ACTOR in given
+    assert args in given or isinstance(args, NoArgs)
+
+
+async def test_operational_state_is_changed_in_the_name_of_who_asked(engine):
+    args = AdminArgs(what="target", action="drain", numbers=[1])
+    assert (await Backend(engine).call("admin", args, ACTOR)).changed == [1]
+    assert engine.asked == [(args, ACTOR)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"), [(-1, 0), (0, 0), (5, 5), (SESSIONS_MOST, SESSIONS_MOST), (1 << 40, SESSIONS_MOST)]
+)
+async def test_sessions_are_bounded_and_told_apart(engine, asked, given):
+    answer = await Backend(engine).call("sessions", SessionsArgs(server=1, client="", limit=asked), ACTOR)
+    assert engine.forwarding.asked == (given, 1, None, None)
+    assert answer.total == 7
+    assert [s.state for s in answer.sessions] == ["open", "closing"]
+
+
+async def test_an_address_that_is_none_is_a_wrong_argument(engine):
+    with pytest.raises(OpError, match="not an address") as refused:
+        await Backend(engine).call("sessions", SessionsArgs(client="nonsense"), ACTOR)
+    assert refused.value.code == "bad-args"
+
+
+async def test_an_op_without_a_handler_is_unknown(engine):
+    with pytest.raises(OpError, match="not built into this version") as refused:
+        await Backend(engine).call("state", NoArgs(), ACTOR)
+    assert refused.value.code == "unknown-op"
