@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from typing import TYPE_CHECKING, Any
-
-from textual.app import App
+from typing import TYPE_CHECKING
 
 from bngtui.changes import Changes
 from bngtui.connection import Link
@@ -18,6 +16,7 @@ from bngtui.screens.page import Page
 from bngtui.store import Store
 from bngtui.terminal.driver import CleanDriver
 from bngtui.terminal.partial_updates import Sent, exact
+from bngtui.terminal.textual_internals import HookedApp
 from bngtui.theme import palette
 from engine.api.client import EngineUnreachable, RequestError
 
@@ -37,7 +36,7 @@ TERMINATED = 143
 """Exit code after SIGTERM, as a shell would give it."""
 
 
-class BngApp(App[None]):
+class BngApp(HookedApp[None]):
     """The console. `terminal` is None where there is none: in tests."""
 
     TITLE = "bngtui"
@@ -178,5 +177,6 @@ class BngApp(App[None]):
                 screen.repaint()
         self.refresh(layout=True)
 
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        super()._display(screen, exact(renderable, self._sent))
+    def to_terminal(self, update: RenderableType | None) -> RenderableType | None:
+        """Leave out what the terminal shows already."""
+        return exact(update, self._sent)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from rich.color import ColorSystem
 from rich.control import Control
-from textual._compositor import ChopsUpdate
+
+from bngtui.terminal.textual_internals import ChopsUpdate, ansi_codes, colour_system
 
 if TYPE_CHECKING:
+    from rich.color import ColorSystem
     from rich.console import Console, RenderableType
     from rich.style import Style
     from textual.strip import Strip
@@ -49,7 +50,7 @@ class ExactUpdate(ChopsUpdate):
 
     def render_segments(self, console: Console) -> str:
         """Return the bytes for the terminal as text."""
-        system = console._color_system or ColorSystem.TRUECOLOR  # noqa: SLF001 - as Textual's Strip.render does
+        system = colour_system(console)
         out: list[str] = []
         for y, x1, x2 in self.spans:
             for (x, strip), end in zip(self.chops[y].items(), self.chop_ends[y], strict=False):
@@ -91,4 +92,4 @@ def _render(strip: Strip, system: ColorSystem) -> str:
 
 @lru_cache(maxsize=1024)
 def _codes(style: Style, system: ColorSystem) -> str:
-    return style._make_ansi_codes(system)  # noqa: SLF001 - Rich offers the codes only around a text
+    return ansi_codes(style, system)

@@ -12,61 +12,31 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
-from textual._text_area_theme import TextAreaTheme
-from textual.document._document_navigator import DocumentNavigator
-from textual.document._syntax_aware_document import SyntaxAwareDocument
-from textual.document._wrapped_document import WrappedDocument
 from textual.message import Message
 from textual.strip import Strip
-from textual.widgets import TextArea
-from textual.widgets.text_area import LanguageDoesNotExist, Selection
+from textual.widgets.text_area import LanguageDoesNotExist
 
 from bngtui.render.highlight import INKS, TREE_SITTER, highlight
 from bngtui.render.source_text import block_at
 from bngtui.render.states import SEVERITY
+from bngtui.terminal.textual_internals import HookedTextArea, SyntaxAwareDocument, TextAreaTheme
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from textual import events
-    from textual.document._document import EditResult
-    from textual.document._edit import Edit
+    from textual.widgets.text_area import Selection
 
     from bngtui.render.source_text import Language
+    from bngtui.terminal.textual_internals import Edit, EditResult, Highlight
     from bngtui.theme import Palette
     from bngtui.widgets.host import Host
     from engine.config.finding import Finding
 
 _GUTTER_MARK = 3  # cells after the line's number: a blank, a finding's sign and a blank
 
-_Highlight = tuple[int, int | None, str]
 
-
-class _Lazy(dict[int, list[_Highlight]]):
-    """Line → its highlights, made when they are asked for."""
-
-    def __init__(self, make: Callable[[int], list[_Highlight]]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, row: int) -> list[_Highlight]:
-        made = self[row] = self._make(row)
-        return made
-
-    def __bool__(self) -> bool:
-        return True  # TextArea asks whether there are any before it asks for a line's
-
-
-class _Unwrapped(WrappedDocument):
-    """A document whose lines are never broken; TextArea asks for its height at every line it draws."""
-
-    @property
-    def height(self) -> int:
-        """Lines on the screen were it high enough."""
-        return self.document.line_count
-
-
-class EditArea(TextArea):
+class EditArea(HookedTextArea):
     """The editor itself. `interceptor` sees every key first and says whether it was for somebody else."""
 
     DEFAULT_CSS: ClassVar[str] = """
@@ -100,12 +70,6 @@ class EditArea(TextArea):
         except LanguageDoesNotExist:
             self.language = None  # the grammar is missing: plain text is still text
         self.load_text(text)
-
-    def _set_document(self, text: str, language: str | None) -> None:
-        super()._set_document(text, language)
-        self.wrapped_document = _Unwrapped(self.document, tab_width=self.indent_width)
-        self.navigator = DocumentNavigator(self.wrapped_document)
-        self._rewrap_and_refresh_virtual_size()
 
     def swap(self, text: str) -> None:
         """Put another text in place of this one, so that undo brings it back."""
@@ -143,7 +107,7 @@ class EditArea(TextArea):
             marks.setdefault(finding.line - 1, []).append(finding)
         if marks != self._findings:
             self._findings = marks
-            self._build_highlight_map()
+            self.forget_highlights()
             self.refresh()
 
     # -- colours ----------------------------------------------------------------------------------------------------
@@ -179,14 +143,11 @@ class EditArea(TextArea):
             )
         )
         self.theme = "bng"
-        self._build_highlight_map()
+        self.forget_highlights()
         self.refresh()
 
-    def _build_highlight_map(self) -> None:
-        self._line_cache.clear()
-        self._highlights = cast("Any", _Lazy(self._highlights_of))
-
-    def _highlights_of(self, row: int) -> list[_Highlight]:
+    def highlights_of(self, row: int) -> list[Highlight]:
+        """Return the colours of one line, and the marks of its findings."""
         if row >= self.document.line_count:
             return []
         line = self.document.get_line(row)
@@ -206,13 +167,10 @@ class EditArea(TextArea):
             runs.append((_bytes(line, start), last, f"finding.{finding.severity}"))
         return runs
 
-    def _grammar(self, row: int) -> list[_Highlight]:
+    def _grammar(self, row: int) -> list[Highlight]:
         """Ask the grammar for the colours of one line."""
-        document, query = self.document, self._highlight_query
-        if query is None or not isinstance(document, SyntaxAwareDocument):
-            return []
-        captures = document.query_syntax_tree(query, (row, 0), (row + 1, 0))
-        runs: list[_Highlight] = []
+        captures = self.captures(row)
+        runs: list[Highlight] = []
         for name, ink in TREE_SITTER.items():
             for node in captures.get(name, ()):
                 (first, start), (last, end) = node.start_point, node.end_point
@@ -238,8 +196,9 @@ class EditArea(TextArea):
             line = "".join(char if char.isprintable() or char == "\t" else "�" for char in line)
         return Text(line, end="", no_wrap=True)
 
-    def _render_line(self, y: int) -> Strip:
-        strip = super()._render_line(y)
+    def draw_line(self, y: int) -> Strip:
+        """Draw a line with the sign of its worst finding."""
+        strip = super().draw_line(y)
         row = y + self.scroll_offset.y
         if row < self.document.line_count:
             strip = Strip.join([self._gutter(row), strip.crop(self.gutter_width)])
@@ -251,7 +210,7 @@ class EditArea(TextArea):
         """Draw a line's number and the sign of the worst finding in it: ``12 ✖ ``."""
         here = row == self.cursor_location[0]
         number = f"{row + self.line_number_start:>{self.gutter_width - _GUTTER_MARK}} "
-        style = self._theme.cursor_line_gutter_style if here else self._theme.gutter_style
+        style = self.area_theme.cursor_line_gutter_style if here else self.area_theme.gutter_style
         found = self._findings.get(row)
         if not found:
             return Strip([Segment(number + "  ", style)])
@@ -262,7 +221,7 @@ class EditArea(TextArea):
 
     # -- keys -------------------------------------------------------------------------------------------------------
 
-    async def _on_key(self, event: events.Key) -> None:
+    async def key_pressed(self, event: events.Key) -> None:
         """Do what a key does before the next one is looked at.
 
         Textual types a letter here, but lets a key with a binding (an arrow) go all the way up to the application
@@ -272,7 +231,7 @@ class EditArea(TextArea):
             event.stop()
             event.prevent_default()
             return
-        bound = () if event.is_printable else self._bindings.key_to_bindings.get(event.key, ())
+        bound = () if event.is_printable else self.bindings_of(event.key)
         for binding in bound:
             event.stop()
             event.prevent_default()
@@ -281,10 +240,9 @@ class EditArea(TextArea):
         if event.key == "enter" and not self.read_only:
             event.stop()
             event.prevent_default()
-            start, end = self.selection
-            self._replace_via_keyboard("\n" + self._indent(), start, end)
+            self.type_text("\n" + self._indent())
             return
-        await super()._on_key(event)
+        await super().key_pressed(event)
 
     def _indent(self) -> str:
         """Return the blanks a new line begins with: as the line above, and in a new block as the text does it."""
@@ -296,9 +254,9 @@ class EditArea(TextArea):
         inside = next((line for line in self.lines if line[:1].isspace() and line.strip()), "    x")
         return inside[: len(inside) - len(inside.lstrip())]
 
-    def _watch_selection(self, previous_selection: Selection, selection: Selection) -> None:
-        super()._watch_selection(previous_selection, selection)
-        if self.is_mounted and previous_selection.end != selection.end:
+    def cursor_moved(self, before: Selection, now: Selection) -> None:
+        """Tell the editor."""
+        if self.is_mounted and before.end != now.end:
             self.post_message(self.Moved())
 
 
