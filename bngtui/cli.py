@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bngtui.options import RUN_DIR, Options
+from bngtui.options import Options
+from engine.options import RUN_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

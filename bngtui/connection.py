@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from engine.api.client import Client, EngineUnreachable, RequestError
+from engine.api.client import EngineUnreachable, RequestError
 from engine.api.messages import StateFrame
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bngtui.options import Options
     from bngtui.store import Store
+    from engine.api.client import Client
 
 FIRST_WAIT_S = 0.25
 """Pause before the second attempt; it doubles with each failure."""
@@ -62,20 +63,16 @@ class Link:
     async def ask(self, op: str, **args: Any) -> Any:
         """Do one op. Raises EngineUnreachable or RequestError."""
         if self._client is None:
-            path = self._options.sockets()[0]
+            path = self._options.engine_socket.paths(self._options.access)[0]
             raise EngineUnreachable(path, "there is no connection at the moment")
         return await self._client.request(op, **args)
 
     async def _connect(self) -> Client:
         """Connect to the first socket that this user may open."""
-        first, *others = self._options.sockets()
-        try:
-            return await Client.connect(first)
-        except EngineUnreachable as error:
-            if not others or not isinstance(error.__cause__, PermissionError):
-                raise
-            client = await Client.connect(others[0])
-        if not self._told_not_permitted:
+        sockets, access = self._options.engine_socket, self._options.access
+        client = await sockets.open(access)
+        first = sockets.paths(access)[0]
+        if client.path != first and not self._told_not_permitted:
             self._told_not_permitted = True
             self._store.notes.append(
                 f"{first} is not permitted to you: READ-ONLY. To change things, be root or in the socket's group."

@@ -18,9 +18,11 @@ from bngtui.command.batch import Batch
 from bngtui.command.helping import USAGE_LINE, about, overview
 from bngtui.command.lines import Lines, Step
 from bngtui.command.registry import COMMANDS, match, parse
-from bngtui.command.session import RUN_DIR, Session, style_of
+from bngtui.command.session import Session, style_of
 from bngtui.command.spec import DONE, FAILED, UNREACHABLE, USAGE, Call, CommandError, UsageError
+from bngtui.engine_socket import EngineSocket
 from engine.api.client import EngineUnreachable, RequestError
+from engine.options import RUN_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,7 +146,7 @@ def _interactive(invocation: _Invocation) -> int:
         return DONE
 
     print("// bngctl; help says what there is, exit leaves")
-    code = interact(typed, _session(invocation).paths(changes=False), lines)
+    code = interact(typed, _session(invocation).engine, lines)
     if batch.lines:
         print("begin without commit: nothing was changed", file=sys.stderr)
     return code
@@ -240,8 +242,7 @@ def _session(invocation: _Invocation) -> Session:
     return Session(
         out=sys.stdout,
         err=sys.stderr,
-        run_dir=invocation.run_dir,
-        socket=invocation.socket,
+        engine=EngineSocket(invocation.run_dir, invocation.socket),
         as_json=invocation.as_json,
         style=style_of(sys.stdout),
         batch=invocation.batch,

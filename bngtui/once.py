@@ -15,7 +15,7 @@ from bngtui.render.columns import SEPARATOR, fit_columns
 from bngtui.render.header import Freshness, paint_header
 from bngtui.render.text import fit
 from bngtui.store import Store
-from engine.api.client import Client, EngineUnreachable, RequestError
+from engine.api.client import EngineUnreachable, RequestError
 from engine.api.messages import EventFrame
 
 if TYPE_CHECKING:
@@ -87,14 +87,7 @@ def _table(spec: Spec[Any], rows: Sequence[Any], width: int, drop: set[str] | No
 
 
 async def _read(options: Options) -> tuple[State, list[Event]]:
-    first, *others = options.sockets()
-    try:
-        client = await Client.connect(first)
-    except EngineUnreachable as error:
-        if not others or not isinstance(error.__cause__, PermissionError):
-            raise
-        client = await Client.connect(others[0])
-    async with client:
+    async with await options.engine_socket.open(options.access) as client:
         state: State = await client.request("state")
         events: list[Event] = await client.request("events", since=0, limit=EVENTS)
         return state, events

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-RUN_DIR = Path("/run/bng")
-"""Where the engine makes its sockets unless told otherwise."""
+from bngtui.engine_socket import Access, EngineSocket
+from engine.options import RUN_DIR
 
-OPERATOR_SOCKET = "operator.sock"
-MONITOR_SOCKET = "monitor.sock"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,12 @@ class Options:
     refresh_s: float = 1.0
     mouse: bool = False
 
-    def sockets(self) -> tuple[Path, ...]:
-        """Return the sockets to try, in order: the second only where the first is not permitted."""
-        if self.socket is not None:
-            return (self.socket,)
-        monitor = self.run_dir / MONITOR_SOCKET
-        return (monitor,) if self.read_only else (self.run_dir / OPERATOR_SOCKET, monitor)
+    @property
+    def engine_socket(self) -> EngineSocket:
+        """Where the engine is."""
+        return EngineSocket(self.run_dir, self.socket)
+
+    @property
+    def access(self) -> Access:
+        """What this console is for."""
+        return Access.MONITOR if self.read_only else Access.OPERATE

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bngtui.command.spec import DONE, Argument, Call, Command
 from bngtui.render.grid import Style, facts, wrapped
+from engine.options import RUN_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 USAGE_LINE = "bngctl [--run-dir DIR | --socket PATH] [--json] COMMAND"
 
 _OPTIONS = (
-    ("--run-dir DIR", "where the engine's sockets are (/run/bng)"),
+    ("--run-dir DIR", f"where the engine's sockets are ({RUN_DIR})"),
     ("--socket PATH", "one socket, operator's or monitor's"),
     ("--json", "JSON instead of tables; before or after the command"),
     ("--version", "the version of this console"),

@@ -20,8 +20,9 @@ from bngtui.command.spec import (
     UsageError,
     seconds,
 )
+from bngtui.engine_socket import Access
 from bngtui.render import tables
-from engine.api.client import Client, EngineUnreachable
+from engine.api.client import EngineUnreachable
 from engine.api.messages import EventFrame
 
 if TYPE_CHECKING:
@@ -43,18 +44,16 @@ async def wait_ready(session: Session, call: Call) -> int:
     while True:
         # At least one honest attempt, even with --timeout 0.
         left = max(deadline - time.monotonic(), 1.0)
-        for path in session.paths(changes=False):
-            try:
-                async with await Client.connect(path, timeout_s=left) as client:
-                    state: State = await client.request("state", timeout_s=left)
-            except EngineUnreachable as error:
-                reason = reason if reached else str(error)
-                continue
+        try:
+            async with await session.engine.open(Access.LOOK, timeout_s=left) as client:
+                state: State = await client.request("state", timeout_s=left)
+        except EngineUnreachable as error:
+            reason = reason if reached else str(error)
+        else:
             reached = True
-            reason = f"{path}: the first round of checks is not over"
+            reason = f"{client.path}: the first round of checks is not over"
             if state.first_round_done:
                 return _ready(session, state, time.monotonic() - started)
-            break
         left = deadline - time.monotonic()
         if left <= 0:
             session.note(f"not ready after {call.options['--timeout']:g} s: {reason}")

@@ -8,13 +8,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from engine.api.client import Client, EngineUnreachable, RequestError
+from bngtui.engine_socket import Access
+from engine.api.client import EngineUnreachable, RequestError
 from engine.api.messages import EventFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from bngtui.engine_socket import EngineSocket
+    from engine.api.client import Client
     from engine.api.messages import RunningConfig
 
 _AGAIN_S = 2.0  # between attempts to reach an engine that is away
@@ -26,8 +28,8 @@ class Watcher:
     `changed` is called from that thread. A context manager; leaving it ends the thread.
     """
 
-    def __init__(self, paths: Sequence[Path], changed: Callable[[], None]) -> None:
-        self._paths = paths
+    def __init__(self, engine: EngineSocket, changed: Callable[[], None]) -> None:
+        self._engine = engine
         self._changed = changed
         self._deadline: float | None = None  # monotonic
         self._loop = asyncio.new_event_loop()
@@ -65,14 +67,13 @@ class Watcher:
 
     async def _follow(self) -> None:
         while True:
-            for path in self._paths:
-                with contextlib.suppress(EngineUnreachable, RequestError):
-                    await self._listen(path)
+            with contextlib.suppress(EngineUnreachable, RequestError):
+                await self._listen()
             self._set(None)
             await asyncio.sleep(_AGAIN_S)
 
-    async def _listen(self, path: Path) -> None:
-        async with await Client.connect(path) as client:
+    async def _listen(self) -> None:
+        async with await self._engine.open(Access.LOOK) as client:
             # Subscribed first: what changes while we ask is told again.
             await client.request("subscribe", state=False, events=True)
             await self._ask(client)

@@ -15,15 +15,17 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from bngtui.command.complete import candidates, is_whole
 from bngtui.command.pending import Watcher
 from bngtui.command.spec import DONE
-from engine.api.client import EngineUnreachable, RequestError, ask
+from bngtui.engine_socket import Access
+from engine.api.client import EngineUnreachable, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
     from bngtui.command.lines import Lines
+    from bngtui.engine_socket import EngineSocket
     from engine.api.messages import State
 
 PROMPT = "bng# "
@@ -40,19 +42,19 @@ def history_file(environ: Mapping[str, str] = os.environ) -> Path:
     return folder / "bng" / "bngctl_history"
 
 
-def interact(run: Callable[[str], int | None], paths: Sequence[Path], lines: Lines) -> int:
+def interact(run: Callable[[str], int | None], engine: EngineSocket, lines: Lines) -> int:
     """Read and run lines until the end of input, `exit` or `quit`. `run` returns None to leave.
 
-    `paths` are the sockets to ask for what completion offers and for what the prompt shows; `lines` says what of a
+    `engine` is asked for what completion offers and for what the prompt shows; `lines` says what of a
     block waits. Returns the exit code, which is always 0: what failed was seen by who typed it.
     """
     prompt: PromptSession[str] = PromptSession(
         history=_history(),
-        completer=_Completer(paths, lines),
+        completer=_Completer(engine, lines),
         complete_while_typing=False,
         complete_in_thread=True,
     )
-    with Watcher(paths, prompt.app.invalidate) as watcher:
+    with Watcher(engine, prompt.app.invalidate) as watcher:
         watcher.settle(_PATIENCE_S)
         while True:
             try:
@@ -89,8 +91,8 @@ def _history() -> History:
 
 
 class _Completer(Completer):
-    def __init__(self, paths: Sequence[Path], lines: Lines) -> None:
-        self._paths = paths
+    def __init__(self, engine: EngineSocket, lines: Lines) -> None:
+        self._engine = engine
         self._lines = lines
         self._state: State | None = None
         self._asked = 0.0
@@ -106,9 +108,7 @@ class _Completer(Completer):
     def _now(self) -> State | None:
         if time.monotonic() - self._asked > _FRESH_S:
             self._state = None
-            for path in self._paths:
-                with contextlib.suppress(EngineUnreachable, RequestError):
-                    self._state = ask(path, "state", timeout_s=_PATIENCE_S)
-                    break
+            with contextlib.suppress(EngineUnreachable, RequestError):
+                self._state = self._engine.ask("state", Access.LOOK, timeout_s=_PATIENCE_S)
             self._asked = time.monotonic()
         return self._state

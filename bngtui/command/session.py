@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import msgspec
 
+from bngtui.engine_socket import Access, EngineSocket
 from bngtui.render.grid import Style, clean
-from engine.api.client import Client, EngineUnreachable
 from engine.api.ops import OPS
 
 if TYPE_CHECKING:
@@ -19,39 +18,29 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bngtui.command.batch import Batch
-
-RUN_DIR = Path("/run/bng")
-OPERATOR, MONITOR = "operator.sock", "monitor.sock"
+    from engine.api.client import Client
 
 
 @dataclass
 class Session:
     """One command's surroundings; an async context manager that closes its connections.
 
-    `socket`: the only one to use, else those in `run_dir`. `as_json`: JSON instead of tables. `batch`: what is
+    `engine`: where it listens. `as_json`: JSON instead of tables. `batch`: what is
     collected between `begin` and `commit`; None where there are no further lines to collect.
     """
 
     out: TextIO
     err: TextIO
-    run_dir: Path = RUN_DIR
-    socket: Path | None = None
+    engine: EngineSocket = field(default_factory=EngineSocket)
     as_json: bool = False
     style: Style = field(default_factory=Style)
     batch: Batch | None = None
     _clients: dict[bool, Client] = field(default_factory=dict)
 
-    def paths(self, *, changes: bool) -> tuple[Path, ...]:
-        """Return the sockets to try in order: what only looks goes to monitor.sock, which more people may open."""
-        if self.socket is not None:
-            return (self.socket,)
-        operator, monitor = self.run_dir / OPERATOR, self.run_dir / MONITOR
-        return (operator,) if changes else (monitor, operator)
-
     async def client(self, *, changes: bool = False) -> Client:
         """Return a connection that may do what is asked. Raises EngineUnreachable."""
         if changes not in self._clients:
-            self._clients[changes] = await self._connect(self.paths(changes=changes))
+            self._clients[changes] = await self.engine.open(Access.CHANGE if changes else Access.LOOK)
         return self._clients[changes]
 
     async def ask(self, op: str, **args: Any) -> Any:
@@ -94,16 +83,6 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    async def _connect(self, paths: tuple[Path, ...]) -> Client:
-        first: EngineUnreachable | None = None
-        for path in paths:
-            try:
-                return await Client.connect(path)
-            except EngineUnreachable as error:
-                first = first or error
-        assert first is not None  # noqa: S101 - there is at least one path
-        raise first
 
 
 def style_of(out: TextIO, environ: Mapping[str, str] = os.environ) -> Style:

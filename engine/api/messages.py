@@ -26,6 +26,9 @@ MAX_FRAME_BYTES = 4 * 1024 * 1024
 
 Role = Literal["operator", "monitor"]
 
+SOCKETS: dict[Role, str] = {"operator": "operator.sock", "monitor": "monitor.sock"}
+"""The socket of each role, in the run directory."""
+
 
 class CheckState(msgspec.Struct, kw_only=True):
     """One health check of one target."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from engine.api.codec import encode_frame
 from engine.api.console import Console, refuse
 from engine.api.listening import SocketUnavailableError, bind, peer
-from engine.api.messages import EventFrame
+from engine.api.messages import SOCKETS, EventFrame
 from engine.api.outbox import STALL_S, Outbox
 from engine.api.state_frames import StateFrames
 
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from engine.api.backend import Backend
     from engine.api.messages import Event, Role, State
 
-__all__ = ("SOCKETS", "Server", "SocketUnavailableError")
+__all__ = ("Server", "SocketUnavailableError")
 
-SOCKETS: dict[Role, str] = {"operator": "operator.sock", "monitor": "monitor.sock"}
 
 MAX_CLIENTS = 64
 """Consoles on one socket. Counted per socket, so that monitors cannot shut the operator out."""

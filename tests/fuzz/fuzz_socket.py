@@ -28,8 +28,8 @@ import msgspec
 
 from engine.api.client import Client, EngineUnreachable, RequestError, ask
 from engine.api.codec import HEADER
+from engine.api.messages import SOCKETS
 from engine.api.ops import OPS
-from engine.api.server import SOCKETS
 from engine.lab import namespaces
 from engine.lab.balancer import Balancer
 from engine.lab.topology import Lab
