@@ -14,7 +14,6 @@ from engine.options import RUN_DIR
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-UNREACHABLE = 3
 USAGE = 2
 
 

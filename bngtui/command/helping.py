@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bngtui.command.matching import match
 from bngtui.command.spec import DONE, Argument, Call, Command
 from bngtui.render.grid import Style, facts, wrapped
 from engine.options import RUN_DIR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bngtui.command.session import Session
 
@@ -72,26 +73,26 @@ def about(command: Command, style: Style) -> list[str]:
     return lines
 
 
-def help_command(commands: Callable[[], Sequence[Command]]) -> Command:
-    """Make the command `help` of the registry that it is itself in."""
+def help_command(others: Sequence[Command]) -> Command:
+    """Make the command `help`, which explains the other commands and itself."""
 
     async def run(session: Session, call: Call) -> int:
-        from bngtui.command.registry import match  # noqa: PLC0415 - the registry has this command in it
-
         words = call.args.get("COMMAND", "").split()
         if not words:
-            session.say(overview(commands(), session.style))
+            session.say(overview(commands, session.style))
             return DONE
-        group = [command for command in commands() if command.words[0].startswith(words[0])]
+        group = [command for command in commands if command.words[0].startswith(words[0])]
         if len(words) == 1 and len({command.words[0] for command in group}) == 1 and len(group) > 1:
             session.say(facts([short(command) for command in group], session.style))
         else:
-            session.say(about(match(words)[0], session.style))
+            session.say(about(match(commands, words)[0], session.style))
         return DONE
 
-    return Command(
+    this = Command(
         ("help",),
         "say what the commands do",
         run,
         (Argument("COMMAND", "command", optional=True, many=True, joint=" "),),
     )
+    commands = (*others, this)
+    return this
