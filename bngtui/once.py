@@ -11,7 +11,8 @@ import msgspec
 
 from bngtui.render import arp, node, servers, targets
 from bngtui.render import events as event_log
-from bngtui.render.columns import SEPARATOR, fit_columns
+from bngtui.render.columns import fit_columns
+from bngtui.render.fitting import SEPARATOR
 from bngtui.render.header import Freshness, paint_header
 from bngtui.render.text import fit
 from bngtui.store import Store

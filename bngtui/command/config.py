@@ -17,7 +17,8 @@ from bngtui.command.spec import (
     UsageError,
     positive,
 )
-from bngtui.render import revisions
+from bngtui.render.printed import changes
+from bngtui.render.printed.history import history as history_table
 from engine.api.messages import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ async def diff(session: Session, call: Call) -> int:
     if session.as_json:
         session.say_json(answer)
     elif not invalid:
-        session.say(revisions.changes(answer.changes, session.style))
+        session.say(changes.changes(answer.changes, session.style))
         if not answer.unified:
             session.say(["no difference"])
         elif not answer.changes:
@@ -57,7 +58,7 @@ async def diff(session: Session, call: Call) -> int:
     if invalid:
         return FAILED
     if answer.unified and not session.as_json:
-        session.say(["", *revisions.unified(answer.unified, session.style)])
+        session.say(["", *changes.unified(answer.unified, session.style)])
     return DONE
 
 
@@ -76,7 +77,7 @@ async def reload(session: Session, call: Call) -> int:
         note=call.options["--note"],
         timeout_s=PATIENCE_S,
     )
-    return done(session, answer, revisions.runs(answer))
+    return done(session, answer, changes.runs(answer))
 
 
 async def confirm(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
@@ -94,7 +95,7 @@ async def rollback(session: Session, call: Call) -> int:
         confirm_within_s=call.options["--confirm-within"],
         timeout_s=PATIENCE_S,
     )
-    return done(session, answer, f"rolled back: {revisions.runs(answer)}")
+    return done(session, answer, f"rolled back: {changes.runs(answer)}")
 
 
 async def history(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
@@ -103,7 +104,7 @@ async def history(session: Session, call: Call) -> int:  # noqa: ARG001 - as eve
     if session.as_json:
         session.say_json(kept)
     else:
-        session.say(revisions.history(kept, session.style))
+        session.say(history_table(kept, session.style))
     return DONE
 
 
@@ -118,7 +119,7 @@ def done(session: Session, answer: Applied, did: str) -> int:
     if session.as_json:
         session.say_json(answer)
     else:
-        session.say(revisions.applied(answer, did, session.style, until(answer.pending)))
+        session.say(changes.applied(answer, did, session.style, until(answer.pending)))
     warn(session, answer.warnings)
     return DONE
 

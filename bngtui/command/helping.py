@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bngtui.command.matching import match
 from bngtui.command.spec import DONE, Argument, Call, Command
-from bngtui.render.grid import Style, facts, wrapped
+from bngtui.render.printed.table import Style, facts, wrapped
 from engine.options import RUN_DIR
 
 if TYPE_CHECKING:

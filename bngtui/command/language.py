@@ -12,7 +12,7 @@ import msgspec
 from bngtui.command.batch import numbered
 from bngtui.command.config import BASE, CONFIRM_WITHIN, PATIENCE_S, done
 from bngtui.command.spec import DONE, Argument, Call, Command, CommandError, UsageError, positive
-from bngtui.render import revisions
+from bngtui.render.printed import changes
 from engine.api.client import RequestError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ async def run(session: Session, call: Call) -> int:
         return DONE
     base, confirm_within_s = call.options.get("--base"), call.options.get("--confirm-within")
     answer = await _send(session, numbered(text, call.first), base, confirm_within_s)
-    return done(session, answer, revisions.runs(answer))
+    return done(session, answer, changes.runs(answer))
 
 
 async def begin(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
@@ -69,7 +69,7 @@ async def commit(session: Session, call: Call) -> int:
             batch.base = None
         raise
     batch.clear()
-    return done(session, answer, revisions.runs(answer))
+    return done(session, answer, changes.runs(answer))
 
 
 async def abort(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command

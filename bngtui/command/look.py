@@ -21,7 +21,8 @@ from bngtui.command.spec import (
     seconds,
 )
 from bngtui.engine_socket import Access
-from bngtui.render import tables
+from bngtui.render.printed.events import event_line
+from bngtui.render.printed.explanation import explanation
 from engine.api.client import EngineUnreachable
 from engine.api.messages import EventFrame
 
@@ -89,7 +90,7 @@ async def explain(session: Session, call: Call) -> int:
     if session.as_json:
         session.say_json(answer)
     else:
-        session.say(tables.explanation(answer, session.style))
+        session.say(explanation(answer, session.style))
     return DONE
 
 
@@ -105,7 +106,7 @@ async def watch(session: Session, call: Call) -> int:  # noqa: ARG001 - as every
         if session.as_json:
             session.out.write(msgspec.json.encode(frame.event).decode() + "\n")
         else:
-            session.say([tables.event_line(frame.event, session.style)])
+            session.say([event_line(frame.event, session.style)])
         session.out.flush()
     return DONE
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 import msgspec
 
 from bngtui.engine_socket import Access, EngineSocket
-from bngtui.render.grid import Style, clean
+from bngtui.render.printed.table import Style, plain
 from engine.api.ops import OPS
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Session:
     def say_text(self, text: str) -> None:
         """Write a text byte for byte; on a terminal without what could steer it, and with its last line ended."""
         if self.out.isatty():
-            self.say(clean(line.expandtabs()) for line in text.splitlines())
+            self.say(plain(line.expandtabs()) for line in text.splitlines())
             return
         self.out.flush()
         # The stream's own encoding may be anything; what was accepted is UTF-8.

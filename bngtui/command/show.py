@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from bngtui.command import config, lists
 from bngtui.command.spec import DONE, Argument, Call, Command, Option, positive
-from bngtui.render import revisions, tables
+from bngtui.render.printed import changes, network, node
+from bngtui.render.printed.events import events as events_table
+from bngtui.render.printed.servers import servers as servers_table
+from bngtui.render.printed.sessions import sessions as sessions_table
+from bngtui.render.printed.targets import targets as targets_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bngtui.command.session import Session
-    from bngtui.render.grid import Style
+    from bngtui.render.printed.table import Style
     from engine.api.messages import Event, Pending, Revision, RunningConfig, Sessions, State, Version
 
 
@@ -23,7 +27,7 @@ async def servers(session: Session, call: Call) -> int:
     if session.as_json:
         session.say_json([one for one in state.servers if wanted is None or one.number in wanted])
     else:
-        session.say(tables.servers(state, session.style, wanted))
+        session.say(servers_table(state, session.style, wanted))
     return DONE
 
 
@@ -34,7 +38,7 @@ async def targets(session: Session, call: Call) -> int:
     if session.as_json:
         session.say_json([one for one in state.targets if wanted is None or one.number in wanted])
     else:
-        session.say(tables.targets(state, session.style, wanted))
+        session.say(targets_table(state, session.style, wanted))
     return DONE
 
 
@@ -51,7 +55,7 @@ async def sessions(session: Session, call: Call) -> int:
     if session.as_json:
         session.say_json(answer.sessions)
     else:
-        session.say(tables.sessions(answer, session.style))
+        session.say(sessions_table(answer, session.style))
     return DONE
 
 
@@ -61,7 +65,7 @@ async def events(session: Session, call: Call) -> int:
     if session.as_json:
         session.say_json(kept)
     else:
-        session.say(tables.events(kept, session.style))
+        session.say(events_table(kept, session.style))
     return DONE
 
 
@@ -71,7 +75,7 @@ async def version(session: Session, call: Call) -> int:  # noqa: ARG001 - as eve
     if session.as_json:
         session.say_json(answer)
     else:
-        session.say(tables.version(answer, session.style))
+        session.say(node.version(answer, session.style))
     return DONE
 
 
@@ -109,13 +113,13 @@ async def _state(session: Session) -> State:
     if state.config is not None:
         _hint(session, state.config.pending)
         if state.config.differs and session.err.isatty():
-            session.note(revisions.differing(state.config.differs))
+            session.note(changes.differing(state.config.differs))
     return state
 
 
 def _hint(session: Session, pending: Pending | None) -> None:
     if pending is not None and session.err.isatty():
-        session.note(revisions.waiting(pending))
+        session.note(changes.waiting(pending))
 
 
 def _part(
@@ -173,10 +177,10 @@ COMMANDS: tuple[Command, ...] = (
         "interfaces",
         "interfaces as the kernel has them",
         lambda state: state.interfaces,
-        tables.interfaces,
+        network.interfaces,
     ),
-    _part("networks", "networks of the configuration", lambda state: state.networks, tables.networks),
-    _part("arp", "addresses answered for, resolved, in conflict", lambda state: state.arp, tables.arp),
+    _part("networks", "networks of the configuration", lambda state: state.networks, network.networks),
+    _part("arp", "addresses answered for, resolved, in conflict", lambda state: state.arp, network.arp),
     Command(
         ("show", "events"),
         "what happened, the newest last",
@@ -184,9 +188,9 @@ COMMANDS: tuple[Command, ...] = (
         options=(Option("--limit", "N", positive, 200, _LIMIT),),
         aliases=("log",),
     ),
-    _part("modules", "modules in the order they see a frame", lambda state: state.modules, tables.modules),
-    _part("vrrp", "who is master", lambda state: state.vrrp, tables.vrrp),
-    _part("datapath", "what forwards, and what it dropped", lambda state: state.datapath, tables.datapath),
+    _part("modules", "modules in the order they see a frame", lambda state: state.modules, node.modules),
+    _part("vrrp", "who is master", lambda state: state.vrrp, node.vrrp),
+    _part("datapath", "what forwards, and what it dropped", lambda state: state.datapath, node.datapath),
     Command(("show", "version"), "the engine's version and host", version),
     Command(
         ("show", "conf"),

@@ -1,11 +1,12 @@
-"""Which columns fit, and how wide: a pure function of the terminal's width and the rows' text."""
+"""The columns of the dashboard's tables, and those of them that fit a panel's width."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from rich.cells import cell_len
+from bngtui.render.fitting import Size, fit_sizes
+from bngtui.render.text import cell_len
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from bngtui.render.text import Span
 
 Row = TypeVar("Row")
-SEPARATOR = "  "
 
 
 @dataclass(frozen=True)
@@ -48,34 +48,20 @@ class Fitted(Generic[Row]):
 
 
 def fit_columns(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> tuple[Fitted[Row], ...]:
-    """Choose columns for `width` cells by priority, then share out what is left."""
-    wanted = [_natural(column, rows) for column in columns]
-    chosen = set(range(len(columns)))
-    # Priority by priority, so that no column of less worth squeezes in after a wider one of more worth has gone.
-    for level in sorted({column.priority for column in columns if column.priority}, reverse=True):
-        easy = [max(w, c.comfort) if c.priority < level else w for w, c in zip(wanted, columns, strict=True)]
-        if _total(easy, chosen) <= width:
-            wanted = easy
-            break
-        chosen -= {index for index in chosen if columns[index].priority == level}
-    widths = {index: wanted[index] for index in sorted(chosen)}
-    spare = width - _total(wanted, chosen)
-    if spare < 0:
-        _shrink(columns, widths, -spare)
-    while spare > 0:
-        growing = [
-            i for i in widths if columns[i].grow and (not columns[i].widest or widths[i] < columns[i].widest)
-        ]
-        if not growing:
-            break
-        shares = sum(columns[index].grow for index in growing)
-        before = spare
-        for index in growing:
-            limit = columns[index].widest or width
-            extra = min(limit - widths[index], max(1, before * columns[index].grow // shares), spare)
-            widths[index] += extra
-            spare -= extra
-    return tuple(Fitted(columns[index], widths[index]) for index in widths)
+    """Choose columns for `width` cells, and share out what is left."""
+    sizes = [
+        Size(
+            wanted=_natural(column, rows),
+            floor=column.width if column.hug else 1,
+            priority=column.priority,
+            comfort=column.comfort,
+            yields="first" if column.hug else "last",
+            grow=column.grow,
+            widest=column.widest,
+        )
+        for column in columns
+    ]
+    return tuple(Fitted(columns[at], cells) for at, cells in fit_sizes(sizes, width).items())
 
 
 def _natural(column: Column[Row], rows: Sequence[Row]) -> int:
@@ -84,18 +70,3 @@ def _natural(column: Column[Row], rows: Sequence[Row]) -> int:
     everything: frozenset[str] = frozenset()
     need = max((cell_len(column.cell(row, 0, everything).text) for row in rows), default=0)
     return max(column.width, min(need, column.widest or need))
-
-
-def _total(widths: Sequence[int], chosen: set[int]) -> int:
-    return sum(widths[index] for index in chosen) + len(SEPARATOR) * max(0, len(chosen) - 1)
-
-
-def _shrink(columns: Sequence[Column[Row]], widths: dict[int, int], missing: int) -> None:
-    """Take from hugging columns first, then from the right, until what must be shown fits."""
-    for index in sorted(widths, key=lambda i: (not columns[i].hug, -i)):
-        floor = columns[index].width if columns[index].hug else 1
-        take = min(missing, max(0, widths[index] - floor))
-        widths[index] -= take
-        missing -= take
-        if missing <= 0:
-            return

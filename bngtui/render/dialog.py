@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
-
-from bngtui.render.text import Line, Role, Span, clean, fit_spans, line, wrap
+from bngtui.render.text import Line, Role, Span, clean, cut_left, fit_spans, line, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +62,7 @@ def paint_question(question: Question, chosen: int, *, width: int = INNER, room:
 def paint_prompt(title: str, typed: str, hint: str, *, width: int = INNER) -> list[Line]:
     """Draw a line to type into; where it is too long its end is seen."""
     room = width - 6
-    shown = clean(typed)
-    while cell_len(shown) > room:
-        shown = "…" + shown[2:]
+    shown = cut_left(clean(typed), room)
     field = Line(
         fit_spans(
             [

@@ -6,9 +6,7 @@ import re
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.cells import cell_len
-
-from bngtui.render.text import Line, Role, Span, clean, fit_spans, line, wrap
+from bngtui.render.text import Line, Role, Span, cell_len, clean, fit_spans, line, wrap
 from bngtui.render.units import plural
 
 if TYPE_CHECKING:

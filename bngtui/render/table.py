@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from rich.cells import cell_len
-
-from bngtui.render.columns import SEPARATOR, Fitted, fit_columns
+from bngtui.render.columns import Fitted, fit_columns
+from bngtui.render.fitting import SEPARATOR
 from bngtui.render.layout import PANELS
-from bngtui.render.text import Line, Role, Span, fit, fit_spans, line, spread, width_of, wrap
+from bngtui.render.text import Line, Role, Span, cell_len, fit, fit_spans, line, spread, width_of, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

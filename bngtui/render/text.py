@@ -10,7 +10,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len as cell_len  # noqa: PLC0414 - the one place that the width of a text comes from
+from rich.cells import chop_cells, set_cell_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,23 +66,33 @@ def line(*parts: str | Span, tone: Tone = "plain") -> Line:
 
 
 @lru_cache(maxsize=4096)
-def clean(text: str) -> str:
-    """Replace what would move a terminal's cursor: names and reasons come from files and from the network."""
-    if text.isascii() and text.isprintable():
+def clean(text: str, instead: str = "\ufffd") -> str:
+    """Put `instead` for what would move a terminal's cursor: names and reasons come from files and from the network."""
+    if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else "�" for char in text)
+    return "".join(char if char.isprintable() else instead for char in text)
+
+
+def cut(text: str, width: int) -> str:
+    """Return `text` in at most `width` cells: as it is, or cut with an ellipsis; nothing where there is no room."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1) + "…" if width > 0 else ""
+
+
+def cut_left(text: str, width: int) -> str:
+    """Return `text` in at most `width` cells: as it is, or its end after an ellipsis."""
+    while cell_len(text) > width:
+        text = "…" + text[2:]
+    return text
 
 
 @lru_cache(maxsize=8192)
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Return `text` in exactly `width` cells: padded, or cut with an ellipsis."""
-    if width <= 0:
-        return ""
-    have = cell_len(text)
-    if have > width:
-        return set_cell_size(text, width - 1) + "…"
-    pad = " " * (width - have)
-    return pad + text if right else text + pad
+    shown = cut(text, width)
+    pad = " " * (width - cell_len(shown))
+    return pad + shown if right else shown + pad
 
 
 def width_of(spans: Iterable[Span]) -> int:
@@ -127,22 +138,18 @@ def spread(
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Break at blanks into lines of at most `width` cells; a longer word is cut in pieces."""
-    lines: list[str] = []
-    current = ""
+    """Break at blanks into lines of at most `width` cells; a longer word is cut in pieces.
+
+    `textwrap` would count characters, of which some take two cells.
+    """
+    lines = [""]
     for word in clean(text).split():
-        rest = word
-        if current and cell_len(current) + 1 + cell_len(rest) <= width:
-            current = f"{current} {rest}"
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(joined) <= width:
+            lines[-1] = joined
             continue
-        if current:
-            lines.append(current)
-        while cell_len(rest) > width > 0:
-            lines.append(set_cell_size(rest, width).rstrip())
-            rest = rest[len(lines[-1]) :]
-        current = rest
-    if current or not lines:
-        lines.append(current)
+        pieces = chop_cells(word, max(1, width))
+        lines = [*lines, *pieces] if lines[-1] else [*lines[:-1], *pieces]
     return lines
 
 

@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bngtui.render import revisions, tables
-from bngtui.render.grid import Cell, Col, Row, Style, facts, table
+from bngtui.render.printed import changes, network, node
+from bngtui.render.printed.cells import ranges
+from bngtui.render.printed.events import event_line, events
+from bngtui.render.printed.explanation import explanation
+from bngtui.render.printed.history import history
+from bngtui.render.printed.servers import servers
+from bngtui.render.printed.sessions import sessions
+from bngtui.render.printed.table import Col, Style, facts, table
+from bngtui.render.printed.targets import targets
+from bngtui.render.text import Span
 from engine.api import messages as m
 from engine.api import ops
 
@@ -70,16 +78,16 @@ def draw(canned, name, style):
     ]
     match name:
         case "events":
-            return tables.events(backend.kept, style)
+            return events(backend.kept, style)
         case "sessions":
-            return tables.sessions(asyncio.run(backend._sessions(ops.SessionsArgs())), style)
+            return sessions(asyncio.run(backend._sessions(ops.SessionsArgs())), style)
         case "version":
-            return tables.version(asyncio.run(backend._version(ops.NoArgs())), style)
+            return node.version(asyncio.run(backend._version(ops.NoArgs())), style)
         case "explanation":
             asked = ops.ExplainArgs(client="10.1.1.1", client_port=4000, server="1")
-            return tables.explanation(asyncio.run(backend._explain(asked)), style)
+            return explanation(asyncio.run(backend._explain(asked)), style)
         case "history":
-            return revisions.history(
+            return history(
                 [
                     canned.revision(5, confirmed=False, note="reload /etc/bng/new.conf", user="maria"),
                     canned.revision(4, running=False, confirmed=False, user="", uid=1000, note=""),
@@ -94,15 +102,21 @@ def draw(canned, name, style):
             )
         case "changes":
             return [
-                *revisions.changes(canned.CHANGES, style),
-                *revisions.unified("--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\tx\n same\n", style),
+                *changes.changes(canned.CHANGES, style),
+                *changes.unified("--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\tx\n same\n", style),
             ]
         case "applied":
             answer = m.Applied(revision=2, changes=canned.CHANGES[:1], pending=canned.pending())
-            return revisions.applied(answer, "revision 2 runs", style, "14:03:22")
+            return changes.applied(answer, "revision 2 runs", style, "14:03:22")
         case "target":
-            return tables.targets(state, style, [1, 2])
-    return getattr(tables, name)(state, style)
+            return targets(state, style, [1, 2])
+        case "targets":
+            return targets(state, style)
+        case "servers":
+            return servers(state, style)
+        case "modules" | "vrrp" | "datapath":
+            return getattr(node, name)(state, style)
+    return getattr(network, name)(state, style)
 
 
 @pytest.mark.parametrize(("name", "width"), BOTH)
@@ -132,14 +146,14 @@ def test_without_a_width_nothing_is_cut_or_wrapped(canned, name):
 
 def test_nothing_configured_is_said(canned):
     empty = canned.state(servers=[], targets=[], arp=[])
-    assert tables.servers(empty, Style()) == ["no servers"]
-    assert tables.targets(empty, Style()) == ["no targets"]
-    assert tables.arp(empty, Style()) == ["no addresses"]
+    assert servers(empty, Style()) == ["no servers"]
+    assert targets(empty, Style()) == ["no targets"]
+    assert network.arp(empty, Style()) == ["no addresses"]
 
 
 def test_more_sessions_than_shown_are_counted():
     one = m.Session(server=1, target=1, client="10.1.1.1", port=None, idle_s=3, state="open")
-    assert tables.sessions(m.Sessions(total=9, sessions=[one]), Style())[-1].startswith("1 of 9 sessions")
+    assert sessions(m.Sessions(total=9, sessions=[one]), Style())[-1].startswith("1 of 9 sessions")
 
 
 @pytest.mark.parametrize(
@@ -153,14 +167,14 @@ def test_more_sessions_than_shown_are_counted():
 )
 def test_an_explanation_begins_with_the_answer(target, by, says):
     answer = m.Explanation(client="10.1.1.1", server=1, target=target, decided_by=by, steps=["a step"])
-    assert tables.explanation(answer, Style()) == [f"10.1.1.1, server 1: {says}", "  1.  a step"]
+    assert explanation(answer, Style()) == [f"10.1.1.1, server 1: {says}", "  1.  a step"]
 
 
 def test_a_name_cannot_steer_the_terminal(canned):
     evil = canned.state(targets=[canned.target(1, name="\x1b]0;gone\x07", reason="a\x1b[2Jb\nc")])
-    assert "\x1b" not in "".join(tables.targets(evil, Style(width=80)))
+    assert "\x1b" not in "".join(targets(evil, Style(width=80)))
     event = canned.event(1, message="two\nlines\x1b[2J")
-    assert tables.event_line(event, Style()).endswith(
+    assert event_line(event, Style()).endswith(
         "target 1: up, message 1".replace("up, message 1", "two lines [2J")
     )
 
@@ -170,10 +184,16 @@ def test_a_name_cannot_steer_the_terminal(canned):
     rows=st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30), st.text(max_size=90)), max_size=4),
 )
 def test_no_line_is_ever_wider_than_the_terminal(width, rows):
-    cols = (Col("A", flex=True), Col("B", right=True, drop=1), Col("C", wrap=20))
-    cells = [Row(tuple(map(Cell, row)), (Cell(row[2], "muted"),)) for row in rows]
+    cols = (
+        Col("A", lambda row: row[0], flex=True),
+        Col("B", lambda row: row[1], right=True, drop=1),
+        Col("C", lambda row: row[2], wrap=20),
+    )
     for style in (Style(width=width), Style(width=width, colour=True)):
-        for line in (*table(cols, cells, style), *facts([(row[0][:5], row[2]) for row in rows], style)):
+        for line in (
+            *table(cols, rows, style, lambda row: [Span(row[2], "muted")]),
+            *facts([(row[0][:5], row[2]) for row in rows], style),
+        ):
             assert cell_len(re.sub(r"\x1b\[[0-9;]*m", "", line)) <= width
             assert "\n" not in line
 
@@ -190,4 +210,4 @@ def test_no_line_is_ever_wider_than_the_terminal(width, rows):
     ],
 )
 def test_numbers_as_balanceng_writes_them(numbers, text):
-    assert tables.ranges(numbers) == text
+    assert ranges(numbers) == text

@@ -11,7 +11,7 @@ from bngtui.command.lines import Lines, Step
 from bngtui.command.registry import COMMANDS, match, parse
 from bngtui.command.session import style_of
 from bngtui.command.spec import CommandError, UsageError
-from bngtui.render.tables import ranges
+from bngtui.render.printed.cells import ranges
 from engine.config.language.keywords import KINDS, TOP
 
 

@@ -10,7 +10,8 @@ from rich.cells import cell_len
 
 from bngtui.actions import available
 from bngtui.render import arp, node, targets
-from bngtui.render.columns import SEPARATOR, Column, fit_columns
+from bngtui.render.columns import Column, fit_columns
+from bngtui.render.fitting import SEPARATOR
 from bngtui.render.footer import paint_hints
 from bngtui.render.header import Freshness, paint_header
 from bngtui.render.layout import FOOTER_HEIGHT, HEADER_HEIGHT, PANELS, arrange

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import inspect
+import pkgutil
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from rich.color import ColorSystem
@@ -18,6 +22,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.strip import Strip
 from textual.widgets import TextArea
 
+import bngtui
 from bngtui.terminal.textual_internals import (
     ChopsUpdate,
     Edit,
@@ -29,6 +34,37 @@ from bngtui.terminal.textual_internals import (
     ansi_codes,
     colour_system,
 )
+
+PACKAGE = Path(bngtui.__file__).parent
+HOME = "bngtui.terminal.textual_internals"
+MODULES = [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "bngtui.")]
+
+
+def private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != HOME])
+def test_no_other_file_imports_or_overrides_or_calls_what_is_private_in_textual(name):
+    module = importlib.import_module(name)
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in {"textual", "rich"}:
+            assert not any(map(private, node.module.split("."))), node.module
+            assert not any(private(alias.name) for alias in node.names), node.module
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and private(node.attr)}
+    for one in vars(module).values():
+        if not inspect.isclass(one) or one.__module__ != name:
+            continue
+        theirs = {
+            attribute
+            for base in one.__mro__
+            if base.__module__.startswith("textual.")
+            for attribute in vars(base)
+            if private(attribute)
+        }
+        assert not {attribute for attribute in vars(one) if callable(getattr(one, attribute))} & theirs
+        assert not used & theirs
 
 
 def parameters(function):

@@ -1,0 +1,1 @@
+"""What `bngctl` prints for people: answers of the engine in, lines of text out. Pure."""

@@ -1,0 +1,35 @@
+"""`history`: the revisions that are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bngtui.render.printed.table import Col, listing
+from bngtui.render.text import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bngtui.render.printed.table import Style
+    from engine.api.messages import Revision
+
+
+def _state(one: Revision) -> Span:
+    if not one.confirmed:
+        return Span("unconfirmed", "warning") if one.running else Span("reverted", "muted")
+    return Span("running", "up") if one.running else Span("")
+
+
+_COLS: tuple[Col[Revision], ...] = (
+    Col("#", lambda one: str(one.number), right=True),
+    Col("TIME", lambda one: one.time.replace("T", " ")[:19]),
+    Col("WHO", lambda one: one.user or f"uid {one.uid}", flex=True),
+    Col("LINES", lambda one: str(one.lines), right=True, drop=1),
+    Col("STATE", _state),
+    Col("NOTE", lambda one: one.note, wrap=24),
+)
+
+
+def history(revisions: Sequence[Revision], style: Style) -> list[str]:
+    """Return the table of revisions, the newest first as they come."""
+    return listing(_COLS, revisions, style, "revisions")
