@@ -1,0 +1,526 @@
+"""What each part of the screen draws, with the role of every span: `role:text` between bars.
+
+The golden screens show whole consoles without colours; these show one part in all its states, and what is red in it.
+After a wanted change: BNG_GOLDEN=write, then read the diff.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bngtui.actions import Action
+from bngtui.drafts import Candidate
+from bngtui.effects import Effect
+from bngtui.render import arp, details, diff, events, node, review, revision_list, servers, targets
+from bngtui.render.complete import best_width, explained_spans, offers, paint_popup, popup_height
+from bngtui.render.confirm import paint_confirm
+from bngtui.render.dialog import Answer, Question, paint_prompt, paint_question
+from bngtui.render.editor import paint_title
+from bngtui.render.findings import paint_findings
+from bngtui.render.footer import paint_filter, paint_hints, paint_message
+from bngtui.render.header import Freshness, paint_header
+from bngtui.render.help import paint_help
+from bngtui.render.layout import PANELS, arrange
+from bngtui.render.palette import matching, paint_palette
+from bngtui.render.table import paint_table
+from bngtui.render.text import Line, Span
+from bngtui.render.trial import Trial
+from bngtui.render.view import View
+from engine.api.messages import ArpState, CheckState, ConfigDiff, ConfigStatus, Revision
+from engine.config.difference.change import Change
+from engine.config.difference.compare import unified
+from engine.config.finding import Finding
+from engine.domain.notices import Alarm
+from tests.helpers.fake_engine import EVENTS, busy_state, make_event, make_server, make_state, make_target
+
+GOLDEN = Path(__file__).with_name("golden")
+LIVE = Freshness(link="up", age_s=0.0)
+HISTORY = [None, 0.0, 0.04, 0.05, 3.0, 900.0, 1999.0, 2000.0]
+
+
+def picture(lines) -> str:
+    """One line of text a line: its tone where it is not plain, then its spans with their roles."""
+    return "".join(
+        ("" if line.tone == "plain" else f"({line.tone}) ")
+        + "|".join(f"{span.role}:{span.text}" for span in line.spans)
+        + "\n"
+        for line in lines
+    )
+
+
+def several(*pictures):
+    found: list[Line] = []
+    for lines in pictures:
+        found += [*lines, Line((Span("~~~", "faint"),))]
+    return found
+
+
+# -- panels ---------------------------------------------------------------------------------------------------------
+
+STATES = [
+    make_target(1, [1, 2], last_change_s=119.0),
+    make_target(
+        2, [1], health="down", operational=False, reason="does not accept 172.16.1.10", pps=0.0, bps=0.0
+    ),
+    make_target(3, [1], admin="draining", operational=False, reason="draining: 1 session left", sessions=1),
+    make_target(4, [], admin="disabled", operational=False, sessions=0, pps=0.04, bps=0.05, name=""),
+    make_target(5, [1], health="unknown", operational=False, mac=None, checks=[]),
+    make_target(6, [1], operational=False, backup_of=[1], port=0),
+    make_target(7, [1, 2], operational=False, backup_of=[1]),
+    make_target(8, [1], ipaddr="2001:db8::8", name="a\x1b[2Jname", sessions=1_500_000),
+]
+BY_NUMBER = {target.number: target for target in STATES}
+SERVERS = [
+    make_server(1, [1, 8], STATES),
+    make_server(2, [1, 2, 3], STATES, backup=[6, 2], port=0),
+    make_server(3, [2], operational=False, reason="no healthy target"),
+    make_server(4, [2, 3, 4, 5, 2, 3, 4, 5], name=""),
+    make_server(5, [1], admin="disabled", operational=False, reason="disabled by root(0)"),
+    make_server(6, [2, 99], protocol="udp", method="hash"),
+    make_server(7, [2], admin="disabled"),
+]
+ARP = [
+    ArpState(address="172.16.1.10", mac="02:00:00:00:01:01", kind="virtual", owner="server 1", age_s=None, state="answering"),
+    ArpState(address="172.17.2.1", mac="02:00:00:00:02:01", kind="target", owner="target 1", age_s=29.9, state="resolved"),
+    ArpState(address="172.17.2.2", mac="02:00:00:00:02:02", kind="target", owner="target 2", age_s=30.0, state="stale"),
+    ArpState(address="172.17.2.3", mac=None, kind="target", owner="target 3", age_s=None, state="unresolved"),
+    ArpState(address="172.16.1.10", mac="02:00:00:00:09:09", kind="conflict", owner="server 1", age_s=1.0, state="conflict"),
+]  # fmt: skip
+
+
+def target_rows():
+    return [targets.TargetRow(target, HISTORY if target.number == 1 else ()) for target in STATES]
+
+
+def server_rows():
+    return [servers.ServerRow(server, BY_NUMBER) for server in SERVERS]
+
+
+def table(spec, rows, width, height, *, order=None, **more):
+    view = View(spec)
+    view.needle, view.faults_only = more.pop("needle", ""), more.pop("faults_only", False)
+    view.selected, view.order = more.pop("selected", None), order
+    view.reverse = more.pop("reverse", False)
+    view.take(rows)
+    return paint_table(view, width, height, active=more.pop("active", True), **more)
+
+
+def target_panel():
+    rows = target_rows()
+    return several(
+        table(targets.SPEC, rows, 80, 10, summary=targets.summary(rows)),
+        table(targets.SPEC, rows, 300, 12, selected=3, tabs=[Span(" other", "muted")]),
+        table(targets.SPEC, rows, 120, 5, selected=8, order="state"),
+        table(targets.SPEC, rows, 120, 5, order="pps", reverse=True, active=False, stale=True),
+        table(targets.SPEC, rows, 100, 6, faults_only=True),
+        table(targets.SPEC, rows, 100, 4, needle="nobody"),
+        table(targets.SPEC, rows, 100, 2),
+        table(targets.SPEC, rows, 100, 3),
+        table(targets.SPEC, [], 40, 4),
+        table(targets.SPEC, [], 40, 4, empty="Two\nlines of why."),
+        table(
+            targets.SPEC, rows, 60, 4, needle="web", summary=targets.summary(rows), tabs=[Span(" tab " * 5)]
+        ),
+        table(targets.SPEC, rows, 4, 3),
+    )
+
+
+def server_panel():
+    rows = server_rows()
+    return several(
+        table(servers.SPEC, rows, 80, 9, summary=servers.summary(rows)),
+        table(servers.SPEC, rows, 260, 9, order="healthy"),
+        table(servers.SPEC, rows, 120, 9, needle="udp"),
+        table(servers.SPEC, rows, 120, 5, order="address"),
+        table(servers.SPEC, rows, 120, 5, order="name", reverse=True),
+    )
+
+
+def arp_panel():
+    rows = arp.rows(ARP, EVENTS[::-1])
+    one = [ARP[4], ARP[3]]
+    return several(
+        table(arp.SPEC, rows, 80, 10, summary=arp.summary(rows)),
+        table(arp.SPEC, rows, 50, 10, order="state"),
+        table(arp.SPEC, rows, 80, 10, order="address", needle="172.17"),
+        [Line(tuple(arp.summary(one * 2)))],
+        [Line(tuple(arp.summary([])))],
+        table(arp.SPEC, arp.rows([], [make_event(n, kind="arp") for n in range(60)]), 60, 4),
+    )
+
+
+def event_panel():
+    rows = [make_event(9, actor="x" * 30), *EVENTS[::-1]]
+    return several(
+        table(events.SPEC, rows, 80, 9, summary=events.summary(rows, 0)),
+        table(events.SPEC, rows, 200, 9, summary=events.summary(rows, 2), order="severity"),
+        table(events.SPEC, rows, 120, 5, order="time", reverse=True, selected=3),
+        [Line(tuple(events.summary([], 1)))],
+    )
+
+
+def troubled():
+    state = busy_state(5)
+    return msgspec.structs.replace(
+        state,
+        datapath=msgspec.structs.replace(
+            state.datapath,
+            dropped={"loop": 3, "no-server": 12},
+            ring_lost=4,
+            swaps=2,
+            swap_longest_ms=1.26,
+            sessions=900,
+            sessions_max=1000,
+            dropped_pps=0.05,
+        ),
+        interfaces=[
+            *state.interfaces,
+            msgspec.structs.replace(state.interfaces[0], number=2, link="down", mac=None, mtu=None),
+        ],
+        modules=[*state.modules[:2], msgspec.structs.replace(state.modules[0], state="standby", note="why")],
+        vrrp=[
+            state.vrrp[0],
+            msgspec.structs.replace(state.vrrp[0], vrid=7, state="backup", priority=100, network=1, note=""),
+        ],
+        config=ConfigStatus(revision=5, language="toml", differs=["target 2 disabled (file: enabled)"]),
+        alarms=[
+            Alarm(severity="warning", subject="target 2", message="is slow"),
+            Alarm(severity="error", subject="target 3", message="target 3 is a black hole"),
+        ],
+    )
+
+
+def quiet():
+    state = make_state()
+    return msgspec.structs.replace(
+        state,
+        datapath=msgspec.structs.replace(state.datapath, interfaces=[], sessions_max=0, why=[], dropped={}),
+    )
+
+
+def node_panel():
+    return several(
+        table(node.SPEC, node.rows(troubled()), 80, 50),
+        table(node.SPEC, node.rows(quiet()), 80, 40, order="what", active=False),
+    )
+
+
+def revision_panel():
+    def one(number, **changes):
+        values = {"time": "2026-03-01T12:00:30Z", "uid": 0, "user": "root", "note": "", "language": "toml"}
+        values |= {"running": False, "confirmed": True, "reverted": False, "lines": 12}
+        return Revision(number=number, **{**values, **changes})
+
+    rows = [
+        one(5, running=True, confirmed=False, note="a\x1bnote"),
+        one(4, confirmed=False, user=""),
+        one(3, reverted=True),
+        one(2, running=True, uid=1000, user="", time="yesterday, about noon"),
+        one(1),
+    ]
+    return several(
+        table(revision_list.SPEC, rows, 80, 8, summary=revision_list.summary(rows)),
+        table(revision_list.SPEC, rows, 130, 8, faults_only=True),
+        [Line(tuple(revision_list.summary(rows[1:])))],
+        [Line(tuple(revision_list.summary(rows[4:])))],
+    )
+
+
+# -- header, footer, details ----------------------------------------------------------------------------------------
+
+
+def headers():
+    state, bad = make_state(), troubled()
+    trial = Trial(revision=6, reverts_to=5, seconds_left=11, actor="root", may_answer=True)
+    first = msgspec.structs.replace(state, first_round_done=False, role="backup")
+    differs = msgspec.structs.replace(bad, alarms=[], role="init")
+    full = msgspec.structs.replace(
+        bad, datapath=msgspec.structs.replace(bad.datapath, sessions=901, dropped_pps=0.04)
+    )
+    fresh = [
+        LIVE,
+        Freshness(link="connecting", age_s=None),
+        Freshness(link="down", age_s=None, trouble="/r: no such socket"),
+        Freshness(link="down", age_s=14.0, seen=None, trouble="gone"),
+        Freshness(link="up", age_s=2.9, frozen=True),
+        Freshness(link="up", age_s=3.0, frozen=True, read_only=True),
+    ]
+    return several(
+        *(paint_header(state, one, 120) for one in fresh),
+        *(paint_header(None, one, 80) for one in fresh[1:3]),
+        *(paint_header(bad, LIVE, width) for width in (30, 40, 60, 80, 200)),
+        paint_header(quiet(), LIVE, 100),
+        paint_header(first, LIVE, 100),
+        paint_header(differs, LIVE, 160),
+        paint_header(full, LIVE, 160),
+        paint_header(bad, fresh[3], 120),
+        *(paint_header(state, LIVE, width, trial) for width in (80, 120, 111, 112, 113, 114, 115)),
+        paint_header(state, fresh[3], 120, trial),
+        paint_header(state, LIVE, 150, msgspec_free(trial, 10)),
+    )
+
+
+def msgspec_free(trial, seconds):
+    return Trial(trial.revision, trial.reverts_to, seconds, trial.actor, may_answer=False)
+
+
+ACTIONS = (
+    Action("one", ("a", "ctrl+b"), "do the first thing", "Change", "first", 1, changes=True),
+    Action("two", ("b",), "do the second thing", "Look", "second", 3),
+    Action("three", ("c",), "do the third thing", "Look", "third", 3),
+    Action("four", ("d", "d"), "move", "Move"),
+    Action("palette", ("e",), "list all of this", "Program", "all", 2),
+)
+
+
+def footers():
+    return [
+        *(paint_hints(ACTIONS, width) for width in (3, 9, 10, 16, 17, 25, 26, 34, 35, 60)),
+        paint_hints((), 10),
+        paint_message("done\x1b", "up", 20),
+        paint_filter("targets", "web\x1b", 60),
+        paint_filter("targets", "web", 30),
+    ]
+
+
+def help_pages():
+    return several(
+        paint_help(ACTIONS, 99, read_only=False),
+        paint_help(ACTIONS, 100, read_only=True),
+        paint_help(ACTIONS[:1], 120, read_only=False),
+    )
+
+
+def palettes():
+    found = matching(ACTIONS, "")
+    return several(
+        paint_palette(found, "", 0, 40, 10),
+        paint_palette(matching(ACTIONS, "second LOOK"), "second LOOK", 0, 40, 6),
+        paint_palette(matching(ACTIONS, "nothing"), "nothing\x1b", 0, 40, 6),
+        paint_palette(list(ACTIONS), "", 4, 40, 7),
+        paint_palette(list(ACTIONS), "", 2, 40, 7),
+        paint_palette(list(ACTIONS), "", 1, 40, 7),
+    )
+
+
+def target_details():
+    check = CheckState(
+        kind="script", port=None, state="unknown", last_ok_s=None, rtt_ms=None, error="e\x1b", address=None
+    )
+    odd = make_target(9, [1], health="unknown", mac=None, dsr=False, checks=[check], reason="why")
+    recent = [make_event(n, severity="warning", actor="root(0)") for n in range(20, 0, -1)]
+    return several(
+        details.target_lines(STATES[0], SERVERS, EVENTS[::-1], HISTORY, 100),
+        details.target_lines(STATES[1], SERVERS, [], [], 60),
+        details.target_lines(odd, [make_server(1, [], backup=[9])], recent, HISTORY * 30, 80),
+        details.target_lines(STATES[0], [], recent, HISTORY * 30, 200),
+        details.target_lines(STATES[4], [], EVENTS, HISTORY, 41),
+        details.target_lines(STATES[4], [], EVENTS, HISTORY, 42),
+    )
+
+
+def other_details():
+    rows = server_rows()
+    return several(
+        *(details.server_lines(row.server, STATES, EVENTS, HISTORY, 90) for row in rows[1:4]),
+        details.server_lines(SERVERS[5], STATES, [], [], 90),
+        *(details.event_lines(event, 60) for event in EVENTS[4:7]),
+        *(details.arp_lines(entry, EVENTS, 70) for entry in ARP),
+        details.arp_lines(EVENTS[1], EVENTS, 70),
+        details.node_lines(node.rows(troubled())[0], 40),
+    )
+
+
+# -- the configuration ----------------------------------------------------------------------------------------------
+
+
+def finding(line, severity="error", hint="", column=3):
+    return Finding(
+        file="x", line=line, column=column, severity=severity, code="c", message=f"wrong {line}", hint=hint
+    )
+
+
+CHANGES = [
+    Change(kind="added", subject="server 2", message="added " + "far " * 20),
+    Change(kind="removed", subject="server 1", message="removed", effect="2 flows end", flows=2, cuts=True),
+    Change(kind="changed", subject="target 1", message="weight 1 → 3", effect="1 flow moves", flows=1),
+    Change(kind="changed", subject="t" * 30, message="a name", effect="new flows only"),
+    Change(kind="changed", subject="network 1", message="moves", cuts=True),
+]
+OLD, NEW = "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl", "a\nB\tx\nc\nd\ne\nf\ng\nh\ni\nj\nk2\nk3\nl\n"
+
+
+def differences():
+    rows = diff.rows(unified(OLD, NEW, "old", "new"))
+    far = diff.rows("@@ -998,2 +9998,3 @@\n same\n+new\n-old\n+newer\n\\ No newline at end of file\n")
+    return several(
+        *(diff.below(found, width) for found in (rows, far) for width in (20, 40)),
+        *(diff.beside(found, width) for found in (rows, far) for width in (40, 41, 120)),
+        diff.below(diff.rows(unified("x\ny\nz\n", "p\nq\n", "o", "n")), 30),
+        diff.below(diff.rows(unified("x\n", "p\nq\n", "o", "n")), 30),
+        *(diff.summary(changes, width) for changes in (CHANGES, CHANGES[:1], []) for width in (60, 20)),
+        [Line(tuple(diff.headline(changes))) for changes in (CHANGES, CHANGES[:1], CHANGES[2:3], CHANGES[4:], [])],
+        [Line((Span(diff.counts(diff.rows(text))),)) for text in (
+            "", "@@ -1 +1 @@\n-a\n+b\n", "@@ -1,2 +1 @@\n-a\n-b\n", "@@ -1 +1,2 @@\n same\n+b\n+c\n", "@@ -1 +1 @@\n a\n",
+        )],
+    )  # fmt: skip
+
+
+CANDIDATE = Candidate("/etc/bng/bng.conf", "balanceng", 4, OLD, NEW, "a\x1bnote")
+
+
+def reviews():
+    text = unified(OLD, NEW, "old", "new")
+    rows = diff.rows(text)
+    bare = Candidate("/x.toml", "toml", 4, OLD, NEW)
+    answers = [
+        (
+            CANDIDATE,
+            ConfigDiff(base=4, changes=CHANGES, unified=text, findings=[finding(2, "warning", "mend it")]),
+        ),
+        (bare, ConfigDiff(base=5, changes=[], unified=text)),
+        (bare, ConfigDiff(base=4, changes=[], unified="")),
+        (
+            bare,
+            ConfigDiff(base=4, changes=[], unified=text, findings=[finding(2), finding(3, hint="so " * 30)]),
+        ),
+    ]
+    actions = [
+        Action("clear", ("a",), "x", "Look", "old", 5),
+        Action("quit", ("b",), "x", "Look", "old", 5),
+        Action("rebase", ("c",), "x", "Look", "old", 5),
+        Action("other", ("d",), "x", "Look", "old", 5),
+    ]
+    return several(
+        *(
+            review.paint_review(candidate, found, rows if found.unified else [], 70, beside=beside, within_s=120, trouble="")
+            for candidate, found in answers
+            for beside in (False, True)
+        ),
+        review.paint_review(bare, None, [], 70, beside=False, within_s=60, trouble=""),
+        review.paint_review(bare, answers[0][1], rows, 30, beside=False, within_s=60, trouble="the engine is away"),
+        [Line((Span(text),)) for text in review.change_words(CHANGES)],
+        *(
+            [Line(tuple(Span(f"{one.name} {one.hint} {one.worth};") for one in review.hinted(actions, outdated=outdated)))]
+            for outdated in (False, True)
+        ),
+    )  # fmt: skip
+
+
+def editor_titles():
+    more = {"changed": False, "running": 4, "read_only": False}
+    return [
+        paint_title(None, (1, 1), 0, 40, **more),
+        *(paint_title(CANDIDATE, (12, 3), 40, 90, **{**more, **one}) for one in (
+            {}, {"changed": True}, {"running": None}, {"running": 5}, {"read_only": True, "changed": True},
+        )),
+        *(paint_title(CANDIDATE, (12, 3), 40, width, **{**more, "running": 5}) for width in range(20, 85)),
+    ]  # fmt: skip
+
+
+def finding_lists():
+    found = [finding(1), finding(22, "warning", "mend it"), finding(3, "info", column=30), finding(4)]
+    return several(
+        paint_findings(found, 60, 5, checked="engine", chosen=None),
+        paint_findings(found, 60, 5, checked="here", chosen=0),
+        paint_findings(found, 60, 4, checked="waiting", chosen=2, top=1),
+        paint_findings(found, 60, 4, checked="engine", chosen=3, top=9),
+        paint_findings(found[1:2], 60, 4, checked="engine", chosen=0),
+        paint_findings([], 60, 4, checked="engine", chosen=None, help_=[Span("weight", "accent")]),
+        paint_findings(found, 60, 1, checked="engine", chosen=None),
+        paint_findings(found, 60, 0, checked="engine", chosen=None),
+    )
+
+
+def dialogs():
+    answers = (Answer("n", "No", ""), Answer("y", "Yes, do it", "yes"))
+    effect = Effect("drain", "target", 2, "web2", ("52 sessions stay", "server 1 has NO healthy target then"))
+    last = Effect("disable", "server", 1, "", ("www stops serving " + "x " * 40,), last=True)
+    question = Question("Why " * 20, ("one", "two " * 30, "three"), answers, grave=("three",))
+    return several(
+        paint_question(question, 0),
+        paint_question(question, 1, width=30),
+        paint_question(question, 1, room=9),
+        paint_question(question, 1, room=10),
+        paint_question(Question("Sure?", (), answers), 0, width=20),
+        paint_prompt("Path", "/etc\x1b", "no such file or folder " * 4),
+        paint_prompt("Path", "/very/long/path", "", width=20),
+        paint_prompt("Path", "/very/long/pat", "", width=20),
+        *(paint_confirm(effect, chosen=chosen, typed="", hint="") for chosen in (False, True)),
+        paint_confirm(last, chosen=False, typed="12", hint="type 1", width=40),
+        *(paint_confirm(effect, chosen=False, typed="", hint="", width=width) for width in range(20, 26)),
+        *(paint_question(question, 0, width=width) for width in range(18, 24)),
+    )
+
+
+def popups():
+    lines = ["target 7 {", "name x", "}", "target 8 {", "}", "server 1 {", " targets ", " me", "}"]
+    found = offers(lines, 6, 9, "balanceng").items, offers(lines, 7, 3, "balanceng").items
+    every = offers(["server 1 {", ""], 1, 0, "balanceng").items
+    sizes = [f"{popup_height(count, room)}" for count in (0, 1, 7, 8, 9, 20) for room in (0, 2, 3, 8, 9, 10)]
+    widths = [f"{best_width(items, room)}" for items in (*found, every, ()) for room in (10, 30, 60, 500)]
+    return several(
+        *(paint_popup(items, 0, 50, 6) for items in (*found, every, ())),
+        *(paint_popup(every, chosen, 30, 5) for chosen in (3, 4, 5, len(every) - 1)),
+        *(paint_popup(every[:4], 3, 30, 5) for _ in range(1)),
+        [Line((Span(" ".join(sizes)),)), Line((Span(" ".join(widths)),))],
+        [Line(tuple(explained_spans(None)))],
+    )
+
+
+def layouts():
+    lines = []
+    for width in (80, 109, 110, 169, 170):
+        for height in (3, 10, 14, 15, 16, 24, 40, 61):
+            for counts in ((0, 0), (1, 2), (3, 40), (30, 5)):
+                for pane in ("events", "node", "servers"):
+                    got = arrange(width, height, servers=counts[0], targets=counts[1], pane=pane)
+                    panes = " ".join(f"{one.panel}:{one.width}x{one.height}" for one in got.panes)
+                    text = (
+                        f"{width}x{height} {counts} {pane}: {got.servers}+{got.targets}+{got.bottom} {panes}"
+                    )
+                    lines.append(Line((Span(f"{text} {got.stacked} {','.join(got.visible)}"),)))
+    for alone in PANELS:
+        got = arrange(80, 24, servers=1, targets=1, pane="events", alone=alone)
+        lines.append(Line((Span(f"{alone}: {got} {got.visible}"),)))
+    return lines
+
+
+PICTURES = {
+    function.__name__: function
+    for function in (
+        target_panel,
+        server_panel,
+        arp_panel,
+        event_panel,
+        node_panel,
+        revision_panel,
+        headers,
+        footers,
+        help_pages,
+        palettes,
+        target_details,
+        other_details,
+        differences,
+        reviews,
+        editor_titles,
+        finding_lists,
+        dialogs,
+        popups,
+        layouts,
+    )
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_as_in_golden(name):
+    text = picture(PICTURES[name]())
+    path = GOLDEN / f"{name.replace('_', '-')}.txt"
+    if os.environ.get("BNG_GOLDEN") == "write":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
