@@ -16,7 +16,7 @@ from bngtui.actions import Action
 from bngtui.drafts import Candidate
 from bngtui.effects import Effect
 from bngtui.render import arp, details, diff, events, node, review, revision_list, servers, targets
-from bngtui.render.complete import best_width, explained_spans, offers, paint_popup, popup_height
+from bngtui.render.complete import best_width, explained, explained_spans, offers, paint_popup, popup_height
 from bngtui.render.confirm import paint_confirm
 from bngtui.render.dialog import Answer, Question, paint_prompt, paint_question
 from bngtui.render.editor import paint_title
@@ -24,8 +24,10 @@ from bngtui.render.findings import paint_findings
 from bngtui.render.footer import paint_filter, paint_hints, paint_message
 from bngtui.render.header import Freshness, paint_header
 from bngtui.render.help import paint_help
+from bngtui.render.highlight import highlight
 from bngtui.render.layout import PANELS, arrange
 from bngtui.render.palette import matching, paint_palette
+from bngtui.render.source_text import block_at, place, statement_word
 from bngtui.render.table import paint_table
 from bngtui.render.text import Line, Span
 from bngtui.render.trial import Trial
@@ -252,13 +254,13 @@ def headers():
     return several(
         *(paint_header(state, one, 120) for one in fresh),
         *(paint_header(None, one, 80) for one in fresh[1:3]),
-        *(paint_header(bad, LIVE, width) for width in (30, 40, 60, 80, 200)),
+        *(paint_header(bad, LIVE, width) for width in (30, 40, 60, *range(70, 100), 200)),
         paint_header(quiet(), LIVE, 100),
         paint_header(first, LIVE, 100),
         paint_header(differs, LIVE, 160),
         paint_header(full, LIVE, 160),
         paint_header(bad, fresh[3], 120),
-        *(paint_header(state, LIVE, width, trial) for width in (80, 120, 111, 112, 113, 114, 115)),
+        *(paint_header(state, LIVE, width, trial) for width in (*range(78, 130), 150)),
         paint_header(state, fresh[3], 120, trial),
         paint_header(state, LIVE, 150, msgspec_free(trial, 10)),
     )
@@ -472,12 +474,96 @@ def popups():
     )
 
 
+BALANCENG = """\
+modules arp,ping
+set { ipforwarding 1 }
+set sessionsyncack "x // y" // a comment
+server 1 { targets 1,2 } // { not this one
+target 2
+{
+  weight 3 nonsense 4
+  name "two { words"
+}
+target 3 {
+}
+no target 1 weight
+no register targets 1,2
+enable server web1
+nonsense 7 {
+  weight 1
+}
+//
+vrrp {"""
+
+TOML = """\
+modules = ["arp"]
+[server.1]
+method = "rr"
+targets = [1]
+[target.2]  # two
+dsr = true
+[target.x]
+port = "any"
+[nonsense]
+x = 1
+[vrrp]
+enabled = true"""
+
+
+def inked():
+    found = []
+    for block in ("", "set", "target", None):
+        for text in BALANCENG.split("\n"):
+            runs = " ".join(f"{text[run.start : run.end]}={run.ink}" for run in highlight(text, block))
+            found.append(Line((Span(f"{block}: {runs}"),)))
+    return found
+
+
+def places():
+    """Where every column is, and what is offered there; one line for all columns with the same answer."""
+    found = []
+    for language, whole in (("balanceng", BALANCENG), ("toml", TOML)):
+        lines = whole.split("\n")
+        found += [Line((Span(f"{language} {explained(lines, len(lines), 0, language)}"),))]
+        for row, text in enumerate(lines):
+            said = ""
+            for column in range(len(text) + 1):
+                offered = offers(lines, row, column, language)
+                words = ",".join(
+                    f"{one.word}<{one.form}>{'.' if one.help else ''}" for one in offered.items[:4]
+                )
+                about = explained(lines, row, column, language)
+                now = (
+                    f"{place(lines, row, column, language)} {statement_word(lines, row, column, language)} "
+                    f"{offered.start} {len(offered.items)} {words} {about and about[0]} {block_at(lines, row, language)}"
+                )
+                if now != said:
+                    found.append(Line((Span(f"{language} {row}:{column} {now}"),)))
+                said = now
+    typed = [
+        "ser", "s", "er", "set ip", "set ip x", "no re", "no register ", "no register x ", "enable ", "modules a", "TARGET 1 w",
+        "target 1 { method ", "server 1 { method ", "server 1 { targets 2", "server 1 { } no", "gateway ", "interface 1 { x",
+    ]  # fmt: skip
+    typed_toml = [
+        "[", "[t", "[target.", "mod", 'modules = ["', "[target.1]\nport = ", "[target.1]\ndsr = t", "[server.1]\nbackup = [",
+        "[gateway]\n", '[server.1]\nmethod = "', "[server.1]\nen", "x = [",
+    ]  # fmt: skip
+    for language, texts in (("balanceng", typed), ("toml", typed_toml)):
+        for text in texts:
+            lines = [*text.split("\n"), "target 2 {", " name a", "}", "[target.5]", "x = 1"]
+            row = text.count("\n")
+            offered = offers(lines, row, len(lines[row]), language)
+            words = ",".join(f"{one.word}<{one.form}>{'.' if one.help else ''}" for one in offered.items)
+            found.append(Line((Span(f"{text!r} {offered.start} {words}"),)))
+    return found
+
+
 def layouts():
     lines = []
-    for width in (80, 109, 110, 169, 170):
-        for height in (3, 10, 14, 15, 16, 24, 40, 61):
-            for counts in ((0, 0), (1, 2), (3, 40), (30, 5)):
-                for pane in ("events", "node", "servers"):
+    for width in (109, 110, 169, 170):
+        for height in (3, *range(10, 34), 40, 61):
+            for counts in ((1, 2), (3, 40)):
+                for pane in ("events", "node"):
                     got = arrange(width, height, servers=counts[0], targets=counts[1], pane=pane)
                     panes = " ".join(f"{one.panel}:{one.width}x{one.height}" for one in got.panes)
                     text = (
@@ -512,6 +598,8 @@ PICTURES = {
         dialogs,
         popups,
         layouts,
+        inked,
+        places,
     )
 }
 
