@@ -136,6 +136,16 @@ def test_colour_changes_no_character(canned, name, width):
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == (GOLDEN / f"{name}-{width}.txt").read_text()[:-1]
 
 
+def test_colours_are_as_in_golden(canned):
+    names = sorted({name for name, _ in BOTH})
+    style = Style(width=140, colour=True)
+    text = "\n".join(line for name in names for line in draw(canned, name, style)).replace("\x1b", "^") + "\n"
+    path = GOLDEN / "coloured-140.txt"
+    if os.environ.get("BNG_GOLDEN") == "write":
+        path.write_text(text)
+    assert text == path.read_text()
+
+
 @pytest.mark.parametrize("name", sorted({name for name, _ in BOTH}))
 def test_without_a_width_nothing_is_cut_or_wrapped(canned, name):
     lines = draw(canned, name, Style())
