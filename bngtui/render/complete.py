@@ -112,11 +112,7 @@ def _toml(lines: Sequence[str], row: int, start: int, before: str) -> list[Offer
         word = Keyword(BLOCKS["target"]["dsr"].help, "true", ("true", "false"))
     bare = word is not None and word.values == ("true", "false")
     quote = "" if bare or before.rstrip(" ").endswith('"') else '"'
-    return [
-        Offer(f"{quote}{offer.word}{quote}", offer.form, offer.help)
-        for offer in _values(word)
-        if not (first == "port" and offer.word != "any")
-    ]
+    return [Offer(f"{quote}{offer.word}{quote}", offer.form, offer.help) for offer in _values(word)]
 
 
 def _words(words: dict[str, Keyword]) -> list[Offer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bngtui.render import arp, details, events, node, revision_list, servers, targets
+from bngtui.render.complete import Offer, best_width, offers, paint_popup
 from bngtui.render.header import Freshness, freshness_span
 from bngtui.render.states import (
     BLOCKED,
@@ -17,6 +18,8 @@ from bngtui.render.states import (
     target_mark,
     worst_check,
 )
+from bngtui.render.table import body_height, paint_table
+from bngtui.render.text import Span
 from bngtui.render.trial import Trial, differs_span, key_of, trial_spans
 from bngtui.render.view import View
 from engine.api.messages import CheckState, Pending, Revision
@@ -247,3 +250,55 @@ def test_rows_of_the_arp_panel():
     assert all(getattr(row, "kind", "") == "arp" for row in rows if not hasattr(row, "owner"))
     assert arp.SPEC.identity(state.arp[0]) != arp.SPEC.identity(state.arp[1])
     assert arp.SPEC.identity(many[0]) == ("event", "60")
+
+
+def test_a_table_of_any_height_has_that_height():
+    view = View(targets.SPEC)
+    view.take([targets.TargetRow(make_target(n, [1])) for n in (1, 2)])
+    for height in range(-1, 6):
+        assert len(paint_table(view, 60, height, active=True)) == max(0, height)
+    assert [body_height(view, height) for height in (0, 1, 2, 3, 4)] == [1, 1, 1, 1, 2]
+    bare = View(node.SPEC)
+    assert [body_height(bare, height) for height in (1, 2, 3, 4)] == [1, 1, 2, 3]
+
+
+def test_the_other_panels_are_named_where_eight_cells_are_left():
+    view = View(targets.SPEC)
+    view.take([])
+    tabs = [Span("tabs")]
+    lines = {width: paint_table(view, width, 3, active=True, tabs=tabs)[0].text for width in range(15, 40)}
+    first = min(width for width, text in lines.items() if "tabs" in text)
+    assert first == len("▌2 Targets ") + len("tabs") + 8
+    assert all("tabs" in text for width, text in lines.items() if width >= first)
+
+
+def test_a_popup_is_as_wide_as_its_longest_line():
+    short = [Offer("ab", "cd", "")]
+    assert best_width(short, 80) == 20
+    assert best_width([Offer("a" * 20, "b" * 10, "")], 80) == 36
+    assert best_width([Offer("a", "", "h" * 30)], 80) == 38
+    assert best_width([Offer("a", "", "h" * 30)], 25) == 25
+    lines = paint_popup([Offer("w" * 30, "form", "help")], 0, 20, 3)
+    assert lines[0].text.startswith("▸ wwwwwwwww…  form")
+
+
+def test_the_last_offers_fill_the_popup():
+    items = [Offer(f"word{n}", "", "") for n in range(8)]
+    assert [row.text.split()[-1] for row in paint_popup(items, 7, 20, 5)[:4]] == [
+        "word4",
+        "word5",
+        "word6",
+        "word7",
+    ]
+    assert [row.text.split()[-1] for row in paint_popup(items, 4, 20, 5)[:4]] == [
+        "word1",
+        "word2",
+        "word3",
+        "word4",
+    ]
+
+
+def test_a_definition_in_the_last_line_is_offered_without_words():
+    lines = ["enable target ", "target 3 {", " name x", "target 4 {"]
+    found = offers(lines, 0, len(lines[0]), "balanceng").items
+    assert [(one.word, one.help) for one in found] == [("3", "target 3: name x"), ("4", "target 4")]
