@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return print_once(options, as_json=args.json)
     if not sys.stdin.isatty() or not sys.stderr.isatty():
-        parse.error("this is no terminal; --once prints one reading")
+        parse.error("this is not a terminal; --once prints one reading")
     return _run(parse, options)
 
 
@@ -109,7 +109,7 @@ def _seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
     if not 0.1 <= value <= 60:
         raise argparse.ArgumentTypeError(f"{text}: from 0.1 to 60 seconds")
     return value

@@ -30,7 +30,7 @@ Row = TypeVar("Row")
 UNREACHABLE = 3
 EVENTS = 8
 WIDTH = 80
-"""Cells where the output is no terminal."""
+"""Cells where the output is not a terminal."""
 
 
 def print_once(options: Options, *, as_json: bool) -> int:

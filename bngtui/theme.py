@@ -93,7 +93,7 @@ def load_theme(path: Path) -> Theme:
         raise ThemeError(f"{path}: key 'name' is missing; give the theme a name in quotes")
     variables = data.get("variables", {})
     if not isinstance(variables, dict):
-        raise ThemeError(f"{path}: 'variables' is no table; write [variables]")
+        raise ThemeError(f"{path}: 'variables' is not a table; write [variables]")
     for key in _COLOURS:
         _check_colour(path, key, data.get(key))
     for key in _VARIABLES:
@@ -150,4 +150,6 @@ def _check_colour(path: Path, key: str, value: object) -> None:
     try:
         Color.parse(value)
     except ColorParseError as error:
-        raise ThemeError(f'{path}: key {key!r}: {value!r} is no colour ({error}); write "#rrggbb"') from error
+        raise ThemeError(
+            f'{path}: key {key!r}: {value!r} is not a colour ({error}); write "#rrggbb"'
+        ) from error

@@ -142,7 +142,7 @@ def revision(text: str) -> int:
     try:
         return positive(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no number of a revision; history lists them") from None
+        raise UsageError(f"{text!r} is not a revision number; history lists them") from None
 
 
 def candidate(name: str) -> str:
@@ -162,7 +162,7 @@ def candidate(name: str) -> str:
         findings = [finding for finding in load(data, name).findings if finding.severity == "error"]
     else:
         findings = [data]
-    raise CommandError(f"{name} is no configuration", findings)
+    raise CommandError(f"{name} is not a configuration", findings)
 
 
 COMMANDS: tuple[Command, ...] = (

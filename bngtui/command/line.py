@@ -26,7 +26,7 @@ def _uncommented(text: str) -> str:
             quote = "" if char == quote else quote
         elif char in "\"'":
             quote = char
-        # A path like a//b is no comment, so only at the beginning of a word.
+        # A path like a//b is not a comment, so only at the beginning of a word.
         elif text.startswith("//", at) and (at == 0 or text[at - 1].isspace()):
             return text[:at]
     return text

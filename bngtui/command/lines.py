@@ -88,7 +88,7 @@ class Lines:
         self.depth = 0
 
     def _of_language(self, line: str, tokens: list[Token]) -> str | None:
-        """Return the line with its first word written out, None where it is no command of the language."""
+        """Return the line with its first word written out, None where it is not a command of the language."""
         values = [token.value for token in tokens]
         if tokens[0].kind in "{}":
             return line if self._kept else None

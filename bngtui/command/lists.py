@@ -22,7 +22,7 @@ _RANGE = re.compile(r"([0-9]+)-([0-9]+)")
 def numbers(text: str, things: Sequence[TargetState | ServerState], what: str) -> list[int]:
     """Read a LIST like ``1,2``, ``1-4`` or ``web1,7``; `things` are asked for names only.
 
-    Numbers come in the order given, each once. Raises UsageError for what is no list, CommandError for a name that
+    Numbers come in the order given, each once. Raises UsageError for what is not a list, CommandError for a name that
     nothing has, or that more than one has.
     """
     found: dict[int, None] = {}
@@ -74,7 +74,7 @@ def endpoint(text: str, what: str) -> tuple[str, int | None]:
     if not port:
         return host, None
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65_535):
-        raise UsageError(f"{what} {text!r}: {port!r} is no port from 1 to 65535")
+        raise UsageError(f"{what} {text!r}: {port!r} is not a port from 1 to 65535")
     return host, int(port)
 
 
@@ -83,13 +83,13 @@ def address(text: str, what: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise UsageError(f"{what} {text!r} is no IP address") from None
+        raise UsageError(f"{what} {text!r} is not an IP address") from None
 
 
 def _number(text: str, what: str) -> int:
     number = int(text) if len(text) <= 9 else LARGEST + 1
     if not 1 <= number <= LARGEST:
-        raise UsageError(f"{text} is no number of a {what}")
+        raise UsageError(f"{text} is not a {what} number")
     return number
 
 

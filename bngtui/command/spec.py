@@ -18,7 +18,7 @@ Completes = Literal["", "target", "server", "file", "command", "language"]
 
 
 class UsageError(Exception):
-    """The line is no command; the message says what is wrong with it. Exit code 2."""
+    """The line is not a command; the message says what is wrong with it. Exit code 2."""
 
 
 class CommandError(Exception):
@@ -111,12 +111,12 @@ def seconds(text: str) -> float:
         value = -1
     # Not `value < 0`: a NaN is refused as well.
     if not 0 <= value <= 1e6:
-        raise ValueError(f"{text!r} is no number of seconds")
+        raise ValueError(f"{text!r} is not a number of seconds")
     return value
 
 
 def positive(text: str) -> int:
     """Read a whole number of one or more. Raises ValueError."""
     if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) < 1 << 31):
-        raise ValueError(f"{text!r} is no number of one or more")
+        raise ValueError(f"{text!r} is not a whole number of one or more")
     return int(text)

@@ -74,7 +74,7 @@ def test_a_reading_fits(width):
     ("args", "words"),
     [
         (["--json"], "--json goes with --once"),
-        (["--refresh", "soon"], "'soon' is no number"),
+        (["--refresh", "soon"], "'soon' is not a number"),
         (["--refresh", "0"], "from 0.1 to 60"),
         (["--run-dir", "a", "--socket", "b"], "not allowed with"),
     ],

@@ -33,7 +33,7 @@ def write(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('accent = "#8ab8f0"', 'accent = "blurple"', "'accent': 'blurple' is no colour"),
+        ('accent = "#8ab8f0"', 'accent = "blurple"', "'accent': 'blurple' is not a colour"),
         ('accent = "#8ab8f0"', "accent = 7", "'accent' is missing"),
         ('cursor = "#223047"', 'cursor = "#12"', "'variables.cursor'"),
         ('graph = "#5f8fc4"\n', "", "'variables.graph' is missing"),

@@ -147,7 +147,7 @@ def test_a_conflict_is_told_and_nothing_changes(engine, bngctl, file):
 def test_a_time_to_confirm_in_is_whole_seconds(engine, bngctl, file, within):
     done = bngctl("reload", str(file), f"--confirm-within={within}")
     assert done.returncode == 2
-    assert f"--confirm-within: '{within}' is no number of one or more" in done.stderr
+    assert f"--confirm-within: '{within}' is not a whole number of one or more" in done.stderr
 
 
 def test_rollback_history_and_save(engine, bngctl, file):

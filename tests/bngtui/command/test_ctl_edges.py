@@ -20,7 +20,7 @@ from bngtui.render.printed.table import Style, facts, wrapped
 
 @pytest.mark.parametrize("text", ["0", "-1", "+1", "1.0", "", " 1", "٣", "2147483648", "1" * 30, "x"])
 def test_no_number_of_one_or_more(text):
-    with pytest.raises(ValueError, match="is no number of one or more"):
+    with pytest.raises(ValueError, match="is not a whole number of one or more"):
         positive(text)
 
 
@@ -30,7 +30,7 @@ def test_numbers_of_one_or_more():
 
 @pytest.mark.parametrize("text", ["-0.1", "nan", "inf", "1000001", "x", ""])
 def test_no_seconds(text):
-    with pytest.raises(ValueError, match="is no number of seconds"):
+    with pytest.raises(ValueError, match="is not a number of seconds"):
         seconds(text)
 
 
@@ -40,7 +40,7 @@ def test_seconds():
 
 def test_the_number_of_a_revision():
     assert revision("3") == 3
-    with pytest.raises(UsageError, match="'x' is no number of a revision; history lists them"):
+    with pytest.raises(UsageError, match="'x' is not a revision number; history lists them"):
         revision("x")
 
 
@@ -50,11 +50,11 @@ def test_the_number_of_a_revision():
         ("1,,2", "a number is missing"),
         ("", "a number is missing"),
         ("3-1", "runs backwards; write 1-3"),
-        ("0", "0 is no number of a target"),
-        ("65536", "65536 is no number of a target"),
-        ("0-3", "0 is no number of a target"),
-        ("1-65536", "65536 is no number of a target"),
-        ("1234567890", "1234567890 is no number of a target"),
+        ("0", "0 is not a target number"),
+        ("65536", "65536 is not a target number"),
+        ("0-3", "0 is not a target number"),
+        ("1-65536", "65536 is not a target number"),
+        ("1234567890", "1234567890 is not a target number"),
     ],
 )
 def test_no_list(text, reason):
@@ -73,7 +73,7 @@ def test_lists(canned):
         lists.numbers("x", things, "target")
     assert [lists.has_names(text) for text in ("1,2-3 ,4", "", "web", "1,web")] == [False, False, True, True]
     assert lists.address("2001:DB8::0:1", "client") == "2001:db8::1"
-    with pytest.raises(UsageError, match="client 'x' is no IP address"):
+    with pytest.raises(UsageError, match="client 'x' is not an IP address"):
         lists.address("x", "client")
 
 
@@ -87,10 +87,10 @@ def test_ports(text, port):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("a:000080", "is no port"),
-        ("a:65536", "is no port"),
-        ("a:0", "is no port"),
-        ("a:²", "is no port"),
+        ("a:000080", "is not a port"),
+        ("a:65536", "is not a port"),
+        ("a:0", "is not a port"),
+        ("a:²", "is not a port"),
         ("a:", "the port is missing"),
         ("[::1]:", "the port is missing"),
         ("[::1", r"write \[ADDRESS\]:PORT"),
@@ -147,7 +147,7 @@ def test_words_name_a_command(words, command, rest):
         (["show", "targets", "--x"], "unknown option --x; usage: show targets"),
         (["show", "targets", "--flag=1"], "--flag takes no value"),
         (["show", "targets", "--limit"], "--limit: N is missing"),
-        (["show", "targets", "--limit", "0"], "--limit: '0' is no number"),
+        (["show", "targets", "--limit", "0"], "--limit: '0' is not a whole number"),
         (["show", "tables"], "A is missing; usage: show tables A \\[B\\]"),
         (["show", "tables", "1", "2", "3"], "'3' is too much"),
         (["reload", "x"], "'x' is too much; usage: reload"),

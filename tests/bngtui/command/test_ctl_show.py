@@ -75,7 +75,7 @@ def test_sessions_are_filtered(engine, bngctl):
     assert [one["target"] for one in bngctl.json("show", "sessions", "--target", "2")] == [2]
     assert [one["target"] for one in bngctl.json("show", "sessions", "--client=10.1.1.1")] == [1]
     done = bngctl("show", "sessions", "--client", "nobody")
-    assert (done.returncode, done.stderr) == (2, "bngctl: client 'nobody' is no IP address\n")
+    assert (done.returncode, done.stderr) == (2, "bngctl: client 'nobody' is not an IP address\n")
 
 
 def test_a_list_picks_and_shows_every_check(engine, bngctl):
