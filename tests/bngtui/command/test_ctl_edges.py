@@ -10,12 +10,15 @@ from bngtui.command import lists
 from bngtui.command.batch import Batch, numbered
 from bngtui.command.config import revision
 from bngtui.command.helping import about, overview, short
+from bngtui.command.line import words
 from bngtui.command.matching import match, parse
 from bngtui.command.registry import COMMANDS
 from bngtui.command.session import Session, style_of
 from bngtui.command.spec import Argument, Command, CommandError, Option, UsageError, positive, seconds
-from bngtui.render.printed.changes import differing
+from bngtui.render.printed.changes import changes, differing
+from bngtui.render.printed.servers import servers
 from bngtui.render.printed.table import Style, facts, wrapped
+from engine.config.difference.change import Change
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "+1", "1.0", "", " 1", "٣", "2147483648", "1" * 30, "x"])
@@ -252,3 +255,25 @@ def test_what_differs_from_the_file():
     assert differing(["a"]) == "a; save writes it into the file"
     assert differing(["a", "b"]) == "a, b; save writes it into the file"
     assert differing(["a", "b", "c", "d"]) == "a, b and 2 more; save writes it into the file"
+
+
+def test_only_the_servers_that_were_asked_for(canned):
+    state = canned.state(servers=[canned.server(n, name=f"s{n}", backup=[]) for n in (1, 2, 3)])
+    lines = servers(state, Style(), [1, 3])
+    assert [line.split()[1] for line in lines[1:] if line[:1].isdigit()] == ["s1", "s3"]
+    assert "BACKUP" not in lines[0]
+    state.servers[1].backup = [4]
+    assert "BACKUP" in servers(state, Style())[0]
+
+
+@pytest.mark.parametrize(("cuts", "flows", "code"), [(True, 0, 33), (False, 1, 33), (False, 0, 2)])
+def test_an_effect_that_somebody_notices_is_marked(cuts, flows, code):
+    change = Change(kind="changed", subject="a", message="b", effect="c", cuts=cuts, flows=flows)
+    assert changes([change], Style(colour=True))[1].endswith(f"\x1b[{code}mc\x1b[0m")
+
+
+def test_a_quote_of_the_other_kind_ends_nothing():
+    assert words("""check "it's // one" // two""") == ["check", "it's // one"]
+    assert words("""a 'x "y' // z""") == ["a", 'x "y']
+    with pytest.raises(UsageError, match="100000000 is not a target number"):
+        lists.numbers("100000000", [], "target")
