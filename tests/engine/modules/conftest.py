@@ -232,6 +232,7 @@ class Kit:
     VIP, VIRT, REAL, EVERYONE = VIP, VIRT, REAL, EVERYONE
     mac = staticmethod(mac)
     ip = staticmethod(Address.parse)
+    ether = staticmethod(lambda frame: Ether(frame.data))
     seed = staticmethod(seed)
     server = staticmethod(server)
     target = staticmethod(target)

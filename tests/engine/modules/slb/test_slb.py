@@ -1,11 +1,13 @@
 """Who gets new flows, who keeps the known ones, and what is said about it."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config.model import MODULES
-from engine.modules.state.world import CheckResult
+from engine.modules.state.world import CheckResult, Neighbour
 
 
 def decision(play, number=1):
@@ -351,3 +353,133 @@ def test_whatever_the_states_only_the_fit_get_flows(kit, data):
         found = status(play, number)
         assert found.operational == (number in made.new)
         assert found.operational or why(found)
+
+
+# -- when it decides --------------------------------------------------------------------------------------------------
+
+
+def flip(play, number=1, state="down"):
+    """Let every check of a target be down, or up, without anybody having told slb."""
+    for key, check in play.world.checks.items():
+        if key.target == number:
+            check.state, check.error = state, "refused"
+
+
+def test_a_change_of_facts_is_decided_on_in_the_same_call_and_told_once(kit, play):
+    play.up()
+    flip(play)
+    assert decision(play).new == (1, 2)  # nobody has said that something changed
+    outcome = play.take(play.chain.slb.facts_changed(play.now))
+    assert outcome.recompile
+    assert decision(play).new == (2,)
+    assert play.take(play.chain.slb.tick(play.now)).notices == []
+    assert play.chain.slb.next_due(play.now) == math.inf
+
+
+def test_in_the_first_round_answers_are_gathered_for_a_tenth_of_a_second(kit, play):
+    play.tick()
+    begun = play.now
+    play.world.neighbours = {kit.ip(t.ipaddr): Neighbour(mac=b"\x02" * 6) for t in play.world.config.targets}
+    flip(play, 1, "up")
+    play.now += 0.099
+    assert not play.chain.slb.facts_changed(play.now).recompile
+    assert play.chain.slb.next_due(play.now) == pytest.approx(begun + 0.1)
+    play.now = begun + 0.1001
+    assert play.chain.slb.tick(play.now).recompile
+    assert decision(play).new == (1,)
+    flip(play, 2, "up")
+    play.world.untried.clear()  # everybody has had a first say: from now on nothing waits
+    assert play.chain.slb.facts_changed(play.now + 0.01).recompile
+    assert decision(play).new == (1, 2)
+
+
+def test_a_decision_that_waits_is_due_when_its_pause_is_over(kit):
+    targets = [kit.target(n, ipaddr=f"172.16.1.{n + 99}") for n in range(1, 101)]
+    servers = [kit.server(n, ipaddr=f"172.16.2.{n}", targets=list(range(1, 101))) for n in range(1, 101)]
+    play = kit.make(kit.seed(targets=targets, servers=servers))
+    play.tick()
+    play.world.untried.clear()
+    assert play.chain.slb.next_due(play.now) == math.inf
+    first = play.chain.slb.targets(play.now)
+    play.chain.slb.facts_changed(play.now + 0.1)
+    assert play.chain.slb.targets(play.now + 0.1) is first
+    assert play.chain.slb.next_due(play.now + 0.1) == pytest.approx(
+        play.now + 0.2
+    )  # 10,000 pairs, 20 µs each
+    assert play.chain.slb.targets(play.now + 0.1999) is first
+    assert play.chain.slb.targets(play.now + 0.2001) is not first
+    assert play.chain.slb.next_due(play.now + 0.2001) == play.now + 0.2001  # to be told
+
+
+def test_sessions_are_counted_in_the_words_of_their_number(kit, play):
+    play.up()
+    play.world.target_sessions[1] = 1
+    play.world.target_admin[1] = "draining"
+    play.tick()
+    play.world.target_admin[1] = "disabled"
+    play.tick()
+    assert [m for _, _, m in told(play, "admin")] == [
+        "target 1 draining: 1 session stays until it ends",
+        "target 1 disabled; 1 session moves",
+    ]
+
+
+def test_a_disabled_target_that_fails_is_no_error_and_no_alarm(kit, play):
+    play.up()
+    play.world.target_sessions[1] = 5
+    play.world.target_admin[1] = "disabled"
+    play.tick()
+    play.forget()
+    flip(play)
+    play.now += 0.01
+    play.take(play.chain.slb.facts_changed(play.now))
+    assert told(play) == [("info", "target 1", "target 1 down: refused")]
+    assert not play.world.alarms
+
+
+def test_the_note_counts_who_is_served_and_who_serves(kit, play):
+    assert play.chain.slb.note() == "0 of 0 servers have targets, 0 of 0 targets operational"
+    play.up()
+    assert play.chain.slb.note() == "1 of 1 servers have targets, 2 of 2 targets operational"
+    flip(play)
+    play.chain.slb.facts_changed(play.now)
+    assert play.chain.slb.note() == "1 of 1 servers have targets, 1 of 2 targets operational"
+
+
+def test_backups_that_are_full_do_not_serve_and_it_is_said_why(kit):
+    play = kit.make(backed_up(kit, maxsessions=10))
+    play.hosts["172.16.1.102"] = "02:00:00:00:01:02"
+    play.up()
+    play.world.target_admin.update({1: "disabled", 2: "disabled"})
+    play.world.target_sessions[3] = 10
+    play.tick()
+    assert (decision(play).new, decision(play).keep) == ((), (3,))
+    assert why(decision(play)) == "every target that is up has reached its maxsessions"
+    assert why(status(play, 3)) == "maxsessions reached"
+
+
+def test_why_a_server_serves_nobody(kit):
+    servers = [
+        kit.server(1, targets=[]),
+        kit.server(2, ipaddr="2001:db8::1"),
+        kit.server(3, ipaddr=None),
+        kit.server(4, targets=[1]),
+    ]
+    play = kit.make(kit.seed(servers=servers, targets=[kit.target(1, dsr=False)]))
+    play.tick()
+    assert [why(decision(play, n)) for n in (1, 2, 3, 4)] == [
+        "has no targets",
+        "2001:db8::1: only IPv4 is built yet",
+        "no address: only IPv4 is built yet",
+        "no target takes new flows (target 1: address translation is not built yet: dsr enable is missing)",
+    ]
+    assert ("error", "server 4", f"server 4 serves nobody: {why(decision(play, 4))}") in told(play)
+
+
+def test_a_draining_target_alone_is_the_cause(kit):
+    play = kit.make(kit.seed(servers=[kit.server(targets=[1])], targets=[kit.target(1)]))
+    play.up()
+    play.world.target_admin[1] = "draining"
+    play.tick()
+    assert why(decision(play)) == "no target takes new flows (target 1: draining)"
+    assert told(play)[-1] == ("error", "server 1", f"server 1 serves nobody: {why(decision(play))}")
