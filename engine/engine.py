@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import resource
 import signal
@@ -31,15 +32,16 @@ from engine.domain.notices import Notice
 from engine.follow_host import HOST_REFUSES, HostFollower
 from engine.forwarding import WHY_AFPACKET, Forwarding
 from engine.health.runner import Prober
-from engine.io.control_sockets import Wires
+from engine.io.control_sockets import ControlSockets
 from engine.io.netlink import Host
-from engine.modules import chain as chains
+from engine.modules.chain import build_chain
 from engine.modules.state.world import Outcome, World
 from engine.report.alarms import Alarms
 from engine.report.backend import Backend
 from engine.report.events import EventLog, log_event
 from engine.report.rates import Rates
 from engine.settle import Settler
+from engine.turns import Turns
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -49,14 +51,10 @@ if TYPE_CHECKING:
     from engine.config.load import Loaded
     from engine.config.model import Config
     from engine.domain.actor import Actor
-    from engine.domain.checks import ProbeKey
+    from engine.domain.checks import ProbeAnswer, ProbeKey
     from engine.domain.notices import EventSeverity
     from engine.domain.states import Admin
-    from engine.health.answer import ProbeAnswer
     from engine.options import RunOptions
-
-TICK_S = 0.1
-"""Pace of the modules: a tenth of the shortest interval a configuration can name."""
 
 PUBLISH_S = 1.0
 """Pace of snapshots; a change of health or admin state is published at once."""
@@ -112,7 +110,7 @@ class Engine:
         store = RevisionStore(options.state_dir / "revisions")
         running, self._recalled = recall(store, data, loaded)
         self.world = World(running.config)
-        self.chain = chains.build(self.world)
+        self.chain = build_chain(self.world)
         self.rates = Rates()
         self.forwarding = Forwarding(self.world, self.chain.view, options.workers or 1)
         self.admin = AdminState(self.world, options.state_dir / "operational.json")
@@ -123,19 +121,19 @@ class Engine:
         self.event_log = EventLog(log_event, self.server.publish_event)
         self.alarms = Alarms(self.event_log)
         self.prober = Prober(self._answered)
-        self.wires = Wires(self.world, self.chain.view, self._receive)
+        self.control_sockets = ControlSockets(self._receive)
         self.settler = Settler(self.chain.slb, self.forwarding, self.alarms, self._show)
         self.follower = HostFollower(
             self.world,
-            self.chain.view,
+            self.chain,
             self.host,
             self.forwarding,
-            self.wires,
+            self.control_sockets,
             self.settler,
             self.alarms,
             self.event_log,
         )
-        self._stop = asyncio.Event()
+        self.turns = Turns(self._next_due)
 
     # -- the story --------------------------------------------------------------------------------------------------
 
@@ -143,7 +141,7 @@ class Engine:
         """Start, serve until told to stop, take everything back."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self.turns.stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             await self._start()
@@ -174,31 +172,35 @@ class Engine:
         )
 
     async def _serve(self) -> None:
-        loop = asyncio.get_running_loop()
-        next_second = loop.time()
-        while not self._stop.is_set():
+        next_second = time.monotonic()
+        while not self.turns.stopped:
             now = time.monotonic()
-            every_second = loop.time() >= next_second
+            every_second = now >= next_second
             if every_second:
-                next_second = loop.time() + PUBLISH_S
+                next_second = now + PUBLISH_S
             try:
                 await self._turn(now, every_second=every_second)
                 self.alarms.clear("turn")
             except Exception as error:  # noqa: BLE001 - whatever it is, consoles and checks go on
                 self.alarms.report_fault("turn", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), TICK_S)
+            await self.turns.sleep(now, next_second)
 
     async def _turn(self, now: float, *, every_second: bool) -> None:
         await self.transactions.tick(now)
-        self._act(self.chain.tick(now))
         if every_second:
             await self._every_second(now)
+        self._act(self.chain.tick(time.monotonic()))
         self.settler.wake()
+
+    def _next_due(self, now: float) -> float:
+        trial = self.transactions.trial
+        return min(self.chain.next_due(now), trial.deadline if trial is not None else math.inf)
 
     async def _finish(self) -> None:
         _notify("STOPPING=1")
-        self.wires.close()
+        for frame in self.chain.farewell():
+            self.control_sockets.send(frame)
+        self.control_sockets.close()
         await self.prober.close()
         self.forwarding.stop()
         await self.server.close()
@@ -209,20 +211,16 @@ class Engine:
 
     def _receive(self, number: int) -> None:
         now = time.monotonic()
-        for frame in self.wires.frames(number):
+        for frame in self.control_sockets.frames(number):
             self._act(self.chain.handle(frame, now))
-        self.settler.wake()
 
     def _answered(self, key: ProbeKey, answer: ProbeAnswer) -> None:
-        outcome = self.chain.hc.result(
-            key, answer.ok, answer.rtt_ms, answer.error, answer.certain, time.monotonic()
-        )
-        self._act(outcome)
+        self._act(self.chain.result(key, answer, time.monotonic()))
 
     def _act(self, outcome: Outcome, actor: Actor | None = None) -> None:
         """Do what the modules want; `actor` is who caused it, if an operator did."""
         for frame in outcome.send:
-            self.wires.send(frame)
+            self.control_sockets.send(frame)
         for probe in outcome.probes:
             self.prober.start(probe)
         for notice in outcome.notices:
@@ -230,6 +228,9 @@ class Engine:
             self.settler.want_shown()
         if outcome.recompile:
             self.settler.want_table()
+        if outcome.recompile or outcome.notices:
+            self.settler.wake()
+        self.turns.look_again()
 
     def _show(self) -> None:
         """Show the state to whoever looks, at once."""
@@ -305,6 +306,7 @@ class Engine:
         """Add an event of kind config."""
         self.event_log.add(Notice("config", severity, "configuration", message), actor)
         self.settler.want_shown()
+        self.turns.look_again()
 
     def _save_admin(self) -> None:
         trouble = self.admin.save()

@@ -17,9 +17,9 @@ from engine.io.netlink import HostError
 if TYPE_CHECKING:
     from engine.domain.frame import Link
     from engine.forwarding import Forwarding
-    from engine.io.control_sockets import Wires
+    from engine.io.control_sockets import ControlSockets
     from engine.io.netlink import Host
-    from engine.modules.state.view import View
+    from engine.modules.chain import Chain
     from engine.modules.state.world import World
     from engine.report.alarms import Alarms
     from engine.report.events import EventLog
@@ -35,16 +35,16 @@ class HostFollower:
     def __init__(
         self,
         world: World,
-        view: View,
+        chain: Chain,
         host: Host,
         forwarding: Forwarding,
-        sockets: Wires,
+        sockets: ControlSockets,
         settler: Settler,
         alarms: Alarms,
         event_log: EventLog,
     ) -> None:
         self._world = world
-        self._view = view
+        self._chain = chain
         self._host = host
         self._forwarding = forwarding
         self._sockets = sockets
@@ -82,12 +82,12 @@ class HostFollower:
 
     async def _take_links(self) -> None:
         self._world.links = await self._host.links(self._world.config)
-        self._view.refresh()
+        self._chain.view.refresh()
 
     async def _prepare_host(self) -> None:
         """Have the addresses and routes that the configuration needs. Raises `HOST_REFUSES`."""
         world = self._world
-        virtual = [v.address for v in self._view.virtuals.values()]
+        virtual = [str(v.address) for v in self._chain.view.virtuals.values()]
         self._host.refuse_owned(virtual)
         networks = [n for n in world.config.networks if n.registered and n.enabled]
         await self._host.ensure_real(networks, world.links)
@@ -102,7 +102,7 @@ class HostFollower:
             self._event_log.add(notice)
         if notices or self._world.links != before:
             self._settler.want_table()
-        self._sockets.follow()
+        self._sockets.follow(self._chain.listening())
 
     def _tell_links(self) -> None:
         """Tell what became of each interface, once; what is not up is an alarm."""

@@ -13,8 +13,8 @@ import numpy as np
 from engine.datapath.afpacket.datapath import AfPacketDatapath, DatapathError, Found
 from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Counters, DropReason, Flow, Swaps
 from engine.datapath.table import PROTOCOL_NUMBER, Compiler, ServerInput, TargetInput, buckets
+from engine.domain.address import Address
 from engine.domain.notices import Notice
-from engine.modules.state.view import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from engine.config.model import Server
     from engine.domain.frame import Link
-    from engine.modules.state.view import View
+    from engine.modules.state.view import View, Virtual
     from engine.modules.state.world import ServerDecision, World
 
 log = logging.getLogger("engine.forwarding")
@@ -166,7 +166,7 @@ class Forwarding:
             table = self._compilers[number].compile(
                 list(self._servers(number, decisions)),
                 list(self._targets()),
-                virtual=[v.address for v in self._view.virtuals.values() if v.interface == number],
+                virtual=[str(v.address) for v in self._view.virtuals.values() if v.interface == number],
                 own_mac=[link.mac],
                 blocked_mac=sorted({n.mac for n in self._world.neighbours.values() if n.mac}),
                 mtu=link.mtu,
@@ -176,15 +176,19 @@ class Forwarding:
         self.generation += 1
 
     def _servers(self, number: int, decisions: Mapping[int, ServerDecision]) -> Iterable[ServerInput]:
-        if not self._world.master:
+        if not self._world.is_master:
             return
         for decision in decisions.values():
             server = self._view.servers.get(decision.server)
             if server is None or not self._view.server_enabled(server):
                 continue
-            virtual = self._view.virtuals.get(pack(server.ipaddr) or b"")
+            virtual = self._virtual_of(server)
             if virtual is not None and virtual.interface == number:
                 yield self._server(server, decision)
+
+    def _virtual_of(self, server: Server) -> Virtual | None:
+        address = Address.parse_v4(server.ipaddr)
+        return self._view.virtuals.get(address) if address is not None else None
 
     def _server(self, server: Server, decision: ServerDecision) -> ServerInput:
         resolved = {n for n in {*decision.new, *decision.keep} if self._mac(n) is not None}
@@ -208,8 +212,8 @@ class Forwarding:
                 yield TargetInput(target.number, identity, mac, target.weight)
 
     def _mac(self, number: int) -> bytes | None:
-        target = self._view.targets.get(number)
-        neighbour = self._world.neighbours.get(target.ipaddr or "") if target else None
+        address = self._view.target_address.get(number)
+        neighbour = self._world.neighbours.get(address) if address is not None else None
         return neighbour.mac if neighbour else None
 
     def settled(self, decisions: Mapping[int, ServerDecision]) -> bool:

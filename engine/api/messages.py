@@ -161,7 +161,7 @@ class VrrpState(msgspec.Struct, kw_only=True):
     """The election, one entry per VRID; without a `vrrp` section one entry with vrid null."""
 
     vrid: int | None
-    state: Literal["master", "backup", "init"]
+    state: Literal["master", "backup", "init", "fault"]
     priority: int | None
     network: int | None
     note: str
@@ -187,7 +187,7 @@ class State(msgspec.Struct, kw_only=True):
     engine_version: str
     boot_id: str  # changes at every start of the engine
     uptime_s: float
-    role: Literal["master", "backup", "init"]
+    role: Literal["master", "backup", "init", "fault"]
     config_file: str
     first_round_done: bool  # every check has an answer or a timeout
     servers: list[ServerState]

@@ -54,6 +54,17 @@ class Address(bytes):
         return self[12:] if self.startswith(MAPPED) else bytes(self)
 
     @property
+    def is_host(self) -> bool:
+        """Whether a single host on the wire may have it.
+
+        Not so "this network" and loopback (RFC 1122 section 3.2.1.3), multicast and what lies above it, nor the
+        unspecified, the loopback and the multicast addresses of IPv6 (RFC 4291 sections 2.5.2, 2.5.3 and 2.7).
+        """
+        if self.family == 4:
+            return self[12] not in (0, 127) and self[12] < 224
+        return self[0] != 0xFF and self.word > 1
+
+    @property
     def word(self) -> int:
         """The 16 bytes as one number: what masks are applied to."""
         return int.from_bytes(self, "big")

@@ -1,10 +1,14 @@
-"""Health checks: the kinds a configuration can ask for, the identity of one, and the order to run one attempt of it."""
+"""Health checks: the kinds a configuration can ask for, the identity of one, and what an attempt of it found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from engine.domain.address import Address
 
 DEFAULT_INTERVAL_S = 3
 """Seconds between two checks where a file gives none (the value of BalanceNG's examples)."""
@@ -29,6 +33,7 @@ class CheckKind:
     meaning: str  # a line of help
     example: str  # a value: "80,3,10"
     asks_port: bool = False  # `WORD PORT,INTERVAL,TIMEOUT` instead of `WORD INTERVAL,TIMEOUT`
+    over_tcp: bool = False  # its port is one of TCP, so a VIP check may open it too
     gateway_meaning: str = ""  # a line of help in the gateway's block; empty: no check of a gateway
 
     @property
@@ -55,24 +60,34 @@ CHECK_KINDS: dict[str, CheckKind] = {
             "3,8",
             gateway_meaning="check of the gateway, in seconds",
         ),
-        CheckKind("tcpopen", "health check by a TCP connection, in seconds", "80,3,10", asks_port=True),
+        CheckKind(
+            "tcpopen",
+            "health check by a TCP connection, in seconds",
+            "80,3,10",
+            asks_port=True,
+            over_tcp=True,
+        ),
     )
 }
 """Every kind of check of a target's own address, by its word. The parser, the help, the completion, the rules, the
 diff and the editor draw from this table, so a kind that is added here is known to all of them."""
 
 
+VIP = "vip"
+"""The kind that no configuration asks for: hc runs it for every server, to know that a target accepts its address."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeKey:
     """Identity of a check: one probe per (target, kind, parameters), shared by every server that needs it.
 
-    `kind` is a word of `CHECK_KINDS`, or "vip". `address` is what is probed: the target's own address, for "vip" the
+    `kind` is a word of `CHECK_KINDS`, or `VIP`. `address` is what is probed: the target's own address, for `VIP` the
     virtual one (sent to the target's MAC). `port` is None for an echo.
     """
 
     target: int
     kind: str
-    address: str
+    address: Address
     port: int | None
     interval_s: int
     timeout_s: int
@@ -88,4 +103,18 @@ class ProbeStart:
     """Asks the engine to run one attempt of a check of `CHECK_KINDS`, by an ordinary socket, from `source`."""
 
     key: ProbeKey
-    source: str
+    source: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswer:
+    """What one attempt found.
+
+    `error` is a clause for an operator ("connection refused on 172.16.1.100:80"), None where ok. `certain`: the target
+    itself, or the network before it, said no; a lost packet cannot look like this.
+    """
+
+    ok: bool
+    rtt_ms: float | None = None
+    error: str | None = None
+    certain: bool = False

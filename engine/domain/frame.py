@@ -1,8 +1,13 @@
-"""Frames and the links they travel on, as the control process sees them."""
+"""Frames and the links they travel on, as the control process sees them, and which of them somebody wants."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.domain.address import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +29,33 @@ class Link:
     mac: bytes
     mtu: int
     up: bool
+
+
+class AddressSet(Enum):
+    """Addresses that a configuration gives us."""
+
+    VIRTUAL = "virtual"  # of servers and networks, on whatever link
+    REAL = "real"  # this node's own on the link in question
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMatch:
+    """Frames that a module wants to see. None means any; IP fields are asked of IPv4 frames only.
+
+    `ethertype` as in engine.packets.headers; `protocol` is IP's number (1 ICMP, 6 TCP).
+    """
+
+    ethertype: int
+    protocol: int | None = None
+    source: AddressSet | Address | None = None
+    destination: AddressSet | Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What is to be heard on one interface: any of `matches`, with the addresses that their sets stand for."""
+
+    link: Link
+    matches: tuple[FrameMatch, ...]
+    virtual: tuple[Address, ...]
+    real: tuple[Address, ...]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import math
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
 K = TypeVar("K", bound="Hashable")
+
+
+REFILL_S = 0.05
+"""How long an empty bucket is left to fill: a bundle of tokens a turn, instead of a turn for each."""
 
 
 class TokenBucket:
@@ -60,6 +65,15 @@ class Agenda(Generic[K]):
                 return key
         return None
 
+    def next_due(self) -> float:
+        """Return when the first key is due; infinity where there is none."""
+        while self._heap:
+            due, _, key = self._heap[0]
+            if self._due.get(key) == due:
+                return due
+            heapq.heappop(self._heap)  # it was moved or forgotten
+        return math.inf
+
     def shift(self, seconds: float) -> None:
         """Make everything due that much later."""
         self._due = {key: due + seconds for key, due in self._due.items()}
@@ -75,6 +89,28 @@ class Agenda(Generic[K]):
 
     def __len__(self) -> int:
         return len(self._due)
+
+
+class PacedAgenda(Agenda[K]):
+    """An agenda whose keys come no faster than a token bucket lets them, in bundles of some dozens."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        super().__init__()
+        self._bucket = TokenBucket(rate, burst)
+        self._resume_at = -math.inf
+
+    def pop(self, now: float) -> K | None:
+        """Remove and return the key that has been due longest; None where none is, or where it is too soon."""
+        if self.next_due() > now:
+            return None
+        if not self._bucket.take(now):
+            self._resume_at = now + REFILL_S
+            return None
+        return super().pop(now)
+
+    def next_due(self) -> float:
+        """Return when a key can be had next; infinity where there is none."""
+        return max(super().next_due(), self._resume_at)
 
 
 def spread(key: str) -> float:

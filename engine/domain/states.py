@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 Admin = Literal["enabled", "disabled", "draining"]
@@ -9,3 +10,15 @@ Admin = Literal["enabled", "disabled", "draining"]
 
 Health = Literal["up", "down", "unknown"]
 """What the checks say; unknown until the first of them has an answer."""
+
+
+class NodeRole(StrEnum):
+    """What this node is in its redundant pair; init until it is known, fault where it cannot serve at all.
+
+    The first three are the states of RFC 9568 section 6.4.
+    """
+
+    INIT = "init"
+    BACKUP = "backup"
+    MASTER = "master"
+    FAULT = "fault"

@@ -1,1 +1,1 @@
-"""One file per kind of health check."""
+"""How the kinds of checks run: one file each, the registry that names them, and the runner that draws from it."""

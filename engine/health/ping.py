@@ -13,11 +13,16 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from engine import packets
-from engine.health.answer import ProbeAnswer
+from engine.domain.checks import ProbeAnswer
+from engine.packets import read
+from engine.packets.checksum import checksum
+from engine.packets.headers import ECHO_FIELDS, ECHO_REPLY, ECHO_REQUEST, UNREACHABLE
 
-__all__ = ["Pinger", "ProbeAnswer", "close_all", "probe"]
+if TYPE_CHECKING:
+    from engine.domain.address import Address
+    from engine.domain.checks import ProbeStart
 
 SOL_RAW = 255
 ICMP_FILTER = 1
@@ -30,14 +35,13 @@ RECEIVE_BYTES = 1 << 20
 """Room for the answers of 1,024 targets that arrive while the loop is busy."""
 
 _PAYLOAD = b"bng health check"
-_HEADER = struct.Struct("!BBHHH")
 _UNREACHABLE_ERRNO = (errno.EHOSTUNREACH, errno.EHOSTDOWN)
 """What the network before the target says; ENETUNREACH is only what our own routes say, while the link is off."""
 
 
 @dataclass(slots=True)
 class _Asked:
-    address: str
+    address: Address
     sent: float
     answer: asyncio.Future[ProbeAnswer]
 
@@ -45,7 +49,7 @@ class _Asked:
 class Pinger:
     """One ICMP socket bound to `source`, shared by all probes from there. Belongs to the loop that started it."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: Address) -> None:
         self.source = source
         self.loop: asyncio.AbstractEventLoop | None = None
         self._sock: socket.socket | None = None
@@ -58,7 +62,7 @@ class Pinger:
         """Open the socket. Raises OSError where `source` is not this host's, PermissionError without the right."""
         sock = self._open()
         try:
-            sock.bind((self.source, 0))
+            sock.bind((str(self.source), 0))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         except OSError:
             sock.close()
@@ -82,7 +86,7 @@ class Pinger:
         self._sock.close()
         self._sock = None
 
-    async def probe(self, address: str, timeout_s: float) -> ProbeAnswer:
+    async def probe(self, address: Address, timeout_s: float) -> ProbeAnswer:
         """Send one echo request; ok when its reply comes within `timeout_s` seconds. Certain: unreachable."""
         if self._sock is None or self.loop is None:
             return ProbeAnswer(ok=False, error="the check was stopped")
@@ -93,7 +97,7 @@ class Pinger:
         self._asked[number] = asked
         timer = self.loop.call_later(timeout_s, self._late, asked, timeout_s)
         try:
-            self._sock.sendto(self._request(number), (address, 0))
+            self._sock.sendto(self._request(number), (str(address), 0))
             return await asked.answer
         except OSError as error:
             return _unsent(error, address)
@@ -109,7 +113,7 @@ class Pinger:
             self._raw = False
             return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | flags, socket.IPPROTO_ICMP)
         self._raw = True
-        wanted = (1 << packets.ECHO_REPLY) | (1 << packets.UNREACHABLE)
+        wanted = (1 << ECHO_REPLY) | (1 << UNREACHABLE)
         sock.setsockopt(SOL_RAW, ICMP_FILTER, struct.pack("=I", ~wanted & 0xFFFFFFFF))
         return sock
 
@@ -121,9 +125,9 @@ class Pinger:
         return None
 
     def _request(self, number: int) -> bytes:
-        blank = _HEADER.pack(packets.ECHO_REQUEST, 0, 0, self._ident, number)
-        total = packets.checksum(blank + _PAYLOAD)
-        return _HEADER.pack(packets.ECHO_REQUEST, 0, total, self._ident, number) + _PAYLOAD
+        blank = ECHO_FIELDS.pack(ECHO_REQUEST, 0, 0, self._ident, number)
+        total = checksum(blank + _PAYLOAD)
+        return ECHO_FIELDS.pack(ECHO_REQUEST, 0, total, self._ident, number) + _PAYLOAD
 
     @staticmethod
     def _late(asked: _Asked, timeout_s: float) -> None:
@@ -147,37 +151,41 @@ class Pinger:
         start = (data[0] & 0x0F) * 4 if self._raw and data else 0
         if len(data) < start + 8:
             return
-        kind, _, _, ident, number = _HEADER.unpack_from(data, start)
-        if kind == packets.ECHO_REPLY:
+        kind, _, _, ident, number = ECHO_FIELDS.unpack_from(data, start)
+        if kind == ECHO_REPLY:
             asked = self._asked.get(number)
-            if asked and ident == self._ident and asked.address == sender and not asked.answer.done():
+            if asked and ident == self._ident and str(asked.address) == sender and not asked.answer.done():
                 asked.answer.set_result(ProbeAnswer(ok=True, rtt_ms=(now - asked.sent) * 1000))
-        elif kind == packets.UNREACHABLE:
+        elif kind == UNREACHABLE:
             self._refuse(data, start + 8)
 
     def _refuse(self, data: bytes, start: int) -> None:
         """Match an ICMP error by the request it quotes (RFC 792)."""
-        quoted = packets.read_ipv4(data, start, embedded=True)
-        echo = packets.read_echo(data, quoted) if quoted else None
+        quoted = read.ipv4(data, start, embedded=True)
+        echo = read.echo(data, quoted) if quoted else None
         if quoted is None or echo is None or echo.ident != self._ident:
             return
         asked = self._asked.get(echo.seq)
-        if asked and not asked.answer.done() and asked.address == socket.inet_ntoa(quoted.dst):
+        if asked and not asked.answer.done() and asked.address == quoted.dst:
             error = f"{asked.address} is unreachable"
             asked.answer.set_result(ProbeAnswer(ok=False, error=error, certain=True))
 
 
-def _unsent(error: OSError, address: str) -> ProbeAnswer:
+def _unsent(error: OSError, address: Address) -> ProbeAnswer:
     if error.errno in _UNREACHABLE_ERRNO:
         return ProbeAnswer(ok=False, error=f"no route to host {address}", certain=True)
     return ProbeAnswer(ok=False, error=f"{os.strerror(error.errno or errno.EIO)}: {address}")
 
 
-_shared: dict[str, Pinger] = {}
+_shared: dict[Address, Pinger] = {}
 
 
-async def probe(address: str, source: str, timeout_s: float) -> ProbeAnswer:
-    """Send one echo request from `source` over a socket that is shared and stays open. Never raises OSError."""
+async def run(probe: ProbeStart) -> ProbeAnswer:
+    """Send one echo request over a socket that is shared by source and stays open.
+
+    Raises PermissionError where this process may open neither kind of ICMP socket.
+    """
+    source = probe.source
     pinger = _shared.get(source)
     if pinger is None or pinger.loop is not asyncio.get_running_loop():
         if pinger is not None:
@@ -185,14 +193,16 @@ async def probe(address: str, source: str, timeout_s: float) -> ProbeAnswer:
         pinger = Pinger(source)
         try:
             pinger.start()
+        except PermissionError:
+            raise
         except OSError as error:
             why = os.strerror(error.errno or errno.EIO)
             return ProbeAnswer(ok=False, error=f"cannot send echo requests from {source}: {why}")
         _shared[source] = pinger
-    return await pinger.probe(address, timeout_s)
+    return await pinger.probe(probe.key.address, probe.key.attempt_s)
 
 
-def close_all() -> None:
+def close() -> None:
     """Close every shared socket, at the end of the engine."""
     while _shared:
         _shared.popitem()[1].close()

@@ -1,27 +1,28 @@
-"""Runs the ordinary-socket checks that the `hc` module asks for, and hands it the answers."""
+"""Runs the checks that the `hc` module asks for, and hands on the answers."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
-from engine.health import ping, tcpopen
+from engine.domain.checks import ProbeAnswer
+from engine.health.registry import CHECK_RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from engine.domain.checks import ProbeKey, ProbeStart
-    from engine.health.answer import ProbeAnswer
-
-log = logging.getLogger("engine.probing")
+    from engine.health.registry import CheckRun
 
 
 class Prober:
     """Keeps a reference to every attempt under way; `answered` is called with each answer."""
 
-    def __init__(self, answered: Callable[[ProbeKey, ProbeAnswer], None]) -> None:
+    def __init__(
+        self, answered: Callable[[ProbeKey, ProbeAnswer], None], runs: Mapping[str, CheckRun] = CHECK_RUNS
+    ) -> None:
         self._answered = answered
+        self._runs = runs
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, probe: ProbeStart) -> None:
@@ -31,17 +32,18 @@ class Prober:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, probe: ProbeStart) -> None:
-        key = probe.key
-        timeout_s = float(key.attempt_s)
-        if key.kind == "ping":
-            answer = await ping.probe(key.address, probe.source, timeout_s)
-        else:
-            answer = await tcpopen.probe(key.address, key.port or 0, probe.source, timeout_s)
-        self._answered(key, answer)
+        check = self._runs[probe.key.kind]
+        try:
+            answer = await check.run(probe)
+        except PermissionError:
+            answer = ProbeAnswer(ok=False, error=f"not permitted: {probe.key.kind} needs {check.needs}")
+        self._answered(probe.key, answer)
 
     async def close(self) -> None:
         """End what is under way."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        ping.close_all()
+        for check in self._runs.values():
+            if check.close is not None:
+                check.close()

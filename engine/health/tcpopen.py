@@ -11,10 +11,13 @@ import errno
 import os
 import socket
 import time
+from typing import TYPE_CHECKING
 
-from engine.health.answer import ProbeAnswer
+from engine.domain.checks import ProbeAnswer
 
-__all__ = ["ProbeAnswer", "probe"]
+if TYPE_CHECKING:
+    from engine.domain.address import Address
+    from engine.domain.checks import ProbeStart
 
 IP_BIND_ADDRESS_NO_PORT = 24
 """ip(7), Linux 4.2: binding chooses no port yet, so TIME_WAIT of one target (1,024 of them, every 3 s, for 60 s) does
@@ -31,11 +34,12 @@ _CERTAIN = {
 }
 
 
-async def probe(address: str, port: int, source: str, timeout_s: float) -> ProbeAnswer:
-    """Open one connection from `source`; ok when it is established. Never raises but for cancellation.
+async def run(probe: ProbeStart) -> ProbeAnswer:
+    """Open one connection; ok when it is established. Never raises but for cancellation.
 
-    `timeout_s` in seconds, `rtt_ms` until the SYN-ACK. Certain: refused, reset or unreachable.
+    `rtt_ms` counts until the SYN-ACK. Certain: refused, reset or unreachable.
     """
+    address, port, timeout_s = probe.key.address, probe.key.port or 0, probe.key.attempt_s
     loop = asyncio.get_running_loop()
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     begun = time.monotonic()
@@ -43,10 +47,12 @@ async def probe(address: str, port: int, source: str, timeout_s: float) -> Probe
     try:
         sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         try:
-            sock.bind((source, 0))
+            sock.bind((str(probe.source), 0))
         except OSError as error:
-            return ProbeAnswer(ok=False, error=f"cannot send from {source}: {os.strerror(error.errno or 0)}")
-        code = sock.connect_ex((address, port))
+            return ProbeAnswer(
+                ok=False, error=f"cannot send from {probe.source}: {os.strerror(error.errno or 0)}"
+            )
+        code = sock.connect_ex((str(address), port))
         if code == errno.EINPROGRESS:
             code = await _outcome(loop, sock, timeout_s)
         if code:
@@ -88,7 +94,7 @@ async def _outcome(loop: asyncio.AbstractEventLoop, sock: socket.socket, timeout
         loop.remove_writer(sock)
 
 
-def _failed(code: int, address: str, port: int, timeout_s: float) -> ProbeAnswer:
+def _failed(code: int, address: Address, port: int, timeout_s: float) -> ProbeAnswer:
     if code in _CERTAIN:
         return ProbeAnswer(ok=False, error=_CERTAIN[code].format(address, port), certain=True)
     if code == errno.ENETUNREACH:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 import struct
@@ -11,12 +10,15 @@ from typing import TYPE_CHECKING
 from engine.domain.frame import Frame
 from engine.io import if_packet as c
 from engine.io import packet_filter
+from engine.io.control_filter import control_filter
 from engine.io.if_packet import want_buffer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-log = logging.getLogger("engine.wire")
+    from engine.domain.frame import Listening
+
+log = logging.getLogger("engine.control_socket")
 
 _AUXDATA = struct.Struct(
     "IIIHHHH"
@@ -26,7 +28,7 @@ _FRAMES_A_TURN = 64  # so that a storm of frames leaves time for checks and cons
 _RCVBUF_BYTES = 4 << 20
 
 
-class Wire:
+class ControlSocket:
     """A packet socket that delivers only what the modules handle, VLAN tags beside the frames."""
 
     def __init__(self, interface: int, ifname: str) -> None:
@@ -47,13 +49,9 @@ class Wire:
         """Return the descriptor, for an event loop."""
         return self._sock.fileno()
 
-    def listen_for(self, virtual: Iterable[str], real: Iterable[str]) -> None:
-        """Set the kernel's filter to what concerns these addresses."""
-
-        def packed(addresses: Iterable[str]) -> list[bytes]:
-            return sorted(ipaddress.IPv4Address(a).packed for a in addresses)
-
-        packet_filter.attach(self._sock, packet_filter.for_control(packed(virtual), packed(real)))
+    def listen_for(self, listening: Listening) -> None:
+        """Have the kernel deliver what is to be heard, and nothing else. Raises OSError."""
+        packet_filter.attach(self._sock, control_filter(listening))
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames that wait, at most some dozens a call."""
@@ -63,9 +61,8 @@ class Wire:
             except BlockingIOError:
                 return
             except OSError as error:
-                log.debug(
-                    "interface %d: %s", self.interface, error
-                )  # the link went down: said once by the kernel
+                # The link went down, which the kernel says once.
+                log.debug("interface %d: %s", self.interface, error)
                 return
             if flags & socket.MSG_TRUNC:
                 continue

@@ -6,55 +6,36 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from engine.io.control_socket import Wire
+from engine.io.control_socket import ControlSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from engine.domain.frame import Frame
-    from engine.modules.state.view import View
-    from engine.modules.state.world import World
+    from engine.domain.frame import Frame, Listening
 
-log = logging.getLogger("engine.wire")
+log = logging.getLogger("engine.control_socket")
 
 
-class Wires:
-    """One `Wire` for each interface that carries a network; `arrived` is called when frames wait on one."""
+class ControlSockets:
+    """One `ControlSocket` for each interface listened on; `arrived` is called when frames wait on one."""
 
-    def __init__(self, world: World, view: View, arrived: Callable[[int], None]) -> None:
-        self._world = world
-        self._view = view
+    def __init__(self, arrived: Callable[[int], None]) -> None:
         self._arrived = arrived
-        self._open: dict[int, Wire] = {}
-        self._index: dict[int, int] = {}
-        self._listening: dict[int, tuple[list[str], list[str]]] = {}
+        self._open: dict[int, ControlSocket] = {}
+        self._listening: dict[int, Listening] = {}
 
-    def follow(self) -> None:
-        """Have a socket on every interface that is there, listening for what concerns our addresses."""
-        sites = self._view.sites
-        wanted = {site.interface for site in sites}
-        for number in self._open.keys() - wanted:
-            self._close(number)
-        for number in wanted:
-            link = self._world.links.get(number)
-            if number in self._open and (link is None or self._index[number] != link.ifindex):
+    def follow(self, wanted: Mapping[int, Listening]) -> None:
+        """Have a socket on every interface that is wanted, by its number, hearing what is wanted there."""
+        for number in list(self._open):
+            link = wanted[number].link if number in wanted else None
+            if link is None or link.ifindex != self._listening[number].link.ifindex:
                 self._close(number)
-            if link is None:
+        for number, listening in wanted.items():
+            if number not in self._open and not self._try_to_open(number, listening):
                 continue
-            if number not in self._open:
-                try:
-                    self._open[number] = Wire(number, link.name)
-                except OSError as error:
-                    log.warning("%s: no packet socket: %s", link.name, error)
-                    continue
-                self._index[number] = link.ifindex
-                fileno = self._open[number].fileno()
-                asyncio.get_running_loop().add_reader(fileno, self._arrived, number)
-            real = [s.real for s in sites if s.interface == number and s.real]
-            addresses = (sorted(v.address for v in self._view.virtuals.values()), real)
-            if self._listening.get(number) != addresses:
-                self._open[number].listen_for(*addresses)
-                self._listening[number] = addresses
+            if self._listening.get(number) != listening:
+                self._open[number].listen_for(listening)
+                self._listening[number] = listening
 
     def frames(self, number: int) -> Iterator[Frame]:
         """Yield frames that wait on an interface, some dozens at most."""
@@ -62,17 +43,33 @@ class Wires:
 
     def send(self, frame: Frame) -> None:
         """Send a frame on its interface, if that is there."""
-        wire = self._open.get(frame.interface)
-        if wire is not None:
-            wire.send(frame)
+        control_socket = self._open.get(frame.interface)
+        if control_socket is not None:
+            control_socket.send(frame)
 
     def close(self) -> None:
         """Close them all."""
         for number in list(self._open):
             self._close(number)
 
+    def _try_to_open(self, number: int, listening: Listening) -> bool:
+        name = listening.link.name
+        try:
+            control_socket = ControlSocket(number, name)
+        except OSError as error:
+            log.warning("%s: no packet socket: %s", name, error)
+            return False
+        try:
+            control_socket.listen_for(listening)
+        except OSError:
+            control_socket.close()
+            raise
+        self._open[number], self._listening[number] = control_socket, listening
+        asyncio.get_running_loop().add_reader(control_socket.fileno(), self._arrived, number)
+        return True
+
     def _close(self, number: int) -> None:
-        wire = self._open.pop(number)
+        control_socket = self._open.pop(number)
         self._listening.pop(number, None)
-        asyncio.get_running_loop().remove_reader(wire.fileno())
-        wire.close()
+        asyncio.get_running_loop().remove_reader(control_socket.fileno())
+        control_socket.close()

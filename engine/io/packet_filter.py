@@ -80,32 +80,6 @@ def _clients(index: int, workers: int) -> list[Instruction]:
     ]
 
 
-def for_control(virtual: Iterable[bytes], real: Iterable[bytes]) -> list[Instruction]:
-    """Accept what the control process handles.
-
-    ARP; ICMP to a virtual address; and from a virtual address to one of our real ones (answers to VIP checks).
-    """
-    virtual_words = [_word(a) for a in virtual]
-    program: list[Instruction] = [
-        (LDH_ABS, 0, 0, 12),
-        (JEQ, 0, 1, 0x0806),
-        ACCEPT,
-        (JEQ, 1, 0, 0x0800),
-        REJECT,
-    ]
-    # ICMP to a virtual address. The jump over the list is JA: conditional jumps reach 255 instructions only.
-    icmp = [(LD_ABS, 0, 0, 30), *_accept_any_of(virtual_words)]
-    program += [(LDB_ABS, 0, 0, 23), (JEQ, 1, 0, 1), (JA, 0, 0, len(icmp)), *icmp]
-    # To a real address: only what comes from a virtual one.
-    from_virtual = [(LD_ABS, 0, 0, 26), *_accept_any_of(virtual_words), REJECT]
-    program.append((LD_ABS, 0, 0, 30))
-    reals = [_word(a) for a in real]
-    for index, word in enumerate(reals):
-        # Each real address takes two instructions; past the last one stands a REJECT, then the list.
-        program += [(JEQ, 0, 1, word), (JA, 0, 0, 2 * (len(reals) - 1 - index) + 1)]
-    return [*program, REJECT, *from_virtual]
-
-
 def _sock_fprog(program: list[Instruction]) -> tuple[bytes, ctypes.Array[ctypes.c_char]]:
     if len(program) > MAX_INSTRUCTIONS:
         raise ValueError(f"a filter of {len(program)} instructions; the kernel takes {MAX_INSTRUCTIONS}")

@@ -1,29 +1,35 @@
-"""The modules in the order of the configuration's `modules` line, walked until one consumes.
+"""The modules in the order of the configuration's `modules` line: frames, answers and time walk it.
 
-`master` is a gate: on a backup what stands after it neither sees frames nor ticks. Modules keep their state when the
-configuration changes, whatever their new order.
+`master` is a gate: on a node that is not master, what stands after it neither sees frames nor ticks. Modules keep their
+state when the configuration changes, whatever their new order.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from engine import packets
+from engine.domain.frame import Listening
 from engine.modules.arp.arp import Arp
 from engine.modules.hc.hc import Hc
-from engine.modules.idle import Idle
 from engine.modules.master import Master
+from engine.modules.nat import Nat
 from engine.modules.ping import Ping
+from engine.modules.rt import Rt
 from engine.modules.slb.slb import Slb
 from engine.modules.state.view import View
 from engine.modules.state.world import Outcome
+from engine.modules.tnat import Tnat
 from engine.modules.vrrp import Vrrp
+from engine.packets import build
 
 if TYPE_CHECKING:
-    from engine.api.messages import ModuleState
+    from collections.abc import Iterator
+
     from engine.config.model import Config
-    from engine.domain.frame import Frame
-    from engine.modules.module import Base
+    from engine.domain.checks import ProbeAnswer, ProbeKey
+    from engine.domain.frame import Frame, FrameMatch
+    from engine.modules.module import Module, ModuleStatus
     from engine.modules.state.world import World
 
 
@@ -35,14 +41,14 @@ class Chain:
         self.view = View(world)
         self.vrrp = Vrrp(world, self.view)
         self.arp = Arp(world, self.view)
-        self.ping = Ping(world, self.view)
         self.hc = Hc(world, self.view)
         self.master = Master(world, self.view)
         self.slb = Slb(world, self.view)
-        self._all: dict[str, Base] = {
-            m.name: m for m in (self.vrrp, self.arp, self.ping, self.hc, self.master, self.slb)
-        }
-        self.modules: list[Base] = []
+        self.ping = Ping(world, self.view)
+        others = [kind(world, self.view) for kind in (Tnat, Nat, Rt)]
+        named = (self.vrrp, self.arp, self.ping, self.hc, self.master, self.slb)
+        self.every: dict[str, Module] = {module.name: module for module in (*named, *others)}
+        self.modules: list[Module] = []
         self._order()
 
     def reconfigure(self, config: Config) -> None:
@@ -50,6 +56,8 @@ class Chain:
         self.world.config = config
         self._order()
         self.view.refresh()
+
+    # -- what goes in -----------------------------------------------------------------------------------------------
 
     def handle(self, frame: Frame, now: float) -> Outcome:
         """Show a frame to one module after the other until one consumes it."""
@@ -60,39 +68,73 @@ class Chain:
             if wanted.consumed:
                 module.frames += 1
                 break
-        return outcome
+        return self._follow_facts(outcome, now)
+
+    def result(self, key: ProbeKey, answer: ProbeAnswer, now: float) -> Outcome:
+        """Take the answer of a probe that the engine ran: hc judges it, and slb decides at once what follows."""
+        return self._follow_facts(self.hc.result(key, answer, now), now)
 
     def tick(self, now: float) -> Outcome:
         """Let every module that is awake do what has become due."""
         self.view.refresh()
         outcome = Outcome()
-        if self.vrrp not in self.modules:  # nobody elects, so there is nobody to wait for
-            outcome.merge(self.vrrp.tick(now))
-        for module in self.modules:
-            if not self._behind_gate(module):  # asked at each step: vrrp may have decided just now
-                outcome.merge(module.tick(now))
+        for module in self._awake():
+            outcome.merge(module.tick(now))
+        return self._follow_facts(outcome, now)
+
+    # -- what is asked of it ----------------------------------------------------------------------------------------
+
+    def next_due(self, now: float) -> float:
+        """Return when the next `tick` is due, in monotonic seconds; infinity where nothing waits for time to pass."""
+        return min((module.next_due(now) for module in self._awake()), default=math.inf)
+
+    def farewell(self) -> list[Frame]:
+        """Return the frames to send when the engine stops."""
+        return [frame for module in self._awake() for frame in module.farewell()]
+
+    def wants(self) -> tuple[FrameMatch, ...]:
+        """Return what the modules of the line want to be shown, each wish once."""
+        return tuple(dict.fromkeys(match for module in self.modules for match in module.wants))
+
+    def listening(self) -> dict[int, Listening]:
+        """Return what is to be heard on every interface that is there and carries a network, by its number."""
+        found: dict[int, Listening] = {}
+        matches, virtual = self.wants(), tuple(sorted(self.view.virtuals))
+        for number in {site.interface for site in self.view.sites}:
+            link = self.world.links.get(number)
+            if link is not None:
+                real = sorted(s.real for s in self.view.sites if s.interface == number and s.real is not None)
+                found[number] = Listening(link, matches, virtual, tuple(real))
+        return found
+
+    def describe(self) -> list[ModuleStatus]:
+        """Return what `show modules` tells."""
+        awake = set(self._awake())
+        return [module.describe(standby=module not in awake) for module in self.modules]
+
+    # -- the walk ---------------------------------------------------------------------------------------------------
+
+    def _follow_facts(self, outcome: Outcome, now: float) -> Outcome:
+        """Let the modules act at once on a MAC or a check that has changed."""
+        if outcome.facts_changed:
+            for module in self._awake():
+                outcome.merge(module.facts_changed(now))
         return outcome
 
-    def describe(self) -> list[ModuleState]:
-        """Answer for `show modules`."""
+    def _awake(self) -> Iterator[Module]:
+        """Yield the modules that run; asked anew at each step, because vrrp may decide meanwhile who is master."""
+        if self.vrrp not in self.modules:  # nobody elects, so there is nobody to wait for
+            yield self.vrrp
         for module in self.modules:
-            module.standby = self._behind_gate(module)
-        return [module.describe() for module in self.modules]
-
-    def _behind_gate(self, module: Base) -> bool:
-        if self.world.master or self.master not in self.modules:
-            return False
-        return self.modules.index(module) > self.modules.index(self.master)
+            yield module
+            if module is self.master and not self.world.is_master:
+                return
 
     def _order(self) -> None:
-        self.modules = []
-        for name in dict.fromkeys(self.world.config.modules):
-            if name not in self._all:
-                self._all[name] = Idle(name, self.world, self.view)
-            self.modules.append(self._all[name])
+        self.modules = [self.every[name] for name in dict.fromkeys(self.world.config.modules)]
 
 
-def build(world: World) -> Chain:
+def build_chain(world: World) -> Chain:
     """Return the chain of a world's configuration, ready for its first tick."""
-    packets.warm_up()
+    build.warm_up()
     return Chain(world)

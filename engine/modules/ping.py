@@ -1,18 +1,20 @@
 """`ping`: echo replies for the virtual addresses. The kernel answers for `real`.
 
-RFC 792 and RFC 1122 section 3.2.2.6. The address is looked up before anything else (a peer's bug was to answer for any
-address), and only the master answers: the module stands before `master` in the line.
+RFC 792 and RFC 1122 section 3.2.2.6. The address is looked up before anything is answered, and only the master answers:
+the module stands before `master` in the line.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine import packets
-from engine.domain.frame import Frame
+from engine.domain.frame import AddressSet, Frame, FrameMatch
 from engine.domain.pace import TokenBucket
-from engine.modules.module import Base
+from engine.modules.module import Module
 from engine.modules.state.world import Outcome
+from engine.packets import build, read
+from engine.packets.checksum import checksum
+from engine.packets.headers import ECHO_REQUEST, ETH_LEN, ETHERTYPE_IPV4, ICMP, IPV4_LEN, Ipv4
 
 if TYPE_CHECKING:
     from engine.modules.state.view import View
@@ -29,10 +31,11 @@ _SOURCE_ROUTES = (131, 137)
 """Option types LSRR and SSRR. RFC 7126 sections 4.3 and 4.4 advise to drop such datagrams."""
 
 
-class Ping(Base):
+class Ping(Module):
     """Answers ICMP echo requests to virtual addresses, of any size up to the MTU."""
 
     name = "ping"
+    wants = (FrameMatch(ETHERTYPE_IPV4, ICMP, destination=AddressSet.VIRTUAL),)
 
     def __init__(self, world: World, view: View) -> None:
         super().__init__(world, view)
@@ -43,27 +46,27 @@ class Ping(Base):
     def handle(self, frame: Frame, now: float) -> Outcome:
         """Answer an echo request; consume it, answered or not. Other frames pass."""
         data = frame.data
-        if packets.ethertype(data) != packets.ETHERTYPE_IPV4 or data[30:34] not in self.view.virtuals:
+        if read.ethertype(data) != ETHERTYPE_IPV4:
             return Outcome()
-        ip = packets.read_ipv4(data)
-        if ip is None or ip.proto != packets.ICMP:
+        ip = read.ipv4(data)
+        if ip is None or ip.dst not in self.view.virtuals or ip.proto != ICMP:
             return Outcome()
         if ip.fragment:
             return Outcome(consumed=True)  # an echo of several fragments is not put together
-        echo = packets.read_echo(data, ip)
-        if echo is None or echo.type != packets.ECHO_REQUEST:
+        echo = read.echo(data, ip)
+        if echo is None or echo.type != ECHO_REQUEST:
             return Outcome()
         outcome = Outcome(consumed=True)
         link = self.view.link(frame.interface)
-        if not self.world.master or link is None or data[0:6] != link.mac:
+        if not self.world.is_master or link is None or data[0:6] != link.mac:
             return outcome  # not to us as a station: a broadcast, or a frame seen by promiscuity
-        if not self._answerable(data, ip) or ip.end - packets.ETH_LEN > link.mtu:
+        if not self._answerable(data, ip) or ip.end - ETH_LEN > link.mtu:
             return outcome
         if not self._bucket.take(now):
             self.limited += 1
             return outcome
         self.answered += 1
-        outcome.send.append(Frame(frame.interface, packets.build_echo_reply(data, ip, link.mac), frame.vlan))
+        outcome.send.append(Frame(frame.interface, build.echo_reply(data, ip, link.mac), frame.vlan))
         return outcome
 
     def note(self) -> str:
@@ -71,15 +74,15 @@ class Ping(Base):
         limited = f", {self.limited} over {RATE_PPS}/s" if self.limited else ""
         return f"{self.answered} echo requests answered{limited}"
 
-    def _answerable(self, data: bytes, ip: packets.Ipv4) -> bool:
+    def _answerable(self, data: bytes, ip: Ipv4) -> bool:
         """Whether the sender is one host that may be answered, and the message is intact."""
-        source_ok = ip.src[0] not in (0, 127) and ip.src[0] < 224 and ip.src not in self.view.virtuals
+        source_ok = ip.src.is_host and ip.src not in self.view.virtuals
         station_ok = not data[6] & 1 and data[6:12] not in self.view.own_macs
         return (
             source_ok
             and station_ok
-            and packets.checksum(data[ip.start : ip.end]) == 0
-            and not _source_routed(data[packets.ETH_LEN + packets.IPV4_LEN : ip.start])
+            and checksum(data[ip.start : ip.end]) == 0
+            and not _source_routed(data[ETH_LEN + IPV4_LEN : ip.start])
         )
 
 

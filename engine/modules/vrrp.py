@@ -1,15 +1,14 @@
-"""`vrrp`: who is master. Without a `vrrp` section this node is, at once; election is not built yet.
-
-facts.md 12: "a node without a vrrp section is master at once".
-"""
+"""`vrrp`: who is master. Without a `vrrp` section this node is, at once; election is not built yet."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.api.messages import VrrpState
 from engine.domain.notices import Alarm, Notice
-from engine.modules.module import Base
+from engine.domain.states import NodeRole
+from engine.modules.module import Module
 from engine.modules.state.world import Outcome
 
 if TYPE_CHECKING:
@@ -18,22 +17,36 @@ if TYPE_CHECKING:
 _NOT_BUILT = "election is not built yet: this node acts as master without asking; run no second node"
 
 
-class Vrrp(Base):
-    """Sets `World.master`."""
+@dataclass(frozen=True, slots=True)
+class Election:
+    """An election as `show vrrp` tells it; all but `role` and `note` are None where there is no `vrrp` section."""
+
+    vrid: int | None
+    role: NodeRole
+    priority: int | None
+    network: int | None
+    note: str
+
+
+class Vrrp(Module):
+    """Writer of `World.role`."""
 
     name = "vrrp"
-    _told: VrrpSection | str | None = "nothing yet"
+    _announced = False
+    _section: VrrpSection | None = None
 
-    def tick(self, now: float) -> Outcome:  # noqa: ARG002 - the interface of every module
+    def tick(self, now: float) -> Outcome:
         """Become master; say so, and why, when the section has changed."""
         outcome = Outcome()
-        section = self.world.config.vrrp
-        if not self.world.master:
-            self.world.master = True
-            outcome.recompile = True
-        if section == self._told:
+        if self.next_due(now) > now:
             return outcome
-        self._told = section
+        if not self.world.is_master:
+            self.world.role = NodeRole.MASTER
+            outcome.recompile = True
+        section = self.world.config.vrrp
+        if self._announced and section == self._section:
+            return outcome
+        self._announced, self._section = True, section
         if section is None:
             self.world.alarms.pop(("vrrp", "vrrp"), None)
             outcome.notices.append(Notice("vrrp", "info", "vrrp", "master: no vrrp section, nobody to elect"))
@@ -42,19 +55,24 @@ class Vrrp(Base):
             outcome.notices.append(Notice("vrrp", "warning", "vrrp", _NOT_BUILT))
         return outcome
 
+    def next_due(self, now: float) -> float:
+        """Return `now` where this node has yet to become master, or to say so."""
+        settled = self.world.is_master and self._announced and self._section == self.world.config.vrrp
+        return math.inf if settled else now
+
     def note(self) -> str:
         """Say why this node is what it is."""
         if self.world.config.vrrp is None:
             return "no vrrp section: master at once"
         return _NOT_BUILT
 
-    def states(self) -> list[VrrpState]:
-        """Answer for `show vrrp`: one entry, with a null vrid where there is no section."""
+    def elections(self) -> list[Election]:
+        """Return the elections: one, with a null vrid where there is no section."""
         section = self.world.config.vrrp
         return [
-            VrrpState(
+            Election(
                 vrid=section.vrid if section else None,
-                state="master" if self.world.master else "init",
+                role=self.world.role,
                 priority=section.priority if section else None,
                 network=section.network if section else None,
                 note=self.note(),

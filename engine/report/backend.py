@@ -8,7 +8,7 @@ import platform
 import socket
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine import __version__
 from engine.api.messages import PROTOCOL, Session, Sessions, State, Version
@@ -133,7 +133,7 @@ class Backend:
             engine_version=__version__,
             boot_id=self.boot_id,
             uptime_s=self.uptime_s,
-            role=self._role(),
+            role=engine.world.role.value,
             config_file=str(engine.options.config),
             first_round_done=engine.chain.hc.first_round_done and settled,
             servers=gather.servers(counters, now),
@@ -141,16 +141,13 @@ class Backend:
             datapath=gather.datapath(counters),
             interfaces=gather.interfaces(engine.host.addresses),
             networks=gather.networks(),
-            arp=engine.chain.arp.states(now),
-            modules=engine.chain.describe(),
-            vrrp=engine.chain.vrrp.states(),
+            arp=gather.arp(now),
+            modules=gather.modules(),
+            vrrp=gather.vrrp(),
             alarms=[*engine.alarms, *engine.world.alarms.values()],
             last_event_id=engine.event_log.last_id,
             config=engine.transactions.status(now),
         )
-
-    def _role(self) -> Literal["master", "backup", "init"]:
-        return "master" if self._engine.world.master else "init"
 
     def events(self, since: int, limit: int) -> list[Event]:
         """Return kept events with an id over `since`, the newest `limit` of them, oldest first."""

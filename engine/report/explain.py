@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from typing import TYPE_CHECKING
 
 from engine.api.messages import Explanation
+from engine.domain.address import Address
 from engine.domain.errors import OpError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Explainer:
         self._forwarding = forwarding
 
     def explain(self, args: ExplainArgs) -> Explanation:
-        """Explain one flow. Raises OpError for an address that is none and a server that does not exist."""
+        """Explain one flow. Raises OpError for what is not an address and a server that does not exist."""
         client = _address(args.client)
         candidates = self._candidates(args.server)
         port = args.server_port
@@ -118,7 +118,7 @@ def _choose(candidates: list[Server], port: int | None) -> Server | None:
 
 
 def _address(text: str) -> str:
-    try:
-        return str(ipaddress.IPv4Address(text))
-    except ValueError:
-        raise OpError("bad-args", f"{text[:80]!r} is no IPv4 address") from None
+    address = Address.parse_v4(text)
+    if address is None:
+        raise OpError("bad-args", f"{text[:80]!r} is not an IPv4 address")
+    return str(address)

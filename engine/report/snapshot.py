@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.api.messages import (
+    ArpState,
     CheckState,
     DatapathState,
     InterfaceState,
+    ModuleState,
     NetworkState,
     ServerState,
     TargetState,
+    VrrpState,
 )
 from engine.datapath.contract import DropReason
+from engine.domain.mac import mac_text
+from engine.domain.reason import Cause, Reason
 from engine.forwarding import WHY_AFPACKET
 
 if TYPE_CHECKING:
@@ -25,11 +30,6 @@ if TYPE_CHECKING:
     from engine.modules.chain import Chain
     from engine.modules.state.world import CheckResult, ServerDecision, TargetStatus, World
     from engine.report.rates import Rates
-
-
-def mac_text(mac: bytes | None) -> str | None:
-    """Write a MAC as 02:00:5e:10:00:00."""
-    return mac.hex(":") if mac else None
 
 
 class Gatherer:
@@ -59,6 +59,7 @@ class Gatherer:
         number = server.number
         admin = self._admin.of_server(server)
         enabled = admin == "enabled"
+        reason = decision.reason if decision else None
         return ServerState(
             number=number,
             name=server.name,
@@ -67,7 +68,7 @@ class Gatherer:
             protocol=server.protocol,
             method=server.method,
             admin=admin,
-            operational=bool(enabled and self._world.master and decision and decision.new),
+            operational=bool(enabled and self._world.is_master and decision and decision.new),
             targets=server.targets,
             backup=server.backup,
             sessions=int(counters.server_sessions[number]),
@@ -75,7 +76,7 @@ class Gatherer:
             bytes=int(counters.server_bytes[number]),
             pps=round(float(self._rates.server_pps[number]), 1),
             bps=round(float(self._rates.server_bps[number]), 1),
-            reason=(decision.reason if decision else None) if enabled else "disabled",
+            reason=_text(reason if enabled else Cause(Reason.DISABLED)),
         )
 
     def targets(self, counters: Counters, now: float) -> list[TargetState]:
@@ -117,19 +118,20 @@ class Gatherer:
         checks: list[CheckState],
     ) -> TargetState:
         number = target.number
-        neighbour = self._world.neighbours.get(target.ipaddr or "")
+        address = self._chain.view.target_address.get(number)
+        neighbour = self._world.neighbours.get(address) if address is not None else None
         return TargetState(
             number=number,
             name=target.name,
             ipaddr=target.ipaddr or "",
             port=target.port,
             protocol=target.protocol,
-            mac=mac_text(neighbour.mac if neighbour else None),
+            mac=_mac(neighbour.mac if neighbour else None),
             dsr=target.dsr,
             admin=self._admin.of_target(target),
             health=status.health if status else "unknown",
             operational=bool(status and status.operational),
-            reason=status.reason if status else "not looked at yet",
+            reason=_text(status.reason if status else Cause(Reason.NOT_DECIDED)),
             servers=sorted({*serving, *backing}),
             checks=checks,
             sessions=int(counters.target_sessions[number]),
@@ -191,13 +193,55 @@ class Gatherer:
             if n.registered
         ]
 
+    def arp(self, now: float) -> list[ArpState]:
+        """Every address that is answered for, resolved or in conflict."""
+        return [
+            ArpState(
+                address=str(entry.address),
+                mac=_mac(entry.mac),
+                kind=entry.kind,
+                owner=entry.owner,
+                age_s=None if entry.age_s is None else round(entry.age_s, 3),
+                state=entry.state,
+            )
+            for entry in self._chain.arp.entries(now)
+        ]
+
+    def modules(self) -> list[ModuleState]:
+        """Every module of the `modules` line, in its order."""
+        return [
+            ModuleState(name=status.name, state=status.state, frames=status.frames, note=status.note)
+            for status in self._chain.describe()
+        ]
+
+    def vrrp(self) -> list[VrrpState]:
+        """Every election that this node takes part in."""
+        return [
+            VrrpState(
+                vrid=election.vrid,
+                state=election.role.value,
+                priority=election.priority,
+                network=election.network,
+                note=election.note,
+            )
+            for election in self._chain.vrrp.elections()
+        ]
+
+
+def _mac(mac: bytes | None) -> str | None:
+    return mac_text(mac) if mac else None
+
+
+def _text(cause: Cause | None) -> str | None:
+    return str(cause) if cause is not None else None
+
 
 def _interface(number: int, name: str, link: Link | None, addresses: set[str]) -> InterfaceState:
     state = "missing" if link is None else "up" if link.up else "down"
     return InterfaceState(
         number=number,
         name=name,
-        mac=mac_text(link.mac) if link else None,
+        mac=_mac(link.mac if link else None),
         mtu=link.mtu if link else None,
         link=state,  # type: ignore[arg-type] # one of the three words, by the expression above
         addresses=sorted(addresses),
@@ -212,5 +256,5 @@ def _check(key: ProbeKey, result: CheckResult, now: float) -> CheckState:
         last_ok_s=None if result.last_ok is None else round(now - result.last_ok, 1),
         rtt_ms=None if result.rtt_ms is None else round(result.rtt_ms, 3),
         error=result.error,
-        address=key.address,
+        address=str(key.address),
     )

@@ -5,11 +5,14 @@ from types import SimpleNamespace
 import pytest
 
 from engine.config.model import Config, Interface, Network
+from engine.domain.address import Address
 from engine.domain.frame import Link
 from engine.domain.notices import Notice
 from engine.follow_host import HostFollower
 from engine.io.netlink import HostError
 from engine.report.alarms import Alarms
+
+VIP = Address.parse("172.16.1.10")
 
 NETWORKS = [
     Network(number=1, real="172.16.1.252", interface=1, registered=True, enabled=True),
@@ -66,16 +69,22 @@ class Everything:
         self.events = []
         view = SimpleNamespace(
             refresh=lambda: self.did.append("refresh"),
-            virtuals={b"": SimpleNamespace(address="172.16.1.10")},
+            virtuals={VIP: SimpleNamespace(address=VIP)},
         )
+        self.listening = {1: "what is to be heard"}
+        chain = SimpleNamespace(view=view, listening=lambda: self.listening)
         forwarding = SimpleNamespace(follow_links=self._datapaths)
-        sockets = SimpleNamespace(follow=lambda: self.did.append("sockets"))
+        sockets = SimpleNamespace(follow=self._listen)
         settler = SimpleNamespace(want_table=lambda: self.did.append("table"))
         log = SimpleNamespace(add=self.events.append)
         self.alarms = Alarms(log)
         self.follower = HostFollower(
-            self.world, view, self.host, forwarding, sockets, settler, self.alarms, log
+            self.world, chain, self.host, forwarding, sockets, settler, self.alarms, log
         )
+
+    def _listen(self, listening):
+        assert listening is self.listening
+        self.did.append("sockets")
 
     def _datapaths(self):
         self.did.append("datapaths")

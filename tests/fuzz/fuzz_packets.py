@@ -17,7 +17,7 @@ from engine.datapath.flowtable import FlowTable, table_bytes
 from engine.datapath.lookup import Installed
 from engine.datapath.shared_memory import CounterBlock, SharedMemory
 from engine.domain.frame import Frame, Link
-from engine.modules import chain
+from engine.modules.chain import build_chain
 from engine.modules.state.world import World
 from tests.fuzz.loop import CORPUS, Broken, Run, options, quick
 from tests.helpers.frames import OWN, ROUTER, TARGET_MAC, VIP, VNET, columns, compiled, mac, server
@@ -181,7 +181,7 @@ class Checker:
     def _begin(self) -> None:
         config = load((SAMPLES / "dsr.conf").read_bytes(), "dsr.conf").config
         links = {1: Link(number=1, name="eth0", ifindex=2, mac=mac(OWN), mtu=1500, up=True)}
-        self.chain = chain.build(World(config=config, links=links))
+        self.chain = build_chain(World(config=config, links=links))
         self.now = 1000.0
         self.chain.tick(self.now)
 
@@ -200,7 +200,7 @@ class Checker:
                 self._modules(one)
             self.chain.tick(self.now)
             self.chain.describe()
-            self.chain.arp.states(self.now)
+            self.chain.arp.entries(self.now)
         # What the kernel's filter lets through to the datapath (engine.datapath.afpacket.bpf.for_addresses).
         taken = [f for f in frames if len(f) >= 34 and f[12:14] == b"\x08\0" and f[30:34] == _packed(VIP)]
         if taken:

@@ -1,11 +1,12 @@
 """Judges one probe: when it is up, when it is down, when to try again. No clock: time comes in.
 
-facts.md 10: the timeout is the age of the last good answer; one lost probe never takes a target down, one good answer
+The rule is BalanceNG's: the timeout is the age of the last good answer; one lost probe never takes a target down, one good answer
 brings it back; down until the first success. A refusal that is certain needs no such patience: two in a row suffice.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ class Watch:
     lost: int = 0  # attempts without a good answer since the last one
     certain: int = 0  # certain refusals in a row
     excused_s: float = 0.0  # of the silence since the last good answer: nobody could have been heard
+    unheard_since: float | None = None  # our own link is down since then, so that no answer can arrive
 
     def begin(self, now: float) -> None:
         """Start an attempt."""
@@ -47,6 +49,8 @@ class Watch:
         self._end()
         self.lost = self.certain = 0
         self.excused_s = 0.0
+        if self.unheard_since is not None:
+            self.unheard_since = now
         self.result.state, self.result.last_ok = "up", now
         self.result.rtt_ms, self.result.error = rtt_ms, None
         return news
@@ -69,6 +73,14 @@ class Watch:
         if self.result.last_ok is not None:
             self.excused_s += min(gap_s, max(0.0, now - self.result.last_ok))
 
+    def hear(self, now: float, *, possible: bool) -> None:
+        """Take up whether answers can arrive from now on; the time in which they could not is excused."""
+        if possible and self.unheard_since is not None:
+            self.excuse(now - self.unheard_since, now)
+            self.unheard_since = None
+        elif not possible and self.unheard_since is None:
+            self.unheard_since = now
+
     def unheard(self, why: str) -> bool:
         """End an attempt whose answer could not have been heard: no verdict, only the cause. True if that is news."""
         self._end()
@@ -78,13 +90,20 @@ class Watch:
             self.result.error = why
         return news
 
+    def down_at(self) -> float:
+        """Return when it is to be taken down if no good answer comes before; infinity while nothing points to it."""
+        if self.result.state != "up" or self.result.last_ok is None or not self.lost:
+            return math.inf
+        if self.certain >= CERTAIN_LIMIT:
+            return -math.inf
+        if self.unheard_since is not None:
+            return math.inf
+        grace = 0.0 if self.lost >= LOST_LIMIT else self.interval_s
+        return self.result.last_ok + self.excused_s + self.timeout_s + grace
+
     def judge(self, now: float) -> bool:
         """Take it down if it is time. True if that happened."""
-        if self.result.state != "up" or self.result.last_ok is None or not self.lost:
-            return False
-        grace = 0.0 if self.lost >= LOST_LIMIT else self.interval_s
-        aged = now - self.result.last_ok - self.excused_s >= self.timeout_s + grace
-        if not aged and self.certain < CERTAIN_LIMIT:
+        if now < self.down_at():
             return False
         self.result.state = "down"
         return True

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.modules.state.view import pack
+from engine.domain.address import Address
+from engine.domain.reason import Cause, Reason
 from engine.modules.state.world import ServerDecision
 
 if TYPE_CHECKING:
@@ -14,21 +16,16 @@ if TYPE_CHECKING:
     from engine.config.model import Server, Target
     from engine.domain.checks import ProbeKey
     from engine.domain.states import Admin, Health
-    from engine.modules.hc.plan import Plan
+    from engine.modules.hc.wanted import WantedProbes
     from engine.modules.state.view import View
     from engine.modules.state.world import World
-
-NO_TRANSLATION = "address translation is not built yet: dsr enable is missing"
-
-MAX_NAMED = 3
-"""Causes that one sentence lists; the others are a number."""
 
 
 class Condition(NamedTuple):
     """The health of something and, unless up, the cause."""
 
     health: Health
-    cause: str | None
+    cause: Cause | None
 
 
 class Standing(NamedTuple):
@@ -36,9 +33,18 @@ class Standing(NamedTuple):
 
     admin: Admin
     health: Health
-    cause: str | None  # of `health`, whatever the admin state
-    hindrance: str | None
+    cause: Cause | None  # of `health`, whatever the admin state
+    hindrance: Cause | None
     vip: dict[int, Condition]
+
+
+class Service(Enum):
+    """How a server is served."""
+
+    WAITING = "waiting"  # by nobody, but checks have yet to answer
+    NOBODY = "nobody"
+    BACKUP = "backup"
+    PRIMARY = "primary"
 
 
 @dataclass(slots=True)
@@ -47,19 +53,19 @@ class Decisions:
 
     standings: dict[int, Standing] = field(default_factory=dict)  # by target
     servers: dict[int, ServerDecision] = field(default_factory=dict)
+    services: dict[int, Service] = field(default_factory=dict)  # by server
     operational: set[int] = field(default_factory=set)  # targets in any `new`
-    reasons: dict[int, str | None] = field(default_factory=dict)  # by target
-    waiting: set[int] = field(default_factory=set)  # servers with nobody, but checks yet to answer
-    on_backup: set[int] = field(default_factory=set)  # servers whose backups serve
-    out_of: dict[tuple[int, int], str] = field(default_factory=dict)  # (server, target) that is up elsewhere
+    reasons: dict[int, Cause | None] = field(default_factory=dict)  # by target
+    out_of: dict[tuple[int, int], Cause] = field(
+        default_factory=dict
+    )  # (server, target) that is up elsewhere
+
+    def service(self, server: int) -> Service:
+        """Return how a server is served; one that is not known waits for its first decision."""
+        return self.services.get(server, Service.WAITING)
 
 
-def admin_of(world: World, target: Target) -> Admin:
-    """Return a target's admin state: the operator's last word, else the file's."""
-    return world.target_admin.get(target.number, "enabled" if target.enabled else "disabled")
-
-
-def decide(world: World, view: View, plan: Plan, full: set[int]) -> Decisions:
+def decide(world: World, view: View, wanted: WantedProbes, full: set[int]) -> Decisions:
     """Decide for every server and target. `full`: targets that have reached their maxsessions."""
     made = Decisions()
     servers_of: dict[int, list[int]] = {}
@@ -68,10 +74,10 @@ def decide(world: World, view: View, plan: Plan, full: set[int]) -> Decisions:
             servers_of.setdefault(number, []).append(server.number)
     for target in world.config.targets:
         made.standings[target.number] = _standing(
-            world, view, plan, target, servers_of.get(target.number, [])
+            world, view, wanted, target, servers_of.get(target.number, [])
         )
     for server in view.servers.values():
-        made.servers[server.number] = _serve(made, view, server, full)
+        made.servers[server.number], made.services[server.number] = _serve(made, view, server, full)
     for decision in made.servers.values():
         made.operational.update(decision.new)
     for number, standing in made.standings.items():
@@ -82,15 +88,15 @@ def decide(world: World, view: View, plan: Plan, full: set[int]) -> Decisions:
 # -- targets ----------------------------------------------------------------------------------------------------------
 
 
-def _standing(world: World, view: View, plan: Plan, target: Target, servers: list[int]) -> Standing:
-    admin = admin_of(world, target)
-    base = _base(world, plan.base.get(target.number, ()))
+def _standing(world: World, view: View, wanted: WantedProbes, target: Target, servers: list[int]) -> Standing:
+    admin = world.admin_of(target)
+    base = _base(world, wanted.base.get(target.number, ()))
     vip = {
-        number: _of_key(world, plan.vip[number, target.number])
+        number: _of_key(world, wanted.vip[number, target.number])
         for number in servers
-        if (number, target.number) in plan.vip
+        if (number, target.number) in wanted.vip
     }
-    health, cause = _health(base, vip, bool(plan.base.get(target.number)))
+    health, cause = _health(base, vip, bool(wanted.base.get(target.number)))
     hindrance = _hindrance(world, view, target, admin)
     # Without `hc` in the modules line nothing is checked, and the file has asked for that.
     if hindrance is None and base.health != "up" and "hc" in world.config.modules:
@@ -98,29 +104,30 @@ def _standing(world: World, view: View, plan: Plan, target: Target, servers: lis
     return Standing(admin, health, cause, hindrance, vip)
 
 
-def _hindrance(world: World, view: View, target: Target, admin: Admin) -> str | None:
-    """Why a target may serve nobody, its checks aside."""
+def _hindrance(world: World, view: View, target: Target, admin: Admin) -> Cause | None:
+    """Return why a target may serve nobody, its checks aside."""
     if not target.registered:
-        return "not registered"
-    if pack(target.ipaddr) is None:
-        return f"{target.ipaddr or 'no address'}: only IPv4 targets are built yet"
+        return Cause(Reason.NOT_REGISTERED)
+    address = view.target_address.get(target.number)
+    if address is None:
+        return Cause(Reason.TARGET_NOT_IPV4, given=target.ipaddr)
     if admin == "disabled":
-        return "disabled"
+        return Cause(Reason.DISABLED)
     if not target.dsr:
-        return NO_TRANSLATION
+        return Cause(Reason.NO_TRANSLATION)
     site = view.target_site.get(target.number)
     if site is None:
-        return f"{target.ipaddr} is in no enabled network"
+        return Cause(Reason.NO_NETWORK, address=address)
     if site.real is None:
-        return f"network {site.network} has no real address to ask {target.ipaddr} from"
-    neighbour = world.neighbours.get(str(target.ipaddr))
+        return Cause(Reason.NO_REAL, network=site.network, address=address)
+    neighbour = world.neighbours.get(address)
     if neighbour is None or neighbour.mac is None:
-        return f"MAC of {target.ipaddr} is not resolved"
+        return Cause(Reason.MAC_UNRESOLVED, address=address)
     return None
 
 
 def _base(world: World, keys: Iterable[ProbeKey]) -> Condition:
-    """All of a target's own checks together: the worst of them."""
+    """Return all of a target's own checks together: the worst of them."""
     conditions = [_of_key(world, key) for key in keys]
     for health in ("down", "unknown"):
         for condition in conditions:
@@ -132,11 +139,11 @@ def _base(world: World, keys: Iterable[ProbeKey]) -> Condition:
 def _of_key(world: World, key: ProbeKey) -> Condition:
     check = world.checks.get(key)
     if check is None or check.state == "unknown":
-        what = key.address if key.port is None else f"{key.address}:{key.port}"
-        return Condition("unknown", f"waiting for the first answer of {key.kind} {what}")
+        pending = Cause(Reason.CHECK_PENDING, check=key.kind, address=key.address, port=key.port)
+        return Condition("unknown", pending)
     if check.state == "up":
         return Condition("up", None)
-    return Condition("down", check.error or "no answer")
+    return Condition("down", Cause(Reason.CHECK_FAILED, error=check.error))
 
 
 def _health(base: Condition, vip: dict[int, Condition], checked: bool) -> Condition:
@@ -150,94 +157,101 @@ def _health(base: Condition, vip: dict[int, Condition], checked: bool) -> Condit
     unknown = [c for c in vip.values() if c.health == "unknown"]
     if unknown:
         return unknown[0]
-    return Condition("down", _listed([f"{c.cause} (server {number})" for number, c in vip.items()], ", "))
+    failed = (Cause(Reason.IN_SERVER, server=n, parts=_parts(c.cause)) for n, c in vip.items())
+    return Condition("down", Cause(Reason.EVERY_VIRTUAL_ADDRESS_FAILED, parts=tuple(failed)))
 
 
 def _reason(
     made: Decisions, view: View, number: int, standing: Standing, servers: list[int], full: set[int]
-) -> str | None:
-    """Why a target gets no new flows; for one that gets some, of which servers it is out; else None."""
+) -> Cause | None:
+    """Return why a target gets no new flows; for one that gets some, of which servers it is out; else None."""
     out = []
     for server in servers:
         condition = standing.vip.get(server)
         if condition is not None and condition.health == "down" and standing.health == "up":
-            made.out_of[server, number] = condition.cause or "no answer"
-            out.append(f"out of server {server}: {condition.cause}")
+            made.out_of[server, number] = condition.cause or Cause(Reason.CHECK_FAILED)
+            out.append(Cause(Reason.OUT_OF_SERVER, server=server, parts=_parts(condition.cause)))
+    out_of_servers = Cause(Reason.OUT_OF_SERVERS, parts=tuple(out)) if out else None
     if number in made.operational:
-        return _listed(out, ", ") if out else None
+        return out_of_servers
     if standing.hindrance is not None:
         return standing.hindrance
     if standing.admin == "draining":
-        return "draining"
+        return Cause(Reason.DRAINING)
     if standing.health != "up" and standing.cause is not None:
         return standing.cause
     if number in full:
-        return "maxsessions reached"
+        return Cause(Reason.FULL)
     if not servers:
-        return "no server uses it"
+        return Cause(Reason.UNUSED)
     enabled = [s for s in servers if view.server_enabled(view.servers[s])]
     if not enabled:
-        return _listed([f"server {s} is disabled" for s in servers], ", ")
-    if out:
-        return _listed(out, ", ")
-    return f"stands by as backup of {_listed([f'server {s}' for s in enabled], ', ')}"
+        disabled = tuple(Cause(Reason.SERVER_DISABLED, server=s) for s in servers)
+        return Cause(Reason.SERVERS_DISABLED, parts=disabled)
+    return out_of_servers or Cause(
+        Reason.STANDS_BY, parts=tuple(Cause(Reason.SERVER, server=s) for s in enabled)
+    )
+
+
+def _parts(cause: Cause | None) -> tuple[Cause, ...]:
+    return (cause,) if cause is not None else ()
 
 
 # -- servers ----------------------------------------------------------------------------------------------------------
 
 
-def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> ServerDecision:
+def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple[ServerDecision, Service]:
     number = server.number
     if not view.server_enabled(server):
-        return ServerDecision(number, (), (), "disabled")
-    if pack(server.ipaddr) is None:
-        return ServerDecision(number, (), (), f"{server.ipaddr or 'no address'}: only IPv4 is built yet")
+        return ServerDecision(number, (), (), Cause(Reason.DISABLED)), Service.NOBODY
+    if Address.parse_v4(server.ipaddr) is None:
+        cause = Cause(Reason.SERVER_NOT_IPV4, given=server.ipaddr)
+        return ServerDecision(number, (), (), cause), Service.NOBODY
     primaries = [t for t in dict.fromkeys(server.targets) if t in made.standings]
     backups = [t for t in dict.fromkeys(server.backup) if t in made.standings and t not in primaries]
     checked = "hc" in view.world.config.modules
     fit = [t for t in (*primaries, *backups) if _fits(made.standings[t], number, checked=checked)]
     taking = [t for t in fit if made.standings[t].admin == "enabled"]
     new = [t for t in taking if t in primaries and t not in full]
-    # A primary that is full is not down: backups are no overflow (facts.md 11). One that drains is on its way out.
+    if new:
+        return ServerDecision(number, tuple(new), tuple(fit)), Service.PRIMARY
+    # A primary that is full is not down: backups are no overflow. One that drains is on its way out.
     if not any(t in primaries for t in taking):
         new = [t for t in taking if t in backups and t not in full]
-        if new:
-            made.on_backup.add(number)
     if new:
-        return ServerDecision(number, tuple(new), tuple(fit))
+        return ServerDecision(number, tuple(new), tuple(fit)), Service.BACKUP
     members = [*primaries, *backups]
-    if any(_pending(made.standings[t]) for t in members):
-        made.waiting.add(number)
-    return ServerDecision(number, (), tuple(fit), _nobody(made, number, members, taking))
+    pending = any(_pending(made.standings[t]) for t in members)
+    decision = ServerDecision(number, (), tuple(fit), _nobody(made, number, members, taking))
+    return decision, Service.WAITING if pending else Service.NOBODY
 
 
 def _fits(standing: Standing, server: int, *, checked: bool) -> bool:
-    """Whether known flows of the server may stay on the target."""
+    """Return whether known flows of the server may stay on the target."""
     if standing.hindrance is not None:
         return False
     return not checked or (server in standing.vip and standing.vip[server].health == "up")
 
 
 def _pending(standing: Standing) -> bool:
-    return (
-        standing.admin == "enabled" and standing.health == "unknown" and standing.hindrance != NO_TRANSLATION
-    )
+    """Return whether a target may serve once its first checks have answered."""
+    untranslated = standing.hindrance is not None and standing.hindrance.reason is Reason.NO_TRANSLATION
+    return standing.admin == "enabled" and standing.health == "unknown" and not untranslated
 
 
-def _nobody(made: Decisions, server: int, members: list[int], taking: list[int]) -> str:
+def _nobody(made: Decisions, server: int, members: list[int], taking: list[int]) -> Cause:
     if not members:
-        return "has no targets"
+        return Cause(Reason.NO_TARGETS)
     if taking:
-        return "every target that is up has reached its maxsessions"
+        return Cause(Reason.ALL_FULL)
     causes = []
     for number in members:
         standing = made.standings[number]
         condition = standing.vip.get(server)
-        cause = standing.hindrance or (condition.cause if condition else None) or standing.admin
-        causes.append(f"target {number}: {cause}")
-    return f"no target takes new flows ({_listed(causes, '; ')})"
+        cause = standing.hindrance or (condition.cause if condition else None) or _admin_cause(standing)
+        causes.append(Cause(Reason.OF_TARGET, target=number, parts=(cause,)))
+    return Cause(Reason.NO_TARGET_FIT, parts=tuple(causes))
 
 
-def _listed(words: list[str], separator: str) -> str:
-    more = len(words) - MAX_NAMED
-    return separator.join(words[:MAX_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")
+def _admin_cause(standing: Standing) -> Cause:
+    return Cause(Reason.DRAINING if standing.admin == "draining" else Reason.NOT_DECIDED)

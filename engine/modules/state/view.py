@@ -6,12 +6,13 @@ as the engine is in this version; an address that is not IPv4 is left out here a
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.domain.address import Address, Prefix
+
 if TYPE_CHECKING:
-    from engine.config.model import Config, Server, Target
+    from engine.config.model import Config, Network, Server, Target
     from engine.domain.frame import Link
     from engine.modules.state.world import World
 
@@ -22,37 +23,17 @@ class Site:
 
     network: int
     interface: int
-    start: int
-    mask: int
-    real: str | None
-
-    @property
-    def real_bytes(self) -> bytes:
-        """`real` in wire order; 0.0.0.0 where there is none."""
-        return pack(self.real) or bytes(4)
+    prefix: Prefix
+    real: Address | None
 
 
 @dataclass(frozen=True, slots=True)
 class Virtual:
-    """An address that the master answers for, and on which link."""
+    """An address that the master answers for, and on which link. `owners`: "server 1", "network 1 virt"."""
 
-    address: str
-    packed: bytes
+    address: Address
     interface: int
-    owner: str  # "server 1", "server 1, server 2", "network 1 virt"
-
-
-def pack(address: str | None) -> bytes | None:
-    """Return an IPv4 address in wire order; None for anything else."""
-    try:
-        return ipaddress.IPv4Address(address).packed if address else None
-    except ValueError:
-        return None
-
-
-def unpack(packed: bytes) -> str:
-    """Return a wire-order IPv4 address as text."""
-    return ".".join(map(str, packed))
+    owners: tuple[str, ...]
 
 
 class View:
@@ -62,11 +43,12 @@ class View:
         self.world = world
         self.version = 0
         self.sites: list[Site] = []
-        self.virtuals: dict[bytes, Virtual] = {}
+        self.virtuals: dict[Address, Virtual] = {}
         self.servers: dict[int, Server] = {}  # registered
         self.targets: dict[int, Target] = {}  # registered, with an IPv4 address
-        self.target_site: dict[int, Site] = {}  # targets whose network is known
-        self.target_numbers: dict[str, list[int]] = {}  # by address
+        self.target_address: dict[int, Address] = {}  # of these
+        self.target_site: dict[int, Site] = {}  # of these, where the network is known
+        self.target_numbers: dict[Address, list[int]] = {}
         self.own_macs: frozenset[bytes] = frozenset()
         self._config: Config | None = None
         self._rest: tuple[object, ...] = ()
@@ -96,34 +78,30 @@ class View:
         admin = self.world.server_admin.get(server.number)
         return server.enabled if admin is None else admin == "enabled"
 
-    def site_of(self, packed: bytes) -> Site | None:
+    def site_of(self, address: Address) -> Site | None:
         """Return the network an address belongs to; the narrowest where several contain it."""
-        number = int.from_bytes(packed, "big")
-        inside = [s for s in self.sites if number & s.mask == s.start]
-        return max(inside, key=lambda s: s.mask, default=None)
+        inside = [s for s in self.sites if address in s.prefix]
+        return max(inside, key=lambda s: s.prefix.length, default=None)
 
-    def target_owner(self, address: str) -> str:
+    def target_owner(self, address: Address) -> str:
         """Name the targets of an address: "target 1"."""
-        return ", ".join(f"target {n}" for n in self.target_numbers.get(address, ())) or address
+        return ", ".join(f"target {n}" for n in self.target_numbers.get(address, ())) or str(address)
 
     def _derive(self, config: Config) -> None:
         self.own_macs = frozenset(link.mac for link in self.world.links.values())
-        self.sites = []
-        for network in config.networks:
-            start, mask = pack(network.addr), pack(network.mask)
-            if network.registered and network.enabled and network.interface and start and mask:
-                bits = int.from_bytes(mask, "big")
-                first = int.from_bytes(start, "big") & bits
-                real = network.real if pack(network.real) else None
-                self.sites.append(Site(network.number, network.interface, first, bits, real))
+        self.sites = [site for network in config.networks if (site := _site(network)) is not None]
         self.servers = {s.number: s for s in config.servers if s.registered}
-        self.targets = {t.number: t for t in config.targets if t.registered and pack(t.ipaddr)}
-        self.target_site, self.target_numbers = {}, {}
-        for number, target in self.targets.items():
-            site = self.site_of(pack(target.ipaddr) or b"")
+        self.targets, self.target_address, self.target_site, self.target_numbers = {}, {}, {}, {}
+        for target in config.targets:
+            address = Address.parse_v4(target.ipaddr)
+            if not target.registered or address is None:
+                continue
+            number = target.number
+            self.targets[number], self.target_address[number] = target, address
+            site = self.site_of(address)
             if site is not None:
                 self.target_site[number] = site
-            self.target_numbers.setdefault(str(target.ipaddr), []).append(number)
+            self.target_numbers.setdefault(address, []).append(number)
         self._derive_virtuals(config)
 
     def _derive_virtuals(self, config: Config) -> None:
@@ -132,14 +110,25 @@ class View:
         reals = {site.real for site in self.sites}
         owned = [(n.virt, f"network {n.number} virt") for n in config.networks if n.registered and n.enabled]
         owned += [(s.ipaddr, f"server {s.number}") for s in self.servers.values() if self.server_enabled(s)]
-        for address, owner in owned:
-            packed = pack(address)
-            if packed is None or address is None or address in reals:
+        for text, owner in owned:
+            address = Address.parse_v4(text)
+            if address is None or address in reals:
                 continue
-            known = self.virtuals.get(packed)
+            known = self.virtuals.get(address)
             # An address outside every network is reached through the router's route to us: any link serves.
-            site = self.site_of(packed) or (self.sites[0] if self.sites else None)
-            if known is not None:
-                owner = f"{known.owner}, {owner}"  # noqa: PLW2901 - two owners make one name
+            site = self.site_of(address) or (self.sites[0] if self.sites else None)
             if site is not None:
-                self.virtuals[packed] = Virtual(address, packed, site.interface, owner)
+                owners = (*known.owners, owner) if known is not None else (owner,)
+                self.virtuals[address] = Virtual(address, site.interface, owners)
+
+
+def _site(network: Network) -> Site | None:
+    """Return the site of a network that is in use; None for any other, and for one that is not IPv4."""
+    address, mask = Address.parse_v4(network.addr), Address.parse_v4(network.mask)
+    if not (network.registered and network.enabled and network.interface) or address is None or mask is None:
+        return None
+    try:
+        prefix = Prefix(address, mask)
+    except ValueError:  # a mask with holes, which the check of the configuration refuses
+        return None
+    return Site(network.number, network.interface, prefix, Address.parse_v4(network.real))

@@ -1,32 +1,31 @@
-"""What the modules share, and what they say: plain data, no sockets, no clock.
-
-A module is `handle(frame, now)` and `tick(now)`. Both return an `Outcome`: frames to send, events, checks to start,
-and whether the forwarding table has to be compiled again. `now` is monotonic seconds, passed in.
-"""
+"""What the modules share, and what they say: plain data, no sockets, no clock. `now` is monotonic seconds, passed in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
-from typing import Protocol as TypingProtocol
+
+from engine.domain.states import NodeRole
 
 if TYPE_CHECKING:
-    from engine.api.messages import ModuleState
-    from engine.config.model import Config
+    from engine.config.model import Config, Target
+    from engine.domain.address import Address
     from engine.domain.checks import ProbeKey, ProbeStart
     from engine.domain.frame import Frame, Link
     from engine.domain.notices import Alarm, Notice
+    from engine.domain.reason import Cause
     from engine.domain.states import Admin, Health
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a module wants done."""
+    """What a module wants done. `facts_changed`: a MAC or a check that others decide by is not what it was."""
 
     consumed: bool = False
     send: list[Frame] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     probes: list[ProbeStart] = field(default_factory=list)
+    facts_changed: bool = False
     recompile: bool = False
 
     def merge(self, other: Outcome) -> None:
@@ -35,6 +34,7 @@ class Outcome:
         self.send += other.send
         self.notices += other.notices
         self.probes += other.probes
+        self.facts_changed = self.facts_changed or other.facts_changed
         self.recompile = self.recompile or other.recompile
 
 
@@ -69,7 +69,7 @@ class ServerDecision:
     server: int
     new: tuple[int, ...]
     keep: tuple[int, ...]
-    reason: str | None = None
+    reason: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,39 +79,30 @@ class TargetStatus:
     number: int
     health: Health
     operational: bool
-    reason: str | None
+    reason: Cause | None
     last_change: float  # monotonic, of `health` or `operational`
 
 
 @dataclass(slots=True)
 class World:
-    """Shared by the modules of one engine; only the named module writes a field, everybody reads."""
+    """Shared by the modules of one engine; only the named one writes a field, everybody reads."""
 
     config: Config
     links: dict[int, Link] = field(default_factory=dict)  # by interface number; engine
-    master: bool = False  # vrrp
-    neighbours: dict[str, Neighbour] = field(default_factory=dict)  # targets' own addresses; arp
+    role: NodeRole = NodeRole.INIT  # vrrp
+    neighbours: dict[Address, Neighbour] = field(default_factory=dict)  # by targets' own addresses; arp
     checks: dict[ProbeKey, CheckResult] = field(default_factory=dict)  # hc
+    untried: set[ProbeKey] = field(default_factory=set)  # checks whose first attempt has not ended; hc
     target_admin: dict[int, Admin] = field(default_factory=dict)  # engine; absent: as configured
     server_admin: dict[int, Literal["enabled", "disabled"]] = field(default_factory=dict)  # engine
     target_sessions: dict[int, int] = field(default_factory=dict)  # engine, from the datapath
     alarms: dict[tuple[str, str], Alarm] = field(default_factory=dict)  # any, by (module, subject)
-    changes: int = 0  # arp and hc count up when a MAC or a check that slb decides by has changed
 
+    @property
+    def is_master(self) -> bool:
+        """Whether this node serves the virtual addresses."""
+        return self.role is NodeRole.MASTER
 
-class Module(TypingProtocol):
-    """One name of the `modules` line."""
-
-    name: str
-
-    def handle(self, frame: Frame, now: float) -> Outcome:
-        """Look at a frame; `consumed` ends its walk."""
-        ...
-
-    def tick(self, now: float) -> Outcome:
-        """Do what has become due; called about ten times a second."""
-        ...
-
-    def describe(self) -> ModuleState:
-        """For `show modules`."""
-        ...
+    def admin_of(self, target: Target) -> Admin:
+        """Return a target's admin state: the operator's last word, else the file's."""
+        return self.target_admin.get(target.number, "enabled" if target.enabled else "disabled")

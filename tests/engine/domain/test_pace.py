@@ -1,7 +1,10 @@
+import math
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.pace import Agenda, TokenBucket, spread
+from engine.domain.pace import REFILL_S, Agenda, PacedAgenda, TokenBucket, spread
 
 
 def test_a_bucket_lets_its_burst_pass_and_then_its_rate():
@@ -62,3 +65,44 @@ def test_spread_is_even_and_the_same_in_every_run():
     tenths = [sum(1 for v in values if i / 10 <= v < (i + 1) / 10) for i in range(10)]
     assert min(tenths) > 60
     assert max(tenths) < 150
+
+
+def test_an_agenda_says_when_its_first_key_is_due():
+    agenda: Agenda[str] = Agenda()
+    assert agenda.next_due() == math.inf
+    agenda.put("a", 3.0)
+    agenda.put("b", 2.0)
+    assert agenda.next_due() == 2.0
+    agenda.put("b", 5.0)
+    assert agenda.next_due() == 3.0
+    agenda.discard("a")
+    assert agenda.next_due() == 5.0
+    agenda.shift(10.0)
+    assert agenda.next_due() == 15.0
+    assert agenda.pop(14.9) is None
+    assert agenda.pop(15.0) == "b"
+    assert agenda.next_due() == math.inf
+
+
+def test_a_paced_agenda_lets_a_burst_go_and_then_bundles_at_its_rate():
+    agenda: PacedAgenda[int] = PacedAgenda(100, 10)
+    for key in range(40):
+        agenda.put(key, 1.0)
+    now, times = 0.0, []
+    while len(agenda):
+        now = max(now, agenda.next_due())
+        while (key := agenda.pop(now)) is not None:
+            times.append((round(now - 1.0, 3), key))
+    assert [key for _, key in times] == list(range(40))
+    assert sum(at == 0 for at, _ in times) == 10
+    assert times[-1][0] == pytest.approx(0.3, abs=REFILL_S)
+    assert len({at for at, _ in times}) == 7  # the burst, and five at a time
+    assert agenda.next_due() == math.inf
+
+
+def test_a_paced_agenda_that_is_not_pressed_is_an_agenda():
+    agenda: PacedAgenda[str] = PacedAgenda(100, 10)
+    agenda.put("a", 5.0)
+    assert agenda.next_due() == 5.0
+    assert agenda.pop(4.99) is None
+    assert agenda.pop(5.0) == "a"

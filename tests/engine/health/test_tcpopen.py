@@ -7,9 +7,17 @@ import time
 
 import pytest
 
+from engine.domain.address import Address
+from engine.domain.checks import ProbeKey, ProbeStart
 from engine.health import tcpopen
 
 HERE = "127.0.0.1"
+
+
+def once(address, port, source, timeout_s):
+    """One attempt of a check."""
+    key = ProbeKey(1, "tcpopen", Address.parse(address), port, timeout_s, timeout_s)
+    return tcpopen.run(ProbeStart(key, Address.parse(source)))
 
 
 def closed_port():
@@ -28,7 +36,7 @@ async def test_an_established_connection_is_ok_and_comes_from_the_source():
 
     server = await asyncio.start_server(serve, HERE, 0)
     async with server:
-        answer = await tcpopen.probe(HERE, server.sockets[0].getsockname()[1], "127.0.0.2", 1)
+        answer = await once(HERE, server.sockets[0].getsockname()[1], "127.0.0.2", 1)
         await asyncio.sleep(0.05)
     assert answer.ok
     assert answer.error is None
@@ -54,7 +62,7 @@ async def test_a_service_that_speaks_first_sees_a_normal_close_and_no_reset():
 
     server = await asyncio.start_server(serve, HERE, 0)
     async with server:
-        answer = await tcpopen.probe(HERE, server.sockets[0].getsockname()[1], HERE, 1)
+        answer = await once(HERE, server.sockets[0].getsockname()[1], HERE, 1)
         assert answer.ok
         assert await asyncio.wait_for(ended, 2) == b""
         await asyncio.sleep(0.02)
@@ -63,7 +71,7 @@ async def test_a_service_that_speaks_first_sees_a_normal_close_and_no_reset():
 async def test_a_service_that_never_closes_is_left_after_a_while(monkeypatch):
     monkeypatch.setattr(tcpopen, "LINGER_S", 0.1)
     with socket.create_server((HERE, 0)) as listener:
-        answer = await tcpopen.probe(HERE, listener.getsockname()[1], HERE, 1)
+        answer = await once(HERE, listener.getsockname()[1], HERE, 1)
         assert answer.ok
         conn, _ = listener.accept()
         with conn:
@@ -78,7 +86,7 @@ async def test_a_service_that_never_closes_is_left_after_a_while(monkeypatch):
 
 async def test_a_refused_connection_is_certain():
     port = closed_port()
-    answer = await tcpopen.probe(HERE, port, HERE, 1)
+    answer = await once(HERE, port, HERE, 1)
     assert not answer.ok
     assert answer.certain
     assert answer.error == f"connection refused on {HERE}:{port}"
@@ -93,7 +101,7 @@ async def test_a_service_that_does_not_accept_is_not_answering():
             sock.setblocking(False)
             sock.connect_ex((HERE, port))
         begun = time.monotonic()
-        answer = await tcpopen.probe(HERE, port, HERE, 0.2)
+        answer = await once(HERE, port, HERE, 0.2)
         assert 0.19 < time.monotonic() - begun < 1
         for sock in fill:
             sock.close()
@@ -103,7 +111,7 @@ async def test_a_service_that_does_not_accept_is_not_answering():
 
 
 async def test_an_address_that_is_not_ours_says_so():
-    answer = await tcpopen.probe(HERE, 80, "192.0.2.1", 1)
+    answer = await once(HERE, 80, "192.0.2.1", 1)
     assert not answer.ok
     assert not answer.certain
     assert answer.error == "cannot send from 192.0.2.1: Cannot assign requested address"
@@ -131,7 +139,7 @@ async def test_a_cancelled_probe_leaves_no_socket():
         for sock in fill:
             sock.setblocking(False)
             sock.connect_ex((HERE, port))
-        task = asyncio.get_running_loop().create_task(tcpopen.probe(HERE, port, HERE, 5))
+        task = asyncio.get_running_loop().create_task(once(HERE, port, HERE, 5))
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -150,6 +158,6 @@ async def test_a_thousand_at_once_all_answer():
         port = server.sockets[0].getsockname()[1]
         answers = []
         for _ in range(10):
-            answers += await asyncio.gather(*(tcpopen.probe(HERE, port, HERE, 2) for _ in range(100)))
+            answers += await asyncio.gather(*(once(HERE, port, HERE, 2) for _ in range(100)))
         await asyncio.sleep(0.05)
     assert [a.error for a in answers if not a.ok] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,11 @@ from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import ARP, Ether
 
 from engine.config.model import Config, Interface, Network, Server, Target
-from engine.domain.checks import CheckSettings
+from engine.domain.address import Address
+from engine.domain.checks import CheckSettings, ProbeAnswer
 from engine.domain.frame import Frame, Link
-from engine.modules import chain
+from engine.domain.states import NodeRole
+from engine.modules.chain import build_chain
 from engine.modules.state.world import Outcome, World
 
 if TYPE_CHECKING:
@@ -91,13 +94,14 @@ class Play:
     notices: list[Notice] = field(default_factory=list)
     probes: list[tuple[float, ProbeStart]] = field(default_factory=list)
     recompiles: int = 0
+    woken: int = 0  # turns that time passing has brought
     hosts: dict[str, str] = field(default_factory=lambda: dict(HOSTS))
     no_service: set[str] = field(default_factory=set)  # tcpopen and SYN refused
     silent: set[str] = field(default_factory=set)  # tcpopen not answered
     no_alias: set[tuple[str, str]] = field(default_factory=set)  # (host, virtual address)
 
     def __post_init__(self):
-        self.chain = chain.build(self.world)
+        self.chain = build_chain(self.world)
 
     def take(self, outcome: Outcome) -> Outcome:
         self.sent += [(self.now, frame) for frame in outcome.send]
@@ -110,35 +114,56 @@ class Play:
         return self.take(self.chain.handle(Frame(interface, data, vlan), self.now))
 
     def tick(self, seconds: float = 0.0) -> Outcome:
-        """Let time pass in steps of 0.1 s, one tick each; none passes for 0. Nobody answers."""
+        """Let time pass as the engine does, a turn whenever one is due; none passes for 0. Nobody answers."""
         total = self.take(self.chain.tick(self.now)) if not seconds else Outcome()
-        for _ in range(round(seconds * 10)):
-            self.now = round(self.now + 0.1, 3)
+        for _ in self.turns(seconds):
             total.merge(self.take(self.chain.tick(self.now)))
         return total
 
+    def turns(self, seconds: float):
+        """Move `now` on to each turn in the next `seconds`: 20 ms apart at least and 1 s at most, as in the engine."""
+        end = self.now + seconds
+        while self.now < end:
+            due = min(self.chain.next_due(self.now), self.now + 1.0)
+            self.now = min(max(due, self.now + 0.02), end)
+            self.woken += 1
+            yield
+
     def live(self, seconds: float) -> None:
         """As tick, with the hosts answering what they are asked 10 ms later."""
-        for step in range(round(seconds * 10) + 1):
-            if step:
-                self.now = round(self.now + 0.1, 3)
-            outcome = self.take(self.chain.tick(self.now))
-            asked = list(outcome.send)
-            self.now = round(self.now + 0.01, 3)
-            for probe in outcome.probes:
+        end = self.now + seconds
+        self.turn_with_answers()
+        while self.now < end:
+            for _ in self.turns(end - self.now):
+                self.turn_with_answers()
+                break
+
+    def turn_with_answers(self) -> None:
+        probes, sent = len(self.probes), len(self.sent)
+        self.take(self.chain.tick(self.now))
+        answered = False
+        while probes < len(self.probes) or sent < len(self.sent):
+            if not answered:
+                self.now += 0.01
+                answered = True
+            for _, probe in self.probes[probes:]:
+                probes += 1
                 self.probed(probe.key)
-            while asked:
-                for answer in self.answers(asked.pop(0)):
-                    asked += self.give(answer).send
-            self.now = round(self.now - 0.01, 3)
+            for _, frame in self.sent[sent:]:
+                sent += 1
+                for answer in self.answers(frame):
+                    self.give(answer)
+
+    def result(self, key: ProbeKey, **answer) -> Outcome:
+        return self.take(self.chain.result(key, ProbeAnswer(**answer), self.now))
 
     def probed(self, key: ProbeKey) -> None:
-        known = key.address in self.hosts
-        if known and key.address not in self.no_service | self.silent:
-            self.take(self.chain.hc.result(key, True, 10.0, None, False, self.now))
-        elif known and key.address in self.no_service:
-            why = f"connection refused on {key.address}:{key.port}"
-            self.take(self.chain.hc.result(key, False, None, why, True, self.now))
+        address = str(key.address)
+        known = address in self.hosts
+        if known and address not in self.no_service | self.silent:
+            self.result(key, ok=True, rtt_ms=10.0)
+        elif known and address in self.no_service:
+            self.result(key, ok=False, error=f"connection refused on {key.address}:{key.port}", certain=True)
         # A silent one: the engine reports when the attempt's time is over; hc's own guard is tested apart.
 
     def answers(self, frame: Frame) -> list[bytes]:
@@ -194,7 +219,9 @@ def make(config: Config | None = None, **fields) -> Play:
 def backup(config: Config | None = None) -> Play:
     """Return an engine that another node has won the election from."""
     play = make(config)
+    play.world.role = NodeRole.BACKUP
     play.chain.vrrp.tick = lambda _now: Outcome()
+    play.chain.vrrp.next_due = lambda _now: math.inf
     return play
 
 
@@ -204,6 +231,8 @@ class Kit:
     LB, T1, T2, ROUTER, STRANGER = LB, T1, T2, ROUTER, STRANGER
     VIP, VIRT, REAL, EVERYONE = VIP, VIRT, REAL, EVERYONE
     mac = staticmethod(mac)
+    ip = staticmethod(Address.parse)
+    ether = staticmethod(lambda frame: Ether(frame.data))
     seed = staticmethod(seed)
     server = staticmethod(server)
     target = staticmethod(target)

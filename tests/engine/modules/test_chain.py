@@ -62,26 +62,26 @@ def test_behind_the_gate_nothing_runs_on_a_backup(kit):
 def test_without_vrrp_in_the_line_nobody_is_waited_for(kit):
     play = kit.make(kit.seed(modules=["arp", "hc", "master", "slb"]))
     play.tick()
-    assert play.world.master
+    assert play.world.is_master
     assert play.said("master: no vrrp section")
 
 
 def test_master_at_once_without_a_section_and_with_one_too_but_with_a_warning(kit):
     play = kit.make()
     play.tick()
-    assert play.world.master
+    assert play.world.is_master
     assert [(n.kind, n.severity) for n in play.notices if n.kind == "vrrp"] == [("vrrp", "info")]
-    (row,) = play.chain.vrrp.states()
-    assert (row.vrid, row.state) == (None, "master")
+    (row,) = play.chain.vrrp.elections()
+    assert (row.vrid, row.role) == (None, "master")
 
     play = kit.make(kit.seed(vrrp=Vrrp(vrid=7, priority=150, network=1)))
     play.tick()
     play.tick(5)
-    assert play.world.master
+    assert play.world.is_master
     assert [n.severity for n in play.said("election is not built yet")] == ["warning"]
     assert play.world.alarms["vrrp", "vrrp"].severity == "warning"
-    (row,) = play.chain.vrrp.states()
-    assert (row.vrid, row.priority, row.network, row.state) == (7, 150, 1, "master")
+    (row,) = play.chain.vrrp.elections()
+    assert (row.vrid, row.priority, row.network, row.role) == (7, 150, 1, "master")
     play.chain.reconfigure(kit.seed())
     play.tick(0.1)
     assert ("vrrp", "vrrp") not in play.world.alarms

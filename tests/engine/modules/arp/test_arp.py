@@ -173,7 +173,7 @@ def test_targets_are_asked_for_from_real_once_a_second_until_they_answer(kit, pl
     assert len(play.said("172.16.1.100 (target 1) does not answer ARP requests from 172.16.1.252")) == 1
     outcome = play.give(kit.arp(2, kit.T1, "172.16.1.100", kit.REAL, dst=kit.LB, tha=kit.LB))
     assert outcome.recompile
-    assert play.world.neighbours["172.16.1.100"].mac == kit.mac(kit.T1)
+    assert play.world.neighbours[kit.ip("172.16.1.100")].mac == kit.mac(kit.T1)
     assert play.said(f"{kit.T1} is 172.16.1.100 (target 1)")
     play.forget()
     play.tick(15)
@@ -192,7 +192,7 @@ def test_a_known_mac_is_refreshed_by_unicast_and_another_is_taken_up_at_once(kit
     assert [
         n.severity for n in play.said(f"{kit.STRANGER} is 172.16.1.100 (target 1) now; it was {kit.T1}")
     ] == ["warning"]
-    assert play.world.neighbours["172.16.1.100"].mac == kit.mac(kit.STRANGER)
+    assert play.world.neighbours[kit.ip("172.16.1.100")].mac == kit.mac(kit.STRANGER)
 
 
 def test_two_hosts_with_one_address_cause_one_change_a_second_at_most(kit, play):
@@ -208,7 +208,7 @@ def test_a_silent_target_keeps_its_mac_and_is_called_stale_until_it_answers(kit,
     address = "172.16.1.100"
     del play.hosts[address]
     play.live(40)
-    assert play.world.neighbours[address].mac == kit.mac(kit.T1)
+    assert play.world.neighbours[kit.ip(address)].mac == kit.mac(kit.T1)
     assert len(play.said(f"its last MAC {kit.T1} stays in use")) == 1
     assert stated(play, address) == ["stale"]
     assert kit.EVERYONE in {p.dst for p in requests(play, address)}
@@ -221,15 +221,15 @@ def test_a_silent_target_keeps_its_mac_and_is_called_stale_until_it_answers(kit,
 
 
 def stated(play, address):
-    return [s.state for s in play.chain.arp.states(play.now) if s.address == address]
+    return [s.state for s in play.chain.arp.entries(play.now) if str(s.address) == address]
 
 
 def test_a_target_that_is_gone_from_the_file_is_forgotten_and_others_keep_their_mac(kit, play):
     play.up()
     play.chain.reconfigure(kit.seed(targets=[kit.target(2)], servers=[kit.server(targets=[2])]))
     play.tick(0.1)
-    assert list(play.world.neighbours) == ["172.16.1.101"]
-    assert play.world.neighbours["172.16.1.101"].mac == kit.mac(kit.T2)
+    assert list(map(str, play.world.neighbours)) == ["172.16.1.101"]
+    assert play.world.neighbours[kit.ip("172.16.1.101")].mac == kit.mac(kit.T2)
 
 
 def test_1024_targets_are_all_asked_within_a_second_and_a_half(kit):
@@ -377,7 +377,9 @@ def test_the_alarm_goes_with_the_server(kit, play):
 def test_show_arp_lists_conflicts_virtual_addresses_and_targets(kit, play):
     play.up()
     play.give(kit.arp(2, kit.T1, kit.VIP, kit.REAL))
-    rows = [(s.kind, s.address, s.mac, s.owner, s.state) for s in play.chain.arp.states(play.now)]
+    rows = [
+        (s.kind, str(s.address), s.mac.hex(":"), s.owner, s.state) for s in play.chain.arp.entries(play.now)
+    ]
     assert rows == [
         ("conflict", kit.VIP, kit.T1, "target 1 (172.16.1.100)", "conflict"),
         ("virtual", kit.VIRT, kit.LB, "network 1 virt", "answering"),
@@ -385,3 +387,123 @@ def test_show_arp_lists_conflicts_virtual_addresses_and_targets(kit, play):
         ("target", "172.16.1.100", kit.T1, "target 1", "resolved"),
         ("target", "172.16.1.101", kit.T2, "target 2", "resolved"),
     ]
+
+
+# -- to the moment ----------------------------------------------------------------------------------------------------
+
+
+def sent_at(play, what):
+    return [at - 1000.0 for at, f in play.sent if what(f)]
+
+
+def test_announcements_go_out_to_the_moment(kit):
+    play = kit.make()
+    play.tick()
+    play.tick(6)
+    times = sent_at(play, lambda f: is_announcement(f, kit.VIP))
+    assert times == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 5.0, 5.2, 5.4, 5.6, 5.8], abs=0.06)
+    play.tick(54)
+    (steady,) = [t for t in sent_at(play, lambda f: is_announcement(f, kit.VIP)) if t > 6]
+    assert 5.8 + 30 <= steady <= 5.8 + 60
+
+
+def test_two_addresses_are_not_announced_in_step_from_the_second_minute_on(kit):
+    play = kit.make(kit.seed(servers=[kit.server(n, ipaddr=f"172.16.1.{n}") for n in range(1, 9)]))
+    play.tick()
+    play.tick(70)
+    late = [at for at, f in play.sent if announced(f) and at > 1006]
+    assert max(late) - min(late) > 10
+
+
+def test_a_request_is_repeated_every_second_and_a_mac_refreshed_within_18_to_22(kit):
+    play = kit.make()
+    play.tick()
+    play.tick(3.5)
+    asks = sent_at(play, lambda f: f.data[38:42] == kit.ip("172.16.1.100").packed)
+    assert asks == pytest.approx([0, 1, 2, 3], abs=0.06)
+    heard = play.now
+    play.give(kit.arp(2, kit.T1, "172.16.1.100", kit.REAL, dst=kit.LB))
+    play.forget()
+    play.tick(25)
+    first = min(at for at, f in play.sent if f.data[38:42] == kit.ip("172.16.1.100").packed)
+    assert 18 <= first - heard <= 22.1
+
+
+def test_three_requests_without_an_answer_make_a_target_silent_and_the_fourth_goes_to_everybody(kit, play):
+    play.up()
+    address = "172.16.1.100"
+    del play.hosts[address]
+    neighbour = play.world.neighbours[kit.ip(address)]
+    for asked in range(1, 5):
+        for _ in range(250):
+            if neighbour.asked >= asked:
+                break
+            play.tick(0.1)
+        assert neighbour.asked == asked
+        assert bool(play.said("no longer answers")) == (asked == 4)
+    assert [p.dst for p in requests(play, address)] == [kit.T1] * 3 + [kit.EVERYONE]
+
+
+def test_a_conflict_is_over_thirty_seconds_after_the_last_claim_and_not_before(kit, play):
+    play.up()
+    play.give(kit.arp(2, kit.T1, kit.VIP, kit.REAL))
+    claimed = play.now
+    assert play.chain.arp._conflicts.next_due() <= claimed + 30
+    play.live(29.9)
+    assert play.said("no longer claimed") == []
+    (entry,) = [e for e in play.chain.arp.entries(play.now) if e.kind == "conflict"]
+    assert entry.age_s == pytest.approx(29.9, abs=0.05)
+    play.live(0.2)
+    assert len(play.said("no longer claimed")) == 1
+
+
+def test_a_conflict_without_a_name_is_reported_after_two_seconds_and_is_due_then(kit):
+    play = kit.make()
+    play.tick()
+    play.give(kit.arp(2, kit.STRANGER, kit.VIP, "0.0.0.0", dst=kit.LB))
+    assert play.chain.arp._conflicts.next_due() <= play.now + 2
+    play.tick(1.9)
+    assert play.said("also claims") == []
+    play.tick(0.15)
+    assert len(play.said("also claims")) == 1
+
+
+def test_many_addresses_are_probed_for_more_slowly_but_within_ten_seconds(kit):
+    servers = [kit.server(n, ipaddr=f"10.1.{n // 250}.{n % 250 + 1}") for n in range(1, 400)]
+    play = kit.make(kit.seed(servers=servers))
+    play.tick()
+    play.tick(25)
+    probes: dict[bytes, list[float]] = {}
+    for at, frame in play.sent:
+        if frame.data[28:32] == bytes(4):
+            probes.setdefault(frame.data[38:42], []).append(at)
+    gaps = [b - a for times in probes.values() for a, b in itertools.pairwise(times)]
+    assert len(probes) == 400
+    assert 7.9 <= min(gaps) <= max(gaps) <= 8.2  # 400 at 50 a second
+
+
+def test_an_announcement_waits_for_its_link_and_comes_with_it(kit):
+    play = kit.make()
+    play.world.links[1].up = False
+    play.tick()
+    play.tick(3)
+    assert play.sent == []
+    play.world.links[1].up = True
+    back = play.now
+    play.tick(1.0)
+    first = min(at for at, f in play.sent if is_announcement(f, kit.VIP))
+    assert first - back <= 1.0
+
+
+def test_where_nobody_answers_arp_a_backup_asks_all_the_same_and_announces_nothing_when_due(kit):
+    play = kit.backup()
+    play.tick()
+    assert play.chain.arp.next_due(play.now) == pytest.approx(play.now + 1)
+    play.tick(5)
+    assert not [f for _, f in play.sent if announced(f)]
+
+
+def test_the_note_counts_answers_and_found_targets(kit, play):
+    play.up()
+    play.give(kit.arp(1, kit.ROUTER, "172.16.1.254", kit.VIP))
+    assert play.chain.arp.note() == "1 answers for 2 virtual addresses, 2 of 2 targets resolved"

@@ -1,5 +1,7 @@
 """facts.md 10, as properties: whatever the attempts bring, in whatever order."""
 
+import math
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -146,3 +148,105 @@ def test_a_refusal_before_an_outage_and_one_after_it_are_not_two_in_a_row():
     assert watch.result.state == "up"
     watch.bad(106, "refused", certain=True)
     assert watch.result.state == "down"
+
+
+# -- the edges --------------------------------------------------------------------------------------------------------
+
+
+def lost(watch, *times):
+    for now in times:
+        watch.bad(now, "no answer", certain=False)
+    return watch
+
+
+def test_one_lost_attempt_grants_an_interval_two_do_not():
+    assert lost(well(100), 104).down_at() == 100 + 10 + 3
+    assert lost(well(100), 104, 107).down_at() == 110
+    assert well(100).down_at() == math.inf
+    assert Watch(CheckResult(), 3, 10).down_at() == math.inf
+
+
+def test_it_goes_down_at_that_very_moment_and_not_before():
+    watch = lost(well(100), 104, 107)
+    assert not watch.judge(109.999)
+    assert watch.result.state == "up"
+    assert watch.judge(110)
+    assert watch.result.state == "down"
+    assert not watch.judge(111)  # that is no news
+    assert watch.down_at() == math.inf
+
+
+def test_what_was_excused_is_added():
+    watch = lost(well(100), 104, 107)
+    watch.excuse(5, 107)
+    assert watch.down_at() == 115
+    watch.excuse(100, 108)
+    assert watch.down_at() == 115 + 8  # no more than the silence
+    watch.excuse(5, 90)
+    assert watch.down_at() == 123
+    watch.good(120, 1.0)
+    assert lost(watch, 121, 122).down_at() == 130
+
+
+def test_while_answers_cannot_arrive_time_stands_still():
+    watch = lost(well(100), 104, 107)
+    watch.hear(108, possible=False)
+    watch.hear(109, possible=False)
+    assert watch.down_at() == math.inf
+    assert not watch.judge(1000)
+    watch.hear(1008, possible=True)
+    assert watch.down_at() == 110 + 900
+    watch.hear(1009, possible=True)
+    assert watch.down_at() == 1010
+    watch.hear(1009, possible=False)
+    watch.good(1020, 1.0)  # it was heard all the same
+    watch.hear(1022, possible=True)
+    assert lost(watch, 1023, 1024).down_at() == 1032
+
+
+def test_two_certain_refusals_need_no_time():
+    watch = well(100)
+    assert watch.bad(101, "refused", certain=True)
+    assert watch.result.state == "up"
+    assert watch.bad(101.5, "refused", certain=True)
+    assert watch.result.state == "down"
+    assert watch.result.error == "refused"
+
+
+def test_what_is_news():
+    watch = Watch(CheckResult(), 3, 10)
+    assert watch.bad(1, "no answer", certain=False)  # it is down now
+    assert not watch.bad(4, "no answer", certain=False)
+    assert watch.bad(7, "refused", certain=True)  # another cause
+    assert watch.good(10, 1.0)
+    assert not watch.good(13, 2.0)
+    assert (watch.result.rtt_ms, watch.result.error, watch.result.last_ok) == (2.0, None, 13)
+    assert watch.bad(16, "no answer", certain=False)
+    assert not watch.bad(17, "no answer", certain=False)
+    assert watch.unheard("not judged")
+    assert not watch.unheard("not judged")
+    assert watch.result.error == "not judged"
+
+
+def test_a_target_that_is_down_keeps_its_cause_while_it_cannot_be_heard():
+    watch = Watch(CheckResult(), 3, 10)
+    watch.bad(1, "refused", certain=True)
+    assert not watch.unheard("not judged")
+    assert watch.result.error == "refused"
+
+
+def test_the_next_attempt_is_an_interval_after_the_last_or_soon_after_a_refusal():
+    watch = well(100)
+    watch.begin(103)
+    assert watch.flying
+    watch.good(103.5, 1.0)
+    assert not watch.flying
+    assert watch.next_start(103.5) == 106
+    assert watch.next_start(107) == 107
+    watch.begin(106)
+    watch.bad(106.1, "refused", certain=True)
+    assert watch.next_start(106.1) == 106.6
+    watch.begin(106.6)
+    watch.bad(106.7, "refused", certain=True)
+    assert watch.next_start(106.7) == 109.6  # it is down
+    assert watch.result.tried

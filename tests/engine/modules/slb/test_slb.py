@@ -1,11 +1,13 @@
 """Who gets new flows, who keeps the known ones, and what is said about it."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config.model import MODULES
-from engine.modules.state.world import CheckResult
+from engine.modules.state.world import CheckResult, Neighbour
 
 
 def decision(play, number=1):
@@ -16,17 +18,22 @@ def status(play, number=1):
     return play.chain.slb.targets(play.now)[number]
 
 
+def why(found):
+    """The reason of a decision or a status, as operators read it."""
+    return None if found.reason is None else str(found.reason)
+
+
 def told(play, kind="health"):
     return [(n.severity, n.subject, n.message) for n in play.notices if n.kind == kind]
 
 
 def test_the_seed_comes_up_and_says_so(kit, play):
     assert (decision(play).new, decision(play).keep) == ((), ())
-    assert status(play).reason == "MAC of 172.16.1.100 is not resolved"
+    assert why(status(play)) == "MAC of 172.16.1.100 is not resolved"
     assert not status(play).operational
     play.live(2)
-    assert (decision(play).new, decision(play).keep, decision(play).reason) == ((1, 2), (1, 2), None)
-    assert [(s.health, s.operational, s.reason) for s in play.chain.slb.targets(play.now).values()] == [
+    assert (decision(play).new, decision(play).keep, why(decision(play))) == ((1, 2), (1, 2), None)
+    assert [(s.health, s.operational, why(s)) for s in play.chain.slb.targets(play.now).values()] == [
         ("up", True, None),
         ("up", True, None),
     ]
@@ -53,7 +60,7 @@ def test_a_refused_target_goes_with_its_reason_and_its_sessions_are_counted(kit,
         "target 1 down: connection refused on 172.16.1.100:80; 37 sessions move",
         "target 1 down: refuses 172.16.1.10:80 (server 1); 37 sessions move",
     }
-    assert (status(play).health, status(play).reason) == ("down", "connection refused on 172.16.1.100:80")
+    assert (status(play).health, why(status(play))) == ("down", "connection refused on 172.16.1.100:80")
     assert play.recompiles == 1
     assert play.world.alarms["slb", "target 1"].severity == "warning"
     play.forget()
@@ -68,7 +75,7 @@ def test_a_missing_alias_is_the_reason_in_the_words_of_the_contract(kit):
     play = kit.make(no_alias={("172.16.1.100", kit.VIP)})
     play.live(5)
     assert status(play).health == "down"
-    assert status(play).reason == "does not accept 172.16.1.10 (server 1)"
+    assert why(status(play)) == "does not accept 172.16.1.10 (server 1)"
     assert decision(play).new == (2,)
 
 
@@ -81,13 +88,13 @@ def test_an_alias_missing_for_one_server_is_out_of_that_server_only(kit):
     assert (decision(play, 1).new, decision(play, 2).new, decision(play, 2).keep) == ((1, 2), (2,), (2,))
     found = status(play)
     assert (found.health, found.operational) == ("up", True)
-    assert found.reason == "out of server 2: does not accept 172.16.1.11"
+    assert why(found) == "out of server 2: does not accept 172.16.1.11"
     assert told(play) == [("warning", "target 1", "target 1 out of server 2: does not accept 172.16.1.11")]
     play.forget()
     play.no_alias.add(("172.16.1.100", kit.VIP))
     play.live(13)
     assert (status(play).health, status(play).operational) == ("down", False)
-    assert "172.16.1.10 (server 1)" in status(play).reason
+    assert "172.16.1.10 (server 1)" in why(status(play))
     play.no_alias.clear()
     play.live(7)
     assert decision(play, 2).new == (1, 2)
@@ -110,11 +117,11 @@ def test_disabled_is_gone_at_once_and_drained_keeps_its_flows(kit, play):
     play.world.target_admin[1] = "draining"
     assert play.tick().recompile
     assert (decision(play).new, decision(play).keep) == ((2,), (1, 2))
-    assert (status(play).health, status(play).operational, status(play).reason) == ("up", False, "draining")
+    assert (status(play).health, status(play).operational, why(status(play))) == ("up", False, "draining")
     play.world.target_admin[1] = "disabled"
     assert play.tick().recompile
     assert (decision(play).new, decision(play).keep) == ((2,), (2,))
-    assert (status(play).health, status(play).reason) == ("up", "disabled")
+    assert (status(play).health, why(status(play))) == ("up", "disabled")
     play.world.target_admin[1] = "enabled"
     assert play.tick().recompile
     assert decision(play).new == (1, 2)
@@ -147,8 +154,8 @@ def test_a_disabled_server_serves_nobody_and_raises_no_alarm(kit, play):
     play.up()
     play.world.server_admin[1] = "disabled"
     assert play.tick().recompile
-    assert (decision(play).new, decision(play).keep, decision(play).reason) == ((), (), "disabled")
-    assert status(play).reason == "server 1 is disabled"
+    assert (decision(play).new, decision(play).keep, why(decision(play))) == ((), (), "disabled")
+    assert why(status(play)) == "server 1 is disabled"
     assert told(play, "admin") == [("info", "server 1", "server 1 disabled")]
     assert not play.world.alarms
     play.world.server_admin[1] = "enabled"
@@ -171,7 +178,7 @@ def three(kit):
 
 def test_backups_serve_only_when_all_primaries_are_down_and_keep_their_flows_after(kit, three):
     assert (decision(three).new, decision(three).keep) == ((1, 2), (1, 2, 3))
-    assert (status(three, 3).operational, status(three, 3).reason) == (
+    assert (status(three, 3).operational, why(status(three, 3))) == (
         False,
         "stands by as backup of server 1",
     )
@@ -202,7 +209,7 @@ def test_full_primaries_are_not_down(kit):
     play.world.target_sessions.update({1: 10, 2: 11})
     assert play.tick().recompile
     assert (decision(play).new, decision(play).keep) == ((), (1, 2, 3))
-    assert decision(play).reason == "every target that is up has reached its maxsessions"
+    assert why(decision(play)) == "every target that is up has reached its maxsessions"
 
 
 def test_maxsessions_lets_go_only_well_below_the_limit(kit):
@@ -214,7 +221,7 @@ def test_maxsessions_lets_go_only_well_below_the_limit(kit):
         play.tick()
         found.append(1 in decision(play).new)
     assert found == [True, False, False, False, False, True, True, False]
-    assert status(play).reason == "maxsessions reached"
+    assert why(status(play)) == "maxsessions reached"
     assert decision(play).keep == (1, 2)
     assert [m for _, _, m in told(play)] == [
         "target 1 has 100 sessions, its maxsessions: it gets no new ones",
@@ -229,7 +236,7 @@ def test_when_nobody_serves_it_is_an_error_and_the_sessions_have_nowhere_to_go(k
     play.no_service.update(play.hosts)
     play.live(4)
     assert decision(play).new == ()
-    assert "target 1: connection refused on 172.16.1.100:80" in decision(play).reason
+    assert "target 1: connection refused on 172.16.1.100:80" in why(decision(play))
     errors = [m for severity, subject, m in told(play) if subject == "server 1"]
     assert len(errors) == 1
     assert errors[0].startswith("server 1 serves nobody: no target takes new flows (target 1: ")
@@ -254,7 +261,7 @@ def test_why_a_target_is_left_out(kit, change, reason):
     play = kit.make(kit.seed(targets=[kit.target(1, **change), kit.target(2)]))
     play.live(3)
     assert decision(play).new == decision(play).keep == (2,)
-    assert status(play).reason == reason
+    assert why(status(play)) == reason
     assert not status(play).operational
 
 
@@ -263,7 +270,7 @@ def test_a_network_without_real_cannot_check_its_targets(kit):
     config.networks[0].real = None
     play = kit.make(config)
     play.live(4)
-    assert status(play).reason == "network 1 has no real address to ask 172.16.1.100 from"
+    assert why(status(play)) == "network 1 has no real address to ask 172.16.1.100 from"
 
 
 def test_without_hc_in_the_modules_line_targets_are_not_checked(kit):
@@ -276,7 +283,7 @@ def test_a_target_that_no_server_uses_and_one_that_does_not_exist(kit):
     play = kit.make(kit.seed(servers=[kit.server(targets=[2, 77])]))
     play.live(2)
     assert decision(play).new == (2,)
-    assert (status(play).health, status(play).reason) == ("up", "no server uses it")
+    assert (status(play).health, why(status(play))) == ("up", "no server uses it")
 
 
 def test_last_change_is_when_it_changed(kit, play):
@@ -303,14 +310,14 @@ def test_a_mesh_of_many_pairs_is_not_decided_on_at_every_tick_but_the_operator_n
     play = kit.make(kit.seed(targets=targets, servers=servers))
     play.tick()
     first = play.chain.slb.targets(play.now)
-    play.world.changes += 1
+    play.chain.slb.facts_changed(play.now)
     play.tick(0.2)
     assert play.chain.slb.targets(play.now) is first
     play.world.target_admin[1] = "disabled"
     play.tick()
     second = play.chain.slb.targets(play.now)
-    assert second[1].reason == "disabled"
-    play.world.changes += 1
+    assert why(second[1]) == "disabled"
+    play.chain.slb.facts_changed(play.now)
     play.tick(0.6)
     assert play.chain.slb.targets(play.now) is not second
 
@@ -325,7 +332,7 @@ def test_whatever_the_states_only_the_fit_get_flows(kit, data):
     targets = [kit.target(n, maxsessions=10) for n in range(1, 6)]
     play = kit.make(kit.seed(targets=targets, servers=[kit.server(targets=[1, 2, 3], backup=[4, 5])]))
     world = play.world
-    for address in list(world.neighbours) or [t.ipaddr for t in targets]:
+    for address in list(world.neighbours) or [kit.ip(t.ipaddr) for t in targets]:
         world.neighbours.setdefault(address, type("N", (), {"mac": b"\x02" * 6, "asked": 0})())
     for key in list(world.checks):
         world.checks[key] = CheckResult(state=data.draw(STATES))
@@ -341,8 +348,138 @@ def test_whatever_the_states_only_the_fit_get_flows(kit, data):
     free = {n for n in takes if world.target_sessions[n] < 10}
     assert set(made.keep) == {n for n in range(1, 6) if healthy(n) and world.target_admin[n] != "disabled"}
     assert set(made.new) == (free & {1, 2, 3} if takes & {1, 2, 3} else free & {4, 5})
-    assert (made.reason is None) == bool(made.new)
+    assert (why(made) is None) == bool(made.new)
     for number in range(1, 6):
         found = status(play, number)
         assert found.operational == (number in made.new)
-        assert found.operational or found.reason
+        assert found.operational or why(found)
+
+
+# -- when it decides --------------------------------------------------------------------------------------------------
+
+
+def flip(play, number=1, state="down"):
+    """Let every check of a target be down, or up, without anybody having told slb."""
+    for key, check in play.world.checks.items():
+        if key.target == number:
+            check.state, check.error = state, "refused"
+
+
+def test_a_change_of_facts_is_decided_on_in_the_same_call_and_told_once(kit, play):
+    play.up()
+    flip(play)
+    assert decision(play).new == (1, 2)  # nobody has said that something changed
+    outcome = play.take(play.chain.slb.facts_changed(play.now))
+    assert outcome.recompile
+    assert decision(play).new == (2,)
+    assert play.take(play.chain.slb.tick(play.now)).notices == []
+    assert play.chain.slb.next_due(play.now) == math.inf
+
+
+def test_in_the_first_round_answers_are_gathered_for_a_tenth_of_a_second(kit, play):
+    play.tick()
+    begun = play.now
+    play.world.neighbours = {kit.ip(t.ipaddr): Neighbour(mac=b"\x02" * 6) for t in play.world.config.targets}
+    flip(play, 1, "up")
+    play.now += 0.099
+    assert not play.chain.slb.facts_changed(play.now).recompile
+    assert play.chain.slb.next_due(play.now) == pytest.approx(begun + 0.1)
+    play.now = begun + 0.1001
+    assert play.chain.slb.tick(play.now).recompile
+    assert decision(play).new == (1,)
+    flip(play, 2, "up")
+    play.world.untried.clear()  # everybody has had a first say: from now on nothing waits
+    assert play.chain.slb.facts_changed(play.now + 0.01).recompile
+    assert decision(play).new == (1, 2)
+
+
+def test_a_decision_that_waits_is_due_when_its_pause_is_over(kit):
+    targets = [kit.target(n, ipaddr=f"172.16.1.{n + 99}") for n in range(1, 101)]
+    servers = [kit.server(n, ipaddr=f"172.16.2.{n}", targets=list(range(1, 101))) for n in range(1, 101)]
+    play = kit.make(kit.seed(targets=targets, servers=servers))
+    play.tick()
+    play.world.untried.clear()
+    assert play.chain.slb.next_due(play.now) == math.inf
+    first = play.chain.slb.targets(play.now)
+    play.chain.slb.facts_changed(play.now + 0.1)
+    assert play.chain.slb.targets(play.now + 0.1) is first
+    assert play.chain.slb.next_due(play.now + 0.1) == pytest.approx(
+        play.now + 0.2
+    )  # 10,000 pairs, 20 µs each
+    assert play.chain.slb.targets(play.now + 0.1999) is first
+    assert play.chain.slb.targets(play.now + 0.2001) is not first
+    assert play.chain.slb.next_due(play.now + 0.2001) == play.now + 0.2001  # to be told
+
+
+def test_sessions_are_counted_in_the_words_of_their_number(kit, play):
+    play.up()
+    play.world.target_sessions[1] = 1
+    play.world.target_admin[1] = "draining"
+    play.tick()
+    play.world.target_admin[1] = "disabled"
+    play.tick()
+    assert [m for _, _, m in told(play, "admin")] == [
+        "target 1 draining: 1 session stays until it ends",
+        "target 1 disabled; 1 session moves",
+    ]
+
+
+def test_a_disabled_target_that_fails_is_no_error_and_no_alarm(kit, play):
+    play.up()
+    play.world.target_sessions[1] = 5
+    play.world.target_admin[1] = "disabled"
+    play.tick()
+    play.forget()
+    flip(play)
+    play.now += 0.01
+    play.take(play.chain.slb.facts_changed(play.now))
+    assert told(play) == [("info", "target 1", "target 1 down: refused")]
+    assert not play.world.alarms
+
+
+def test_the_note_counts_who_is_served_and_who_serves(kit, play):
+    assert play.chain.slb.note() == "0 of 0 servers have targets, 0 of 0 targets operational"
+    play.up()
+    assert play.chain.slb.note() == "1 of 1 servers have targets, 2 of 2 targets operational"
+    flip(play)
+    play.chain.slb.facts_changed(play.now)
+    assert play.chain.slb.note() == "1 of 1 servers have targets, 1 of 2 targets operational"
+
+
+def test_backups_that_are_full_do_not_serve_and_it_is_said_why(kit):
+    play = kit.make(backed_up(kit, maxsessions=10))
+    play.hosts["172.16.1.102"] = "02:00:00:00:01:02"
+    play.up()
+    play.world.target_admin.update({1: "disabled", 2: "disabled"})
+    play.world.target_sessions[3] = 10
+    play.tick()
+    assert (decision(play).new, decision(play).keep) == ((), (3,))
+    assert why(decision(play)) == "every target that is up has reached its maxsessions"
+    assert why(status(play, 3)) == "maxsessions reached"
+
+
+def test_why_a_server_serves_nobody(kit):
+    servers = [
+        kit.server(1, targets=[]),
+        kit.server(2, ipaddr="2001:db8::1"),
+        kit.server(3, ipaddr=None),
+        kit.server(4, targets=[1]),
+    ]
+    play = kit.make(kit.seed(servers=servers, targets=[kit.target(1, dsr=False)]))
+    play.tick()
+    assert [why(decision(play, n)) for n in (1, 2, 3, 4)] == [
+        "has no targets",
+        "2001:db8::1: only IPv4 is built yet",
+        "no address: only IPv4 is built yet",
+        "no target takes new flows (target 1: address translation is not built yet: dsr enable is missing)",
+    ]
+    assert ("error", "server 4", f"server 4 serves nobody: {why(decision(play, 4))}") in told(play)
+
+
+def test_a_draining_target_alone_is_the_cause(kit):
+    play = kit.make(kit.seed(servers=[kit.server(targets=[1])], targets=[kit.target(1)]))
+    play.up()
+    play.world.target_admin[1] = "draining"
+    play.tick()
+    assert why(decision(play)) == "no target takes new flows (target 1: draining)"
+    assert told(play)[-1] == ("error", "server 1", f"server 1 serves nobody: {why(decision(play))}")

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import Ether
 
-from engine import packets
-from engine.health import vip
+from engine.domain.address import Address
+from engine.domain.mac import mac_text
+from engine.modules.hc import vip_frames as vip
 
 US, TARGET = b"\x02\x00\x00\x00\x00\x52", b"\x02\x00\x00\x00\x01\x00"
-REAL, VIRTUAL = bytes([172, 16, 1, 252]), bytes([172, 16, 1, 10])
+REAL, VIRTUAL = Address.parse("172.16.1.252"), Address.parse("172.16.1.10")
 
 SYN = st.builds(
     vip.VipId,
@@ -29,9 +30,9 @@ def back(packet):
 @given(attempt=SYN)
 def test_a_syn_ack_is_tied_to_its_syn_and_reset(attempt):
     syn = Ether(vip.question(attempt, US, TARGET))
-    assert (syn.src, syn.dst) == (packets.mac_text(US), packets.mac_text(TARGET))
+    assert (syn.src, syn.dst) == (mac_text(US), mac_text(TARGET))
     tcp = TCP(sport=syn[TCP].dport, dport=syn[TCP].sport, flags="SA", ack=(syn[TCP].seq + 1) % 2**32, seq=99)
-    answer = vip.read(bytes(back(syn) / tcp))
+    answer = vip.read_answer(bytes(back(syn) / tcp))
     assert answer == vip.VipAnswer(attempt, "accepted", TARGET, half_open=True)
     rst = Ether(vip.reset(answer, US))
     assert (rst.src, rst.dst, rst[TCP].flags) == (syn.src, syn.dst, "R")
@@ -50,14 +51,14 @@ def test_a_syn_ack_is_tied_to_its_syn_and_reset(attempt):
 def test_a_reset_is_a_refusal(attempt):
     syn = Ether(vip.question(attempt, US, TARGET))
     tcp = TCP(sport=syn[TCP].dport, dport=syn[TCP].sport, flags="RA", ack=(syn[TCP].seq + 1) % 2**32)
-    assert vip.read(bytes(back(syn) / tcp)) == vip.VipAnswer(attempt, "refused", TARGET)
+    assert vip.read_answer(bytes(back(syn) / tcp)) == vip.VipAnswer(attempt, "refused", TARGET)
 
 
 def test_an_echo_reply_is_tied_to_its_request():
     attempt = vip.VipId(REAL, VIRTUAL, None, 7, 9)
     echo = Ether(vip.question(attempt, US, TARGET))
     reply = back(echo) / ICMP(type=0, id=echo[ICMP].id, seq=echo[ICMP].seq) / bytes(echo[ICMP].payload)
-    assert vip.read(bytes(reply)) == vip.VipAnswer(attempt, "accepted", TARGET)
+    assert vip.read_answer(bytes(reply)) == vip.VipAnswer(attempt, "accepted", TARGET)
 
 
 @pytest.mark.parametrize("port", [80, None])
@@ -67,14 +68,14 @@ def test_an_icmp_error_is_tied_to_what_it_quotes(port, quoted):
     asked = Ether(vip.question(attempt, US, TARGET))
     quote = bytes(asked[IP])[: 20 + quoted]
     error = Ether(src=TARGET, dst=US) / IP(src="172.16.1.100", dst="172.16.1.252") / ICMP(type=3, code=13)
-    assert vip.read(bytes(error / quote)) == vip.VipAnswer(attempt, "unreachable", TARGET, code=13)
-    assert vip.read(bytes(error / quote[:27])) is None
+    assert vip.read_answer(bytes(error / quote)) == vip.VipAnswer(attempt, "unreachable", TARGET, code=13)
+    assert vip.read_answer(bytes(error / quote[:27])) is None
 
 
 @pytest.mark.parametrize("flags", ["S", "A", "R", "PA", "FA"])
 def test_other_segments_are_no_answer(flags):
     packet = Ether(src=TARGET, dst=US) / IP(src="172.16.1.10", dst="172.16.1.252")
-    assert vip.read(bytes(packet / TCP(sport=80, dport=61500, flags=flags, ack=1))) is None
+    assert vip.read_answer(bytes(packet / TCP(sport=80, dport=61500, flags=flags, ack=1))) is None
 
 
 def test_the_ports_are_none_of_the_kernels():
@@ -84,5 +85,5 @@ def test_the_ports_are_none_of_the_kernels():
 
 @given(data=st.binary(max_size=200))
 def test_reading_never_raises(data):
-    vip.read(data)
-    vip.read(bytes(12) + b"\x08\x00E" + data)
+    vip.read_answer(data)
+    vip.read_answer(bytes(12) + b"\x08\x00E" + data)

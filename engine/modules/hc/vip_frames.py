@@ -1,6 +1,6 @@
-"""The VIP check: does a target accept packets for the virtual address? Sans-io: frames out, frames in.
+"""The VIP check on the wire: it asks whether a target accepts packets for the virtual address.
 
-A target that answers on its own address but lacks the loopback alias is a black hole (facts.md). So a SYN (or an echo
+A target that answers on its own address but lacks the loopback alias is a black hole. So a SYN (or an echo
 request, where there is no TCP port) goes to the *virtual* address at the target's MAC; a SYN-ACK proves the alias and
 the service, and is answered with an RST, so that the target keeps no half-open connection (RFC 9293 section 3.5.3).
 """
@@ -8,13 +8,25 @@ the service, and is answered with an RST, so that the target keeps no half-open 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from engine import packets
+from engine.domain.frame import AddressSet, FrameMatch
+from engine.packets import build, read
+from engine.packets.headers import ACK, ECHO_REPLY, ETHERTYPE_IPV4, ICMP, RST, SYN, TCP, UNREACHABLE, Ipv4
+
+if TYPE_CHECKING:
+    from engine.domain.address import Address
 
 PORTS = range(61_001, 65_536)
 """Source ports of the SYNs. The kernel's own connections use 32768 to 60999 (net.ipv4.ip_local_port_range), so no
 answer to us is taken for one to them, nor the other way round."""
+
+
+WANTED = tuple(
+    FrameMatch(ETHERTYPE_IPV4, protocol, source=AddressSet.VIRTUAL, destination=AddressSet.REAL)
+    for protocol in (TCP, ICMP)
+)
+"""Where answers come from: a target that accepts the virtual address answers from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +36,8 @@ class VipId:
     `local` is our source port, or the echo's identifier; `seq` what our SYN carried, or the echo's number.
     """
 
-    source: bytes
-    virtual: bytes
+    source: Address
+    virtual: Address
     port: int | None
     local: int
     seq: int
@@ -46,14 +58,14 @@ def question(attempt: VipId, our_mac: bytes, target_mac: bytes) -> bytes:
     """Return the frame that asks."""
     macs, addresses = (our_mac, target_mac), (attempt.source, attempt.virtual)
     if attempt.port is None:
-        return packets.build_echo_request(macs, addresses, attempt.local, attempt.seq)
-    return packets.build_tcp("syn", macs, addresses, (attempt.local, attempt.port), attempt.seq)
+        return build.echo_request(macs, addresses, attempt.local, attempt.seq)
+    return build.tcp("syn", macs, addresses, (attempt.local, attempt.port), attempt.seq)
 
 
 def reset(answer: VipAnswer, our_mac: bytes) -> bytes:
     """Return the RST that ends the handshake of a half-open answer, to whoever sent it."""
     attempt = answer.id
-    return packets.build_tcp(
+    return build.tcp(
         "rst",
         (our_mac, answer.mac),
         (attempt.source, attempt.virtual),
@@ -62,44 +74,44 @@ def reset(answer: VipAnswer, our_mac: bytes) -> bytes:
     )
 
 
-def read(data: bytes) -> VipAnswer | None:
+def read_answer(data: bytes) -> VipAnswer | None:
     """Return what a frame says as an answer to a VIP check, whoever asked; None for every other frame."""
-    if packets.ethertype(data) != packets.ETHERTYPE_IPV4:
+    if read.ethertype(data) != ETHERTYPE_IPV4:
         return None
-    ip = packets.read_ipv4(data)
+    ip = read.ipv4(data)
     if ip is None or ip.fragment:
         return None
-    if ip.proto == packets.TCP:
+    if ip.proto == TCP:
         return _read_tcp(data, ip)
     return _read_icmp(data, ip)
 
 
-def _read_tcp(data: bytes, ip: packets.Ipv4) -> VipAnswer | None:
-    tcp = packets.read_tcp(data, ip)
-    if tcp is None or tcp.dport not in PORTS or not tcp.flags & packets.ACK:
+def _read_tcp(data: bytes, ip: Ipv4) -> VipAnswer | None:
+    tcp = read.tcp(data, ip)
+    if tcp is None or tcp.dport not in PORTS or not tcp.flags & ACK:
         return None
     attempt = VipId(ip.dst, ip.src, tcp.sport, tcp.dport, (tcp.ack - 1) & 0xFFFFFFFF)
-    if tcp.flags & packets.RST:
+    if tcp.flags & RST:
         return VipAnswer(attempt, "refused", data[6:12])
-    if tcp.flags & packets.SYN:
+    if tcp.flags & SYN:
         return VipAnswer(attempt, "accepted", data[6:12], half_open=True)
     return None
 
 
-def _read_icmp(data: bytes, ip: packets.Ipv4) -> VipAnswer | None:
-    echo = packets.read_echo(data, ip)
+def _read_icmp(data: bytes, ip: Ipv4) -> VipAnswer | None:
+    echo = read.echo(data, ip)
     if echo is None:
         return None
-    if echo.type == packets.ECHO_REPLY:
+    if echo.type == ECHO_REPLY:
         return VipAnswer(VipId(ip.dst, ip.src, None, echo.ident, echo.seq), "accepted", data[6:12])
-    if echo.type != packets.UNREACHABLE:
+    if echo.type != UNREACHABLE:
         return None
     # RFC 792: the error quotes our IP header and at least the first eight bytes behind it.
-    quoted = packets.read_ipv4(data[: ip.end], ip.start + 8, embedded=True)
+    quoted = read.ipv4(data[: ip.end], ip.start + 8, embedded=True)
     if quoted is None or quoted.end - quoted.start < 8:
         return None
     head = data[quoted.start : quoted.start + 8]
-    if quoted.proto == packets.TCP:
+    if quoted.proto == TCP:
         port: int | None = int.from_bytes(head[2:4], "big")
         local, seq = int.from_bytes(head[0:2], "big"), int.from_bytes(head[4:8], "big")
     else:

@@ -1,6 +1,6 @@
 """The VIP checks in flight: SYNs and echoes out, answers matched, half-open connections reset.
 
-The wire of it is engine.health.vip; this file knows targets and links. hc keeps the timing.
+Their bytes are in vip_frames; this file knows targets and links. hc keeps the timing.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.domain.frame import Frame
-from engine.health import vip
-from engine.modules.state.view import pack
+from engine.modules.hc import vip_frames as vip
 
 if TYPE_CHECKING:
     import random
 
+    from engine.domain.address import Address
     from engine.domain.checks import ProbeKey
     from engine.modules.state.view import View
     from engine.modules.state.world import World
@@ -60,16 +60,12 @@ class VipChecks:
     def start(self, key: ProbeKey, now: float) -> Frame | None:
         """Return the frame that asks; None while the target's MAC or the link is missing."""
         site = self._view.target_site.get(key.target)
-        target = self._view.targets.get(key.target)
-        virtual = pack(key.address)
-        if site is None or target is None or virtual is None:
-            return None
-        link = self._view.link(site.interface)
-        neighbour = self._world.neighbours.get(str(target.ipaddr))
-        if link is None or neighbour is None or neighbour.mac is None:
+        link = self._view.link(site.interface) if site is not None else None
+        neighbour = self._world.neighbours.get(self._view.target_address[key.target])
+        if site is None or site.real is None or link is None or neighbour is None or neighbour.mac is None:
             return None
         self.forget(key)
-        attempt = self._fresh_id(site.real_bytes, virtual, key.port)
+        attempt = self._fresh_id(site.real, key.address, key.port)
         self._flights[attempt] = _Flight(key, now)
         self._by_key[key] = attempt
         return Frame(site.interface, vip.question(attempt, link.mac, neighbour.mac))
@@ -82,7 +78,7 @@ class VipChecks:
 
     def answer(self, frame: Frame, now: float) -> tuple[Verdict | None, list[Frame], bool]:
         """Return what a frame says, what to send back, and whether it was an answer to a VIP check at all."""
-        found = vip.read(frame.data)
+        found = vip.read_answer(frame.data)
         if found is None:
             return None, [], False
         flight = self._flights.get(found.id)
@@ -108,13 +104,13 @@ class VipChecks:
 
         A MAC that no target has is taken for the target's second card.
         """
-        mine = str(self._view.targets[key.target].ipaddr) if key.target in self._view.targets else ""
+        mine = self._view.target_address.get(key.target)
         neighbours = self._world.neighbours
         if mine in neighbours and neighbours[mine].mac == mac:
             return False
         return any(n.mac == mac for address, n in neighbours.items() if address != mine)
 
-    def _fresh_id(self, source: bytes, virtual: bytes, port: int | None) -> vip.VipId:
+    def _fresh_id(self, source: Address, virtual: Address, port: int | None) -> vip.VipId:
         if port is None:
             self._number = (self._number + 1) & 0xFFFF
             return vip.VipId(source, virtual, None, self._ident, self._number)
