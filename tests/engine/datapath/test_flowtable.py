@@ -163,7 +163,7 @@ def test_a_flow_is_found_by_its_fingerprint_and_server_in_its_bucket(table):
 def fill(table, bucket, **changes):
     for way in range(WAYS):
         table.flat[bucket * WAYS + way] = entry(
-            seen=1000 + way, flow_hash=hash_in(bucket, way + 1), **changes
+            seen=1000 + (way + 5) % WAYS, flow_hash=hash_in(bucket, way + 1), **changes
         )
 
 
@@ -177,15 +177,15 @@ def test_room_is_made_in_the_first_void_entry(table):
 def test_flows_in_use_make_no_room_unless_forced(table):
     fill(table, 1)
     assert table.victim(hash_in(1, 99), 1010, rules(), force=False) == -1
-    assert table.victim(hash_in(1, 99), 1010, rules(), force=True) == WAYS  # the oldest
+    assert table.victim(hash_in(1, 99), 1010, rules(), force=True) == WAYS + 3  # the oldest
 
 
 def test_fresh_ones_make_room_the_oldest_first_and_before_older_flows_in_use(table):
     fill(table, 1)
     for way in (4, 6):
-        table.flat[WAYS + way] = entry(state=FlowState.FRESH, seen=1000 + way)
-    assert table.victim(hash_in(1, 99), 1010, rules(), force=False) == WAYS + 4
-    assert table.victim(hash_in(1, 99), 1010, rules(), force=True) == WAYS + 4
+        table.flat[WAYS + way] = entry(state=FlowState.FRESH, seen=1009 - way)
+    assert table.victim(hash_in(1, 99), 1010, rules(), force=False) == WAYS + 6
+    assert table.victim(hash_in(1, 99), 1010, rules(), force=True) == WAYS + 6
 
 
 def remember(table, index, client, port, **changes):
