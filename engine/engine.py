@@ -26,11 +26,13 @@ from engine.changes.runner import SwitchError
 from engine.changes.transactions import Transactions
 from engine.config.difference.compare import Flows
 from engine.config.load import load
+from engine.datapath.choice import choose
+from engine.datapath.contract import DatapathError
 from engine.domain.actor import SIGHUP
 from engine.domain.errors import OpError
 from engine.domain.notices import Notice
 from engine.follow_host import HOST_REFUSES, HostFollower
-from engine.forwarding import WHY_AFPACKET, Forwarding
+from engine.forwarding import Forwarding
 from engine.health.runner import Prober
 from engine.io.control_sockets import ControlSockets
 from engine.io.netlink import Host
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from engine.api.ops import AdminArgs
     from engine.config.load import Loaded
     from engine.config.model import Config
+    from engine.datapath.choice import Choice
     from engine.domain.actor import Actor
     from engine.domain.checks import ProbeAnswer, ProbeKey
     from engine.domain.notices import EventSeverity
@@ -72,8 +75,10 @@ def run(options: RunOptions) -> int:
         format="%(asctime)s %(levelname)-7s %(message)s", level=logging.INFO, stream=sys.stderr
     )
     _raise_file_limit()
-    if options.datapath.startswith("xdp"):
-        log.error("--datapath %s: %s; use auto or afpacket", options.datapath, WHY_AFPACKET)
+    try:
+        choice = choose(options.datapath)
+    except DatapathError as error:
+        log.error("--datapath %s: %s", options.datapath, error)  # noqa: TRY400 - an operator's error
         return 1
     try:
         data = options.config.read_bytes()
@@ -88,7 +93,7 @@ def run(options: RunOptions) -> int:
         return 1
     sys.setswitchinterval(SWITCH_S)
     try:
-        return asyncio.run(Engine(options, data, loaded).main())
+        return asyncio.run(Engine(options, data, loaded, choice).main())
     except (*HOST_REFUSES, SocketUnavailableError) as error:
         log.error("%s", error)  # noqa: TRY400 - an operator's error, no stack trace
         return 1
@@ -104,7 +109,7 @@ def _raise_file_limit() -> None:
 class Engine:
     """One running engine."""
 
-    def __init__(self, options: RunOptions, data: bytes, loaded: Loaded) -> None:
+    def __init__(self, options: RunOptions, data: bytes, loaded: Loaded, choice: Choice) -> None:
         """Put the parts together; `data` is the configuration file's content, `loaded` what it says, without errors."""
         self.options = options
         store = RevisionStore(options.state_dir / "revisions")
@@ -112,7 +117,7 @@ class Engine:
         self.world = World(running.config)
         self.chain = build_chain(self.world)
         self.rates = Rates()
-        self.forwarding = Forwarding(self.world, self.chain.view, options.workers or 1)
+        self.forwarding = Forwarding(self.world, self.chain.view, choice, options.workers or 1)
         self.admin = AdminState(self.world, options.state_dir / "operational.json")
         self.host = Host(options.run_dir / "added.json")
         self.transactions = Transactions(self, store, options.config, running)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bngtui.render.columns import Column
+from bngtui.render.counters import others
 from bngtui.render.states import SEVERITY, Mark
 from bngtui.render.text import Role, Span, clean, told_of
 from bngtui.render.units import count, short
@@ -58,6 +59,9 @@ def rows(state: State) -> list[NodeRow]:
     facts += [
         NodeRow(f"drop {reason}", f"drop {reason}", f"{count(number)} in all", "warning", SEVERITY["warning"])
         for reason, number in sorted(path.dropped.items(), key=lambda item: -item[1])
+    ]
+    facts += [
+        NodeRow(f"counter {name}", name, f"{count(number)} in all") for name, number in others(path) if number
     ]
     if path.swaps:
         swaps = f"{count(path.swaps)} swaps, held up at most {path.swap_longest_ms:.1f} ms"

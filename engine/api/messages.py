@@ -112,6 +112,9 @@ class DatapathState(msgspec.Struct, kw_only=True):
     swaps: int = 0  # changes of table since the workers started
     swap_last_ms: float = 0.0  # how long frames waited for the last one
     swap_longest_ms: float = 0.0
+    counters: dict[
+        str, int
+    ] = {}  # every counter of engine.datapath.contract.Counters that is one number, by name
 
 
 class InterfaceState(msgspec.Struct, kw_only=True):

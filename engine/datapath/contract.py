@@ -1,19 +1,27 @@
-"""What every datapath takes in and gives out.
+"""What every datapath takes in, gives out and can be asked for.
 
-In goes one immutable `ForwardingTable`; out come counters (`Counters`) and flows. Targets and servers are indexed by
-their configured number everywhere (row 0 is never used), so counters keep their meaning across table changes.
-Addresses are 16 bytes, IPv4 in mapped form (RFC 4291 section 2.5.5.2).
+In goes one immutable `ForwardingTable`; out come `Counters` and flows. Targets and servers are indexed by their
+configured number everywhere (row 0 is never used), so counters keep their meaning across table changes.
+
+Each field of a table and each counter is declared once, here; memory, sums and what is published are drawn from that.
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+import numpy as np
+
+from engine.datapath.declare import Array, array, counter, declared
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from engine.domain.address import Address
 
 SERVER_ROWS = 513
 """Rows of arrays indexed by server number, 1..512."""
@@ -32,40 +40,38 @@ GENERATIONS = 16
 """A target's generation moves on when it loses its flows, so that an entry written before is void; 4 bits."""
 
 
-class DropReason(enum.IntEnum):
-    """Why a frame for a virtual address was not forwarded. The one list for code, counters, help and screens."""
+Kind = Literal["xdp", "xdp-generic", "afpacket"]
+"""The datapaths there are or will be, by the words of `--datapath`."""
 
-    NO_SERVER = 0
-    NO_TARGET = 1
-    LOOP = 2
-    MALFORMED = 3
-    FRAGMENT = 4
-    ICMP_NO_FLOW = 5
-    PROTOCOL = 6
-    TOO_BIG = 7
-    TRUNCATED = 8
-    TX_FULL = 9
-    TX_ERROR = 10
+
+class DropReason(enum.IntEnum):
+    """Why a frame for a virtual address was not forwarded: number and help. The one list for code, counters and screens."""
+
+    help: str
+
+    def __new__(cls, number: int, text: str) -> Self:
+        """Make a member of its number and its help."""
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.help = text
+        return member
+
+    NO_SERVER = 0, "the virtual address has no server on that port and protocol"
+    NO_TARGET = 1, "the server has no target that takes new flows"
+    LOOP = 2, "the source MAC is a target's, a peer's or our own"
+    MALFORMED = 3, "a header is cut short or contradicts the frame's length"
+    FRAGMENT = 4, "a later fragment whose first fragment was not seen"
+    ICMP_NO_FLOW = 5, "an ICMP error about a flow that is not in the table"
+    PROTOCOL = 6, "a protocol that no server on the virtual address takes"
+    TOO_BIG = 7, "larger than the interface's MTU; the sender was told by ICMP where it asked not to fragment"
+    TRUNCATED = 8, "larger than a ring slot, and the whole frame could not be kept"
+    TX_FULL = 9, "the transmit ring stayed full"
+    TX_ERROR = 10, "the kernel refused to send the frame"
 
     @property
     def label(self) -> str:
         """The name in JSON and on screens: lower case with dashes."""
         return self.name.lower().replace("_", "-")
-
-
-DROP_HELP: dict[DropReason, str] = {
-    DropReason.NO_SERVER: "the virtual address has no server on that port and protocol",
-    DropReason.NO_TARGET: "the server has no target that takes new flows",
-    DropReason.LOOP: "the source MAC is a target's, a peer's or our own",
-    DropReason.MALFORMED: "a header is cut short or contradicts the frame's length",
-    DropReason.FRAGMENT: "a later fragment whose first fragment was not seen",
-    DropReason.ICMP_NO_FLOW: "an ICMP error about a flow that is not in the table",
-    DropReason.PROTOCOL: "a protocol that no server on the virtual address takes",
-    DropReason.TOO_BIG: "larger than the interface's MTU; the sender was told by ICMP where it asked not to fragment",
-    DropReason.TRUNCATED: "larger than a ring slot, and the whole frame could not be kept",
-    DropReason.TX_FULL: "the transmit ring stayed full",
-    DropReason.TX_ERROR: "the kernel refused to send the frame",
-}
 
 
 class Pick(enum.IntEnum):
@@ -77,83 +83,81 @@ class Pick(enum.IntEnum):
     LEAST = 3  # session: the target with the fewest sessions for its weight
 
 
+# -- in -----------------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, eq=False)
 class ForwardingTable:
     """Servers, health and weights compiled into arrays. Immutable once made.
 
-    S = servers that answer, B = all buckets. `buckets[bucket_start[s] : bucket_start[s] + bucket_len[s]]` are the
-    target numbers of row s; length 0 means no target takes new flows.
+    S = servers that answer, B = all buckets, V = virtual addresses, K and N = MACs. Addresses are 16 bytes, IPv4 in
+    mapped form (RFC 4291 section 2.5.5.2). `buckets[bucket_start[s] : bucket_start[s] + bucket_len[s]]` are the target
+    numbers of row s; length 0 means no target takes new flows.
     """
 
     generation: int
-    virtual_addr: NDArray[
-        np.uint8
-    ]  # [V,16] every address whose frames are consumed, with or without a server
-    server_number: NDArray[np.uint16]  # [S]
-    server_addr: NDArray[np.uint8]  # [S,16]
-    server_port: NDArray[np.uint16]  # [S] host order, 0: any
-    server_protocol: NDArray[np.uint8]  # [S] IP protocol number, 0: any
-    server_by_port: NDArray[np.uint8]  # [S] 1: the flow key includes the client's port
-    server_idle_s: NDArray[np.uint16]  # [S] idle timeout
-    server_pick: NDArray[np.uint8]  # [S] Pick
-    bucket_start: NDArray[np.uint32]  # [S]
-    bucket_len: NDArray[np.uint32]  # [S]
-    buckets: NDArray[np.uint16]  # [B] target numbers
-    member: NDArray[
-        np.uint8
-    ]  # [SERVER_ROWS, MEMBER_COLUMNS] generation of a target that may keep its known flows
-    target_mac: NDArray[np.uint8]  # [TARGET_ROWS, 6]
-    target_weight: NDArray[np.uint16]  # [TARGET_ROWS]
-    own_mac: NDArray[np.uint8]  # [K,6] frames to these are ours; row 0 is the source of what we send
-    blocked_mac: NDArray[np.uint8]  # [N,6] frames from these are never forwarded (targets, peers)
     mtu: int  # of the interface, bytes of IP packet
+    virtual_addr: NDArray[np.uint8] = array(
+        "every address whose frames are consumed, with or without a server", "u1", "V", 16
+    )
+    server_number: NDArray[np.uint16] = array("number in the configuration", "u2", "S")
+    server_addr: NDArray[np.uint8] = array("virtual address", "u1", "S", 16)
+    server_port: NDArray[np.uint16] = array("port in host order, 0: any", "u2", "S")
+    server_protocol: NDArray[np.uint8] = array("IP protocol number, 0: any", "u1", "S")
+    server_by_port: NDArray[np.uint8] = array("1: the flow key includes the client's port", "u1", "S")
+    server_idle_s: NDArray[np.uint16] = array("idle timeout in seconds", "u2", "S")
+    server_pick: NDArray[np.uint8] = array("Pick", "u1", "S")
+    bucket_start: NDArray[np.uint32] = array("first bucket of the row", "u4", "S")
+    bucket_len: NDArray[np.uint32] = array("buckets of the row", "u4", "S")
+    buckets: NDArray[np.uint16] = array("target numbers", "u2", "B")
+    member: NDArray[np.uint8] = array(
+        "generation of a target that may keep its known flows of the server, or NOT_MEMBER",
+        "u1",
+        SERVER_ROWS,
+        MEMBER_COLUMNS,
+        fill=NOT_MEMBER,
+    )
+    target_mac: NDArray[np.uint8] = array("MAC by target number", "u1", TARGET_ROWS, 6)
+    target_weight: NDArray[np.uint16] = array("weight by target number", "u2", TARGET_ROWS, fill=1)
+    own_mac: NDArray[np.uint8] = array(
+        "frames to these are ours; row 0 is the source of what we send", "u1", "K", 6
+    )
+    blocked_mac: NDArray[np.uint8] = array(
+        "frames from these are never forwarded (targets, peers)", "u1", "N", 6
+    )
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Make the table without servers, generation 0: by it every frame passes."""
+        arrays = {name: one.empty() for name, one in declared(ForwardingTable, Array).items()}
+        return cls(generation=0, mtu=0, **arrays)
 
 
-ARRAYS: tuple[tuple[str, str], ...] = (
-    ("virtual_addr", "u1"),
-    ("server_number", "u2"),
-    ("server_addr", "u1"),
-    ("server_port", "u2"),
-    ("server_protocol", "u1"),
-    ("server_by_port", "u1"),
-    ("server_idle_s", "u2"),
-    ("server_pick", "u1"),
-    ("bucket_start", "u4"),
-    ("bucket_len", "u4"),
-    ("buckets", "u2"),
-    ("member", "u1"),
-    ("target_mac", "u1"),
-    ("target_weight", "u2"),
-    ("own_mac", "u1"),
-    ("blocked_mac", "u1"),
-)
-"""Array fields of `ForwardingTable` and their dtypes, in the order they are laid out in shared memory."""
+# -- out ----------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Counters:
-    """Totals since the start, summed over workers."""
+    """Totals since the start, summed over workers; arrays are int64, indexed by reason, target number or server number."""
 
-    received: int
-    forwarded: int
-    passed: int
-    ring_lost: int
-    dropped: NDArray[np.int64]  # [len(DropReason)]
-    target_packets: NDArray[np.int64]  # [TARGET_ROWS]
-    target_bytes: NDArray[np.int64]  # [TARGET_ROWS]
-    target_sessions: NDArray[np.int64]  # [TARGET_ROWS] now
-    server_packets: NDArray[np.int64]  # [SERVER_ROWS]
-    server_bytes: NDArray[np.int64]  # [SERVER_ROWS]
-    server_sessions: NDArray[np.int64]  # [SERVER_ROWS] now
-
-
-@dataclass(frozen=True)
-class Swaps:
-    """Changes of table since the start, and what they cost: frames wait while a worker takes one up."""
-
-    count: int = 0
-    last_ms: float = 0.0
-    longest_ms: float = 0.0
+    received: int = counter("frames taken from the interfaces")
+    forwarded: int = counter("frames sent to a target")
+    passed: int = counter("frames left to the host and the control process")
+    ring_lost: int = counter("frames the kernel could not place in the ring (PACKET_STATISTICS tp_drops)")
+    evicted: int = counter("flows in use that made room for others")
+    unrecorded: int = counter("new flows that found no room in the flow table")
+    swaps: int = counter("changes of table", combine="max", now=True)
+    swap_last_ns: int = counter(
+        "how long frames waited for the last change of table", combine="max", now=True
+    )
+    swap_longest_ns: int = counter("how long frames waited for a change at most", combine="max", now=True)
+    dropped: NDArray[np.int64] = counter("frames dropped, by DropReason", len(DropReason))
+    target_packets: NDArray[np.int64] = counter("frames sent to a target", TARGET_ROWS)
+    target_bytes: NDArray[np.int64] = counter("bytes sent to a target", TARGET_ROWS)
+    target_sessions: NDArray[np.int64] = counter("flows of a target", TARGET_ROWS, now=True)
+    server_packets: NDArray[np.int64] = counter("frames forwarded for a server", SERVER_ROWS)
+    server_bytes: NDArray[np.int64] = counter("bytes forwarded for a server", SERVER_ROWS)
+    server_sessions: NDArray[np.int64] = counter("flows of a server", SERVER_ROWS, now=True)
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,154 @@ class Flow:
 
     server: int
     target: int
-    client: str
+    client: Address
     port: int | None
     idle_s: int
     closing: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a flow goes: its entry if it has one, else what a new flow would get (None where that is not foretold)."""
+
+    row: int
+    server: int
+    target: int | None
+    known: bool
+    idle_s: int | None
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a datapath is and how much it takes; `workers` are those that run, `sessions_max` how many flows fit."""
+
+    kind: Kind
+    ifname: str
+    workers: int
+    sessions_max: int
+
+
+FLOW_RECORD = np.dtype(
+    [
+        ("client", "V16"),  # address in network order, IPv4 mapped
+        ("port", ">u2"),  # 0 where the server tells clients apart by address alone
+        ("server", "<u2"),
+        ("target", "<u2"),
+        ("idle_s", "<u2"),  # since the last packet
+        ("state", "u1"),  # flowtable.FlowState
+        ("reserved", "V7"),
+    ]
+)
+"""A flow as datapaths hand it to each other: 32 bytes, nothing in it that depends on where in a table it stands.
+
+Whether it is taken is for the table in force at the taker to say, so the generation of its target is not part of it.
+"""
+
+
+# -- errors and events --------------------------------------------------------------------------------------------------
+
+
+class DatapathError(Exception):
+    """The datapath could not be started; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class WorkerEvent:
+    """Something that happened to a part of a datapath, for an event."""
+
+    severity: Literal["info", "warning", "error"]
+    message: str
+
+
+# -- the datapath itself ------------------------------------------------------------------------------------------------
+
+
+class Datapath(Protocol):
+    """What forwards on one interface. Flows and counters outlive `stop`, and a part of it that dies.
+
+    A part is what can fail and be started again by itself: a worker of AF_PACKET, numbered from 0.
+    """
+
+    kind: Kind
+    ifname: str
+    mtu: int
+    workers: int
+
+    def start(self) -> None:
+        """Begin to forward by the table last installed. Raises DatapathError."""
+        ...
+
+    def stop(self) -> None:
+        """Forward no more. Counters and flows can still be read."""
+        ...
+
+    def close(self) -> None:
+        """Stop, and give the memory back: counters and flows are gone."""
+        ...
+
+    def restart(self, mtu: int) -> None:
+        """Start afresh for another MTU; flows and counters stay. Raises DatapathError."""
+        ...
+
+    def restart_part(self, part: int) -> None:
+        """Start one part afresh; the others forward on. Raises DatapathError."""
+        ...
+
+    def watch(self, now: float, *, present: bool = True) -> Sequence[WorkerEvent]:
+        """Start parts again that died and tell of stalls; call about once a second, `now` in monotonic seconds.
+
+        `present` False: the interface does not exist now, so there is nothing to start on.
+        """
+        ...
+
+    def describe(self) -> Description:
+        """Say what it is and how much it takes."""
+        ...
+
+    def install(self, table: ForwardingTable) -> None:
+        """Hand over the table to forward by, taken up between two frames. Returns at once."""
+        ...
+
+    def generation_in_force(self) -> int:
+        """Return the generation of the oldest table that a part still forwards by."""
+        ...
+
+    async def wait_in_force(self, generation: int, timeout_s: float) -> bool:
+        """Wait until every part forwards by a table of `generation` or later; False where that takes longer."""
+        ...
+
+    def counters(self) -> Counters:
+        """Return the totals of all parts."""
+        ...
+
+    def flows(
+        self,
+        limit: int,
+        server: int | None = None,
+        target: int | None = None,
+        client: Address | None = None,
+    ) -> list[Flow]:
+        """Return live flows for people, at most `limit`; of one server, target or client where given."""
+        ...
+
+    def pairs(self) -> dict[tuple[int, int], int]:
+        """Count live flows by (server, target)."""
+        ...
+
+    def find(
+        self, client: Address, client_port: int, address: Address, port: int, protocol: int
+    ) -> Found | None:
+        """Tell where a flow to `address` goes; None where no server takes it. Ports in host order."""
+        ...
+
+    def export_flows(self) -> NDArray[np.void]:
+        """Return the live flows as an array of `FLOW_RECORD`."""
+        ...
+
+    def import_flows(self, records: NDArray[np.void]) -> None:
+        """Take flows over, each where packets of its client are looked up.
+
+        Left out are those that the table installed last does not allow and those that find no room; one that is known
+        here stays as it is. Does not wait: a part that runs takes them up between two frames.
+        """
+        ...

@@ -3,7 +3,7 @@
 A set-associative array of buckets, one 64-byte cache line each: 8 entries of 8 bytes, so a look-up costs one miss.
 An entry, from the low bit::
 
-    0..10   target number      11..20  server number      21..22  state (State)
+    0..10   target number      11..20  server number      21..22  state (FlowState)
     23..26  generation of the target (void if the target's has moved on)
     27..42  last use, seconds modulo 65,536               43..63  fingerprint, the top 21 bits of the flow's hash
 
@@ -19,8 +19,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.datapath.contract import MEMBER_COLUMNS, NOT_MEMBER, SERVER_ROWS, Flow, ForwardingTable
-from engine.datapath.keys import U64, address_text
+from engine.datapath.contract import (
+    GENERATIONS,
+    MEMBER_COLUMNS,
+    NOT_MEMBER,
+    SERVER_ROWS,
+    Flow,
+    ForwardingTable,
+)
+from engine.datapath.keys import U64, swap16
+from engine.domain.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +44,7 @@ TARGET_BITS, SERVER_SHIFT, STATE_SHIFT, GENERATION_SHIFT, SEEN_SHIFT, PRINT_SHIF
 TARGET_MASK = 0x7FF
 SERVER_MASK = 0x3FF
 PAIR_MASK = SERVER_MASK << SERVER_SHIFT | TARGET_MASK
+GENERATION_MASK = GENERATIONS - 1
 SEEN_MASK = 0xFFFF
 SEEN_FIELD = SEEN_MASK << SEEN_SHIFT
 STATE_FIELD = 3 << STATE_SHIFT
@@ -46,7 +55,7 @@ CLOSING_S = 60
 """Idle time after the client's FIN or RST; half-closed downloads keep sending ACKs well within it."""
 
 
-class State(enum.IntEnum):
+class FlowState(enum.IntEnum):
     """Where a flow stands; a fresh one has shown one packet only and is the first to make room."""
 
     FRESH = 0
@@ -123,7 +132,7 @@ class FlowTable:
             entry = self.flat[index]
             if not is_live(entry, now_s, rules):
                 return index
-            fresh = entry >> STATE_SHIFT & 3 == State.FRESH
+            fresh = entry >> STATE_SHIFT & 3 == FlowState.FRESH
             if fresh or force:
                 score = (now_s - (entry >> SEEN_SHIFT) & SEEN_MASK) + (1 << 17 if fresh else 0)
                 if score > best_score:
@@ -135,10 +144,17 @@ class FlowTable:
         self.address[index] = (high, low)
         self.port[index] = port
 
+    def live(self, now_s: int, rules: Rules) -> tuple[NDArray[np.intp], U64]:
+        """Return the indices of live entries, and the entries."""
+        # The comparison is a copy: nonzero() of what the worker changes meanwhile raises.
+        used = np.flatnonzero(self.entries != 0)
+        entries = self.entries[used]
+        keep = live_mask(entries, now_s, rules)
+        return used[keep], entries[keep]
+
     def pairs(self, now_s: int, rules: Rules) -> dict[tuple[int, int], int]:
         """Count live entries by (server, target)."""
-        entries = self.entries[self.entries != 0]
-        entries = entries[live_mask(entries, now_s, rules)]
+        _, entries = self.live(now_s, rules)
         both, counts = np.unique(entries & np.uint64((1 << STATE_SHIFT) - 1), return_counts=True)
         return {
             (b >> SERVER_SHIFT, b & TARGET_MASK): c
@@ -152,13 +168,11 @@ class FlowTable:
         limit: int,
         server: int | None,
         target: int | None,
-        client: bytes | None = None,
+        client: Address | None = None,
     ) -> Iterator[Flow]:
-        """Yield live entries for people, at most `limit`; of one client where its 16-byte address is given."""
-        # The comparison is a copy: nonzero() of what the worker changes meanwhile raises.
-        used = np.flatnonzero(self.entries != 0)
-        entries = self.entries[used]
-        keep = live_mask(entries, now_s, rules)
+        """Yield live entries for people, at most `limit`; of one client where its address is given."""
+        used, entries = self.live(now_s, rules)
+        keep = np.ones(len(used), np.bool_)
         if server is not None:
             keep &= (entries >> np.uint64(SERVER_SHIFT) & np.uint64(SERVER_MASK)) == server
         if target is not None:
@@ -166,14 +180,13 @@ class FlowTable:
         if client is not None:
             keep &= (self.address[used] == np.frombuffer(client, np.uint64)).all(axis=1)
         for index, entry in zip(used[keep][:limit].tolist(), entries[keep][:limit].tolist(), strict=True):
-            port = int.from_bytes(int(self.port[index]).to_bytes(2, "little"), "big")
             yield Flow(
                 server=entry >> SERVER_SHIFT & SERVER_MASK,
                 target=entry & TARGET_MASK,
-                client=address_text(self.address[index].tobytes()),
-                port=port or None,
+                client=Address(self.address[index].tobytes()),
+                port=swap16(int(self.port[index])) or None,
                 idle_s=now_s - (entry >> SEEN_SHIFT) & SEEN_MASK,
-                closing=entry >> STATE_SHIFT & 3 == State.CLOSING,
+                closing=entry >> STATE_SHIFT & 3 == FlowState.CLOSING,
             )
 
 
@@ -181,10 +194,10 @@ def is_live(entry: int, now_s: int, rules: Rules) -> bool:
     """Whether an entry still binds its flow: its target may keep it and it was used recently enough."""
     if not entry:
         return False
-    if rules.member[entry & PAIR_MASK] != entry >> GENERATION_SHIFT & 15:
+    if rules.member[entry & PAIR_MASK] != entry >> GENERATION_SHIFT & GENERATION_MASK:
         return False
     limit = int(rules.idle_s[entry >> SERVER_SHIFT & SERVER_MASK])
-    if entry >> STATE_SHIFT & 3 == State.CLOSING:
+    if entry >> STATE_SHIFT & 3 == FlowState.CLOSING:
         limit = min(limit, CLOSING_S)
     return now_s - (entry >> SEEN_SHIFT) & SEEN_MASK <= limit
 
@@ -197,8 +210,8 @@ _V_GENERATION_SHIFT = np.uint64(GENERATION_SHIFT)
 _V_SEEN_SHIFT = np.uint64(SEEN_SHIFT)
 _V_SEEN = np.uint64(SEEN_MASK)
 _V_3 = np.uint64(3)
-_V_CLOSING = np.uint64(State.CLOSING)
-_V_15 = np.uint64(15)
+_V_CLOSING = np.uint64(FlowState.CLOSING)
+_V_GENERATION = np.uint64(GENERATION_MASK)
 
 
 def age_s(entries: U64, now_s: int) -> NDArray[np.int64]:
@@ -209,7 +222,7 @@ def age_s(entries: U64, now_s: int) -> NDArray[np.int64]:
 def live_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
     """`is_live` for a vector; free entries must have been left out or give False (server 0 has no member)."""
     member = rules.member.take((entries & _V_PAIR).view(np.intp))
-    alive: NDArray[np.bool_] = member == (entries >> _V_GENERATION_SHIFT & _V_15)
+    alive: NDArray[np.bool_] = member == (entries >> _V_GENERATION_SHIFT & _V_GENERATION)
     age = age_s(entries, now_s)
     # Where even the oldest is younger than every limit, none can be too old.
     if len(age) and int(age.max()) > rules.shortest_s:

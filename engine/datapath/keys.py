@@ -8,13 +8,10 @@ so. No secret seed: several balancers with one configuration have to agree witho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 U64: TypeAlias = NDArray[np.uint64]
 
@@ -26,7 +23,9 @@ _V_C1 = np.uint64(_C1)
 _V_C2 = np.uint64(_C2)
 _V_33 = np.uint64(33)
 _V_32 = np.uint64(32)
+_V_20 = np.uint64(20)
 _V_16 = np.uint64(16)
+_V_32_BITS = np.uint64(0xFFFF_FFFF)
 _V_MAPPED = np.uint64(0xFFFF_0000)
 
 
@@ -56,9 +55,33 @@ def flow_hash(address: bytes, port: int, server: int) -> int:
     return mix((mix(high) if high else 0) ^ low ^ port ^ server << 16)
 
 
+def swap16(word: int) -> int:
+    """Swap the two bytes of a port or a length: between host order and how a frame in place is read."""
+    return (word & 0xFF) << 8 | word >> 8
+
+
+def hash_slot(flow_hash: int, length: int) -> int:
+    """Slot of a hash in a server's buckets: 32 bits from the middle, neither the bucket's nor all the print's."""
+    return (flow_hash >> 20 & 0xFFFF_FFFF) % length
+
+
+def hash_slot_vector(hashes: U64, length: int) -> NDArray[np.intp]:
+    """`hash_slot` for a vector."""
+    return ((hashes >> _V_20 & _V_32_BITS) % np.uint64(length)).astype(np.intp)
+
+
 def flow_hash_v4(client_le: int, port: int, server: int) -> int:
     """Hash an IPv4 flow; `client_le` is the address as a little-endian word, as a frame read in place gives it."""
     return mix(client_le << 32 ^ 0xFFFF_0000 ^ port ^ server << 16)
+
+
+def flow_hash_vector(high: U64, low: U64, port: U64, server: U64) -> U64:
+    """`flow_hash` for a vector of each part; addresses as their two little-endian words."""
+    words = mix_vector(high.copy())  # of 0 it makes 0
+    words ^= low
+    words ^= port
+    words ^= server << _V_16
+    return mix_vector(words)
 
 
 def flow_hash_v4_vector(client_le: U64, port: U64, server: U64) -> U64:
@@ -68,27 +91,3 @@ def flow_hash_v4_vector(client_le: U64, port: U64, server: U64) -> U64:
     words ^= port
     words ^= server << _V_16
     return mix_vector(words)
-
-
-def address16(text_or_bytes: str | bytes) -> bytes:
-    """Turn an address (text, 4 or 16 bytes) into 16 bytes; raises ValueError for what is no address."""
-    import ipaddress  # noqa: PLC0415 - the worker, which never needs it, starts faster without
-
-    address = ipaddress.ip_address(text_or_bytes)
-    if isinstance(address, ipaddress.IPv4Address):
-        return b"\0" * 10 + b"\xff\xff" + address.packed
-    return address.packed
-
-
-def address_text(address: bytes) -> str:
-    """Turn 16 bytes into text; a mapped IPv4 address in dotted form."""
-    import ipaddress  # noqa: PLC0415 - as above
-
-    parsed = ipaddress.IPv6Address(address)
-    return str(parsed.ipv4_mapped or parsed)
-
-
-def addresses16(addresses: Iterable[str]) -> NDArray[np.uint8]:
-    """Stack addresses as rows of 16 bytes."""
-    data = b"".join(address16(a) for a in addresses)
-    return np.frombuffer(data, np.uint8).reshape(-1, 16).copy()

@@ -1,4 +1,4 @@
-"""A forwarding table made ready for this datapath: exact IPv4 keys, MACs as words, dictionaries for single frames.
+"""A forwarding table made ready for look-ups in frames: exact IPv4 keys, MACs as words, dictionaries for single frames.
 
 Address and port words are little-endian readings of network-order bytes, as a frame in place gives them.
 """
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.datapath.contract import Pick
 from engine.datapath.flowtable import rules_of
-from engine.io import if_packet as c
+from engine.datapath.keys import hash_slot
+from engine.domain.address import MAPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,29 +21,7 @@ if TYPE_CHECKING:
 
     from engine.datapath.contract import ForwardingTable
 
-_MAPPED = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)
-
-HEAD_WORDS = 13
-"""Words (of 8 bytes) at the beginning of a receive slot that tell whether the frame in it is plain."""
-
-
-def _head_words(words: dict[int, int]) -> NDArray[np.uint64]:
-    """Make a column of `HEAD_WORDS` words, those not named 0."""
-    return np.array([[words.get(n, 0)] for n in range(HEAD_WORDS)], np.uint64)
-
-
-PLAIN_MASK = _head_words(
-    {
-        0: c.TP_STATUS_COPY | c.TP_STATUS_VLAN_VALID,  # the slot's status
-        1: 0xFFFF << 32,  # where the frame begins
-        8: 0xFF << 40,  # gso_type of the virtio header
-        9: 0xFFFF << 48,  # destination MAC, its first two bytes
-        10: 0xFFFF_FFFF,  # and its last four
-        11: 0xFF_FFFF << 16,  # EtherType, version and header length
-        12: 0xFF3F << 16,  # all of the fragment field but "reserved" and "don't fragment", bytes swapped
-    }
-)
-"""The bits of a slot's head that are the same in every plain frame to us: `Installed.plain_words` are their values."""
+_MAPPED = np.frombuffer(MAPPED, np.uint8)
 
 
 def _mac_words(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -57,7 +37,7 @@ def _texts(rows: NDArray[np.uint8]) -> list[bytes]:
     return found
 
 
-class Installed:
+class Lookup:
     """One table, derived. Built once when a table arrives, then read only.
 
     Frames wait while the worker builds it, so whole arrays are taken at a time, and `breathe` is called in between:
@@ -76,14 +56,6 @@ class Installed:
         breathe()
         self.blocked_words = np.sort(_mac_words(table.blocked_mac))
         self.blocked = frozenset(self.blocked_words.tolist())
-        self.plain_words = _head_words(
-            {
-                1: c.RX_FRAME << 32,
-                9: (self.source & 0xFFFF) << 48,
-                10: self.source >> 16,
-                11: 0x45_0008 << 16,  # ETH_P_IP, version 4, 20 bytes of header
-            }
-        )
         # By the last two bytes, which differ most between hosts: a frame from none of them is sure to be no loop.
         self.blocked_filter = np.zeros(1 << 16, np.bool_)
         self.blocked_filter[self.blocked_words >> np.uint64(32)] = True
@@ -122,6 +94,16 @@ class Installed:
         self.v_number = np.append(table.server_number, 0).astype(np.uint64)
         self.v_by_port = np.append(table.server_by_port, 0).astype(np.bool_)
         self.all_by_address = not self.v_by_port.any()
+
+    def would_pick(self, row: int, flow_hash: int) -> int | None:
+        """Target of a new flow where the method tells it beforehand (hash, first, one target), else None."""
+        start, length = self.bucket_start[row], self.bucket_len[row]
+        if not length:
+            return None
+        if self.pick[row] == Pick.HASH:
+            return int(self.table.buckets[start + hash_slot(flow_hash, length)])
+        choices = set(self.table.buckets[start : start + length].tolist())
+        return int(choices.pop()) if len(choices) == 1 else None
 
     def rows_at(self, address: int) -> list[int]:
         """Rows of the servers with an address."""

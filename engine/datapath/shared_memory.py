@@ -1,29 +1,15 @@
-"""Memory that the control process and its workers share: tables, counters and flows as anonymous memory files."""
+"""Memory that the control process and its workers share: anonymous memory files, and a table laid out in one."""
 
 from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import fields
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from engine.datapath.contract import (
-    ARRAYS,
-    SERVER_ROWS,
-    TARGET_ROWS,
-    Counters,
-    DropReason,
-    ForwardingTable,
-    Swaps,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+from engine.datapath.contract import ForwardingTable
+from engine.datapath.declare import Array, declared
 
 _ALIGN = 64
 
@@ -75,9 +61,9 @@ def store_table(table: ForwardingTable) -> SharedMemory:
     """Copy a table into shared memory: length and directory in front, then the arrays, each on its own cache line."""
     entries = []
     offset = 0
-    for name, dtype in ARRAYS:
+    for name, one in declared(ForwardingTable, Array).items():
         array = getattr(table, name)
-        entries.append(_Entry(name, dtype, array.shape, offset))
+        entries.append(_Entry(name, one.dtype, array.shape, offset))
         offset += -(-array.nbytes // _ALIGN) * _ALIGN
     directory = msgspec.msgpack.encode(_Directory(table.generation, table.mtu, entries))
     base = -(-(4 + len(directory)) // _ALIGN) * _ALIGN
@@ -102,95 +88,3 @@ def load_table(memory: SharedMemory) -> ForwardingTable:
         array.flags.writeable = False
         arrays[entry.name] = array.reshape(entry.shape)
     return ForwardingTable(generation=directory.generation, mtu=directory.mtu, **arrays)
-
-
-_SCALARS = (
-    "generation",
-    "heartbeat_ns",
-    "received",
-    "forwarded",
-    "passed",
-    "ring_lost",
-    "evicted",
-    "unrecorded",
-    "swaps",
-    "swap_last_ns",
-    "swap_longest_ns",
-)
-(
-    GENERATION,
-    HEARTBEAT,
-    RECEIVED,
-    FORWARDED,
-    PASSED,
-    RING_LOST,
-    EVICTED,
-    UNRECORDED,
-    SWAPS,
-    SWAP_LAST,
-    SWAP_LONGEST,
-) = range(len(_SCALARS))
-"""Word of each scalar. `evicted`: flows in use that made room; `unrecorded`: new flows that found none; `swap_...`: how
-long frames had to wait while a table was taken up."""
-
-DROPPED = 16
-TARGET_PACKETS = 64
-TARGET_BYTES = TARGET_PACKETS + TARGET_ROWS
-TARGET_SESSIONS = TARGET_BYTES + TARGET_ROWS
-SERVER_PACKETS = TARGET_SESSIONS + TARGET_ROWS
-SERVER_BYTES = SERVER_PACKETS + SERVER_ROWS
-SERVER_SESSIONS = SERVER_BYTES + SERVER_ROWS
-_WORDS = SERVER_SESSIONS + SERVER_ROWS
-
-
-class CounterBlock:
-    """The counters of one worker in shared memory: it alone writes, anybody reads.
-
-    `flat` gives single words (int64) for single frames, at the offsets above; the arrays are views of the same.
-    """
-
-    def __init__(self, memory: SharedMemory) -> None:
-        self.memory = memory
-        self.flat = memory.view.cast("q")
-        words: NDArray[np.int64] = np.frombuffer(memory.view, np.int64)
-        self.dropped = words[DROPPED : DROPPED + len(DropReason)]
-        self.target_packets = words[TARGET_PACKETS : TARGET_PACKETS + TARGET_ROWS]
-        self.target_bytes = words[TARGET_BYTES : TARGET_BYTES + TARGET_ROWS]
-        self.target_sessions = words[TARGET_SESSIONS : TARGET_SESSIONS + TARGET_ROWS]
-        self.server_packets = words[SERVER_PACKETS : SERVER_PACKETS + SERVER_ROWS]
-        self.server_bytes = words[SERVER_BYTES : SERVER_BYTES + SERVER_ROWS]
-        self.server_sessions = words[SERVER_SESSIONS : SERVER_SESSIONS + SERVER_ROWS]
-
-    @classmethod
-    def create(cls) -> CounterBlock:
-        """Make one, all zero."""
-        return cls(SharedMemory.create("bng-counters", 8 * _WORDS))
-
-    def get(self, name: str) -> int:
-        """Read one of the scalars."""
-        return int(self.flat[_SCALARS.index(name)])
-
-
-def sum_counters(blocks: Sequence[CounterBlock]) -> Counters:
-    """Add up the blocks of all workers."""
-
-    def total(name: str) -> NDArray[np.int64]:
-        return np.asarray(np.sum([getattr(b, name) for b in blocks], axis=0), np.int64)
-
-    arrays = {f.name for f in fields(Counters)} - {"received", "forwarded", "passed", "ring_lost"}
-    return Counters(
-        received=sum(b.get("received") for b in blocks),
-        forwarded=sum(b.get("forwarded") for b in blocks),
-        passed=sum(b.get("passed") for b in blocks),
-        ring_lost=sum(b.get("ring_lost") for b in blocks),
-        **{name: total(name) for name in arrays},
-    )
-
-
-def slowest_swaps(blocks: Sequence[CounterBlock]) -> Swaps:
-    """Of workers that swap side by side the slowest tells how long a change takes."""
-    return Swaps(
-        count=max(b.get("swaps") for b in blocks),
-        last_ms=max(b.get("swap_last_ns") for b in blocks) / 1e6,
-        longest_ms=max(b.get("swap_longest_ns") for b in blocks) / 1e6,
-    )

@@ -10,21 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.datapath import maglev
-from engine.datapath.contract import (
-    GENERATIONS,
-    MEMBER_COLUMNS,
-    NOT_MEMBER,
-    SERVER_ROWS,
-    TARGET_ROWS,
-    ForwardingTable,
-    Pick,
-)
-from engine.datapath.keys import addresses16
+from engine.datapath.contract import GENERATIONS, TARGET_ROWS, ForwardingTable, Pick
+from engine.datapath.declare import Array, declared
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from engine.domain.address import Address
 
 PROTOCOL_NUMBER = {"tcp": 6, "udp": 17, "any": 0}
 
@@ -49,7 +43,7 @@ class ServerInput:
     """A server and who serves it: `new` get new flows, in order; known flows stay on those of `keep`."""
 
     number: int
-    address: str
+    address: Address
     port: int
     protocol: str
     method: str
@@ -72,7 +66,7 @@ class Compiler:
         servers: Sequence[ServerInput],
         targets: Sequence[TargetInput],
         *,
-        virtual: Sequence[str],
+        virtual: Sequence[Address],
         own_mac: Sequence[bytes],
         blocked_mac: Sequence[bytes],
         mtu: int,
@@ -85,9 +79,8 @@ class Compiler:
             if kept.get(number) != identity:
                 self._target_generation[number] = (self._target_generation[number] + 1) % GENERATIONS
         self._kept = kept
-        member = np.full((SERVER_ROWS, MEMBER_COLUMNS), NOT_MEMBER, np.uint8)
-        mac = np.zeros((TARGET_ROWS, 6), np.uint8)
-        weight = np.ones(TARGET_ROWS, np.uint16)
+        rows = declared(ForwardingTable, Array)
+        member, mac, weight = (rows[name].empty() for name in ("member", "target_mac", "target_weight"))
         for target in targets:
             mac[target.number] = np.frombuffer(target.mac, np.uint8)
             weight[target.number] = target.weight
@@ -103,9 +96,9 @@ class Compiler:
             end += len(part)
         return ForwardingTable(
             generation=self.generation,
-            virtual_addr=addresses16(virtual),
+            virtual_addr=_rows(virtual, 16),
             server_number=np.array([s.number for s in servers], np.uint16),
-            server_addr=addresses16([s.address for s in servers]),
+            server_addr=_rows((s.address for s in servers), 16),
             server_port=np.array([s.port for s in servers], np.uint16),
             server_protocol=np.array([PROTOCOL_NUMBER[s.protocol] for s in servers], np.uint8),
             server_by_port=np.array([s.by_port for s in servers], np.uint8),
@@ -117,14 +110,15 @@ class Compiler:
             member=member,
             target_mac=mac,
             target_weight=weight,
-            own_mac=_macs(own_mac),
-            blocked_mac=_macs(blocked_mac),
+            own_mac=_rows(own_mac, 6),
+            blocked_mac=_rows(blocked_mac, 6),
             mtu=mtu,
         )
 
 
-def _macs(macs: Sequence[bytes]) -> NDArray[np.uint8]:
-    return np.frombuffer(b"".join(macs), np.uint8).reshape(-1, 6).copy()
+def _rows(values: Iterable[bytes], width: int) -> NDArray[np.uint8]:
+    """Stack values of `width` bytes as rows."""
+    return np.frombuffer(b"".join(values), np.uint8).reshape(-1, width).copy()
 
 
 def buckets(method: str, targets: Sequence[TargetInput]) -> NDArray[np.uint16]:

@@ -28,7 +28,8 @@ MAX_INSTRUCTIONS = 4096
 
 
 def _word(address: bytes) -> int:
-    return int.from_bytes(address, "big")
+    """Return an IPv4 address, of 4 bytes or mapped in 16 (engine.domain.address), as programs compare it."""
+    return int.from_bytes(address[-4:], "big")
 
 
 def _ethertype_is(value: int, otherwise: Iterable[Instruction] = (REJECT,)) -> list[Instruction]:
@@ -50,7 +51,7 @@ def nothing() -> list[Instruction]:
 
 
 def for_addresses(addresses: Iterable[bytes], share: tuple[int, int] = (0, 1)) -> list[Instruction]:
-    """Accept IPv4 frames to one of the 4-byte `addresses`: what the datapath takes.
+    """Accept IPv4 frames to one of the IPv4 `addresses`: what the datapath takes.
 
     With a `share` (index, workers) only those of every `workers`-th client: all connections of a client are in one
     flow table, and an ICMP error comes to the client that it is about. No PACKET_FANOUT: its members change places

@@ -202,7 +202,7 @@ class Backend:
                 Session(
                     server=f.server,
                     target=f.target,
-                    client=f.client,
+                    client=str(f.client),
                     port=f.port,
                     idle_s=f.idle_s,
                     state="closing" if f.closing else "open",

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS
+from engine.datapath.contract import Counters
+from engine.datapath.declare import Counter, declared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from engine.datapath.contract import Counters
+_RUNNING = {name: one for name, one in declared(Counters, Counter).items() if not one.now}
+"""Counters that only grow, and so have a rate."""
+
+BITS = 8
 
 
-def _zeros(rows: int) -> NDArray[np.float64]:
-    return np.zeros(rows, np.float64)
-
-
-@dataclass
 class Rates:
     """Rates between the last two readings; zero until there are two."""
 
-    target_pps: NDArray[np.float64] = field(default_factory=lambda: _zeros(TARGET_ROWS))
-    target_bps: NDArray[np.float64] = field(default_factory=lambda: _zeros(TARGET_ROWS))
-    server_pps: NDArray[np.float64] = field(default_factory=lambda: _zeros(SERVER_ROWS))
-    server_bps: NDArray[np.float64] = field(default_factory=lambda: _zeros(SERVER_ROWS))
-    received_pps: float = 0.0
-    forwarded_pps: float = 0.0
-    dropped_pps: float = 0.0
-    _last: Counters | None = None
-    _last_at: float = 0.0
+    def __init__(self) -> None:
+        self._per_s: dict[str, Any] = {name: one.zero() * 1.0 for name, one in _RUNNING.items()}
+        self._last: Counters | None = None
+        self._last_at = 0.0
 
     def update(self, counters: Counters, now: float) -> None:
         """Take a reading at `now`, monotonic seconds."""
@@ -39,12 +30,28 @@ class Rates:
         self._last, self._last_at = counters, now
         if last is None or seconds <= 0:
             return
-        self.target_pps = (counters.target_packets - last.target_packets) / seconds
-        self.target_bps = (counters.target_bytes - last.target_bytes) * 8 / seconds
-        self.server_pps = (counters.server_packets - last.server_packets) / seconds
-        self.server_bps = (counters.server_bytes - last.server_bytes) * 8 / seconds
-        self.received_pps = (counters.received - last.received) / seconds
-        self.forwarded_pps = (counters.forwarded - last.forwarded) / seconds
-        dropped = int(counters.dropped.sum()) + counters.ring_lost
-        before = int(last.dropped.sum()) + last.ring_lost
-        self.dropped_pps = (dropped - before) / seconds
+        self._per_s = {
+            name: (getattr(counters, name) - getattr(last, name)) / seconds for name in self._per_s
+        }
+
+    def scalar(self, name: str) -> float:
+        """Return how much a counter that is one number grew in a second."""
+        return float(self._per_s[name])
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Return how much a counter that is an array grew in a second, by its rows."""
+        rates: NDArray[Any] = self._per_s[name]
+        return rates
+
+    def target(self, number: int) -> tuple[float, float]:
+        """Packets and bits a second to a target."""
+        return float(self.array("target_packets")[number]), float(self.array("target_bytes")[number]) * BITS
+
+    def server(self, number: int) -> tuple[float, float]:
+        """Packets and bits a second for a server."""
+        return float(self.array("server_packets")[number]), float(self.array("server_bytes")[number]) * BITS
+
+    @property
+    def lost_pps(self) -> float:
+        """Frames dropped in a second, those that found no room in the ring included."""
+        return float(self.array("dropped").sum()) + self.scalar("ring_lost")

@@ -16,9 +16,9 @@ from engine.api.messages import (
     VrrpState,
 )
 from engine.datapath.contract import DropReason
+from engine.datapath.counters import numbers
 from engine.domain.mac import mac_text
 from engine.domain.reason import Cause, Reason
-from engine.forwarding import WHY_AFPACKET
 
 if TYPE_CHECKING:
     from engine.changes.admin import AdminState
@@ -57,6 +57,7 @@ class Gatherer:
 
     def _server(self, server: Server, counters: Counters, decision: ServerDecision | None) -> ServerState:
         number = server.number
+        pps, bps = self._rates.server(number)
         admin = self._admin.of_server(server)
         enabled = admin == "enabled"
         reason = decision.reason if decision else None
@@ -74,8 +75,8 @@ class Gatherer:
             sessions=int(counters.server_sessions[number]),
             packets=int(counters.server_packets[number]),
             bytes=int(counters.server_bytes[number]),
-            pps=round(float(self._rates.server_pps[number]), 1),
-            bps=round(float(self._rates.server_bps[number]), 1),
+            pps=round(pps, 1),
+            bps=round(bps, 1),
             reason=_text(reason if enabled else Cause(Reason.DISABLED)),
         )
 
@@ -118,6 +119,7 @@ class Gatherer:
         checks: list[CheckState],
     ) -> TargetState:
         number = target.number
+        pps, bps = self._rates.target(number)
         address = self._chain.view.target_address.get(number)
         neighbour = self._world.neighbours.get(address) if address is not None else None
         return TargetState(
@@ -137,8 +139,8 @@ class Gatherer:
             sessions=int(counters.target_sessions[number]),
             packets=int(counters.target_packets[number]),
             bytes=int(counters.target_bytes[number]),
-            pps=round(float(self._rates.target_pps[number]), 1),
-            bps=round(float(self._rates.target_bps[number]), 1),
+            pps=round(pps, 1),
+            bps=round(bps, 1),
             last_change_s=round(now - status.last_change, 1) if status else 0.0,
             weight=target.weight,
             backup_of=backing,
@@ -146,27 +148,27 @@ class Gatherer:
 
     def datapath(self, counters: Counters) -> DatapathState:
         """Workers and counters."""
-        workers, interfaces, most = self._forwarding.describe()
-        swaps = self._forwarding.swaps()
+        running, choice, rates = self._forwarding.describe(), self._forwarding.choice, self._rates
         return DatapathState(
-            kind="afpacket",
-            workers=workers,
-            interfaces=interfaces,
+            kind=choice.kind,
+            workers=sum(one.workers for one in running),
+            interfaces=[one.ifname for one in running],
             received=counters.received,
             forwarded=counters.forwarded,
             passed=counters.passed,
             dropped={r.label: int(counters.dropped[r]) for r in DropReason if counters.dropped[r]},
-            why=[WHY_AFPACKET],
-            received_pps=round(self._rates.received_pps, 1),
-            forwarded_pps=round(self._rates.forwarded_pps, 1),
-            dropped_pps=round(self._rates.dropped_pps, 1),
+            why=list(choice.why),
+            received_pps=round(rates.scalar("received"), 1),
+            forwarded_pps=round(rates.scalar("forwarded"), 1),
+            dropped_pps=round(rates.lost_pps, 1),
             sessions=int(counters.target_sessions.sum()),
-            sessions_max=most,
+            sessions_max=sum(one.sessions_max for one in running),
             table_generation=self._forwarding.generation,
             ring_lost=counters.ring_lost,
-            swaps=swaps.count,
-            swap_last_ms=round(swaps.last_ms, 3),
-            swap_longest_ms=round(swaps.longest_ms, 3),
+            swaps=counters.swaps,
+            swap_last_ms=round(counters.swap_last_ns / 1e6, 3),
+            swap_longest_ms=round(counters.swap_longest_ns / 1e6, 3),
+            counters=numbers(counters),
         )
 
     def interfaces(self, addresses: dict[str, set[str]]) -> list[InterfaceState]:

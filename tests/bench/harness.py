@@ -23,15 +23,19 @@ from pyroute2 import IPRoute
 from engine.datapath.afpacket.datapath import AfPacketDatapath
 from engine.datapath.afpacket.ring import TransmitRing
 from engine.datapath.table import Compiler, ServerInput, TargetInput
+from engine.domain.address import Address
 from engine.io.if_packet import VNET_BYTES
 from engine.lab import namespaces
+from tests.helpers import fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GENERATOR_MAC = bytes.fromhex("020000000001")
-OWN_MAC = bytes.fromhex("020000000002")
-TARGET_MACS = [bytes.fromhex("020000000011"), bytes.fromhex("020000000012")]
+TEMPLATE = fixtures.case("An acknowledgement in a frame of minimum size").frame
+"""What the generator sends, each frame with another client's address."""
+
+OWN_MAC, GENERATOR_MAC = TEMPLATE[:6], TEMPLATE[6:12]
+TARGET_MACS = [fixtures.target_mac(n) for n in (1, 2)]
 VIP = "172.16.1.10"
 FULL_CHUNK, PACED_CHUNK = 256, 64
 """Frames that the generator writes at a time: at full speed its own work must not be the limit."""
@@ -102,11 +106,10 @@ def on_cpu(cpu: int) -> Iterator[None]:
 
 
 def packet(client: int, port: int = 40000) -> bytes:
-    ip = struct.pack(
-        ">BBHHHBBH4s4s", 0x45, 0, 46, 0, 0x4000, 64, 6, 0, client.to_bytes(4, "big"), socket.inet_aton(VIP)
+    """Return the frame of a client, by its address as a number, and its port."""
+    return b"".join(
+        (TEMPLATE[:26], client.to_bytes(4, "big"), TEMPLATE[30:34], port.to_bytes(2, "big"), TEMPLATE[36:])
     )
-    tcp = struct.pack(">HHIIBBHHH", port, 80, 0, 0, 0x50, 0x10, 1000, 0, 0)
-    return OWN_MAC + GENERATOR_MAC + b"\x08\0" + ip + tcp + bytes(6)
 
 
 def generate(gen: str, seconds: float, rate: float | None, flows: int, start: float, report) -> None:
@@ -175,11 +178,11 @@ def load(made: Wire, seconds: float, rate: float | None = None, flows: int = 655
 
 def table(method: str = "rr", servers: int = 1, compiler: Compiler | None = None):
     """The table of the bench: server 1 is the one under load, `servers` more with two targets each are ballast."""
-    inputs = [ServerInput(1, VIP, 80, "tcp", method, False, 600, (1, 2), (1, 2))]
+    inputs = [ServerInput(1, Address.parse(VIP), 80, "tcp", method, False, 600, (1, 2), (1, 2))]
     targets = [TargetInput(n, f"target{n}:80", TARGET_MACS[n - 1]) for n in (1, 2)]
     for n in range(2, servers + 1):
         pair = (2 * n - 1, 2 * n)
-        address = f"10.9.{n >> 8}.{n & 255}"
+        address = Address.parse(f"10.9.{n >> 8}.{n & 255}")
         inputs.append(ServerInput(n, address, 80, "tcp", method, False, 600, pair, pair))
         targets += [TargetInput(p, f"target{p}:80", bytes([2, 0, 0, 1, p >> 8, p & 255])) for p in pair]
     return (compiler or Compiler()).compile(

@@ -15,7 +15,8 @@ import time
 import numpy as np
 
 from engine.datapath import maglev
-from tests.bench import harness
+from tests.bench import decisions, harness
+from tests.helpers import fixtures
 
 
 def rates(made: harness.Wire, rounds: int, seconds: float) -> float:
@@ -68,14 +69,16 @@ def swaps(made: harness.Wire, count: int) -> None:
     print("\nA table of 512 servers and 1,024 targets swapped under a steady stream of 2,000 frames a second")
     with harness.afpacket(made) as datapath:
         during, between = harness.swap_waits(made, datapath, 512, count)
-        own = datapath.swaps()
+        own = datapath.counters()
     for name, waits in (
         (f"40 ms from each of {len(during)} swaps on", during),
         ("as many times 40 ms without", between),
     ):
         median, most = statistics.median(waits), max(waits)
         print(f"  {name:30} longest wait of a frame: median {median:.2f} ms   max {most:.2f} ms")
-    print(f"  {'of it in the worker':30} last swap {own.last_ms:.2f} ms   max {own.longest_ms:.2f} ms")
+    print(
+        f"  {'of it in the worker':30} last swap {own.swap_last_ns / 1e6:.2f} ms   max {own.swap_longest_ns / 1e6:.2f} ms"
+    )
 
 
 def million_flows(made: harness.Wire) -> None:
@@ -86,6 +89,14 @@ def million_flows(made: harness.Wire) -> None:
             harness.load(made, 5, rate=250_000, flows=1_000_000)
         sessions = int(datapath.counters().target_sessions.sum())
         print(f"  {sessions:,} flows; worker {harness.resident_mib(datapath.process_ids()):.0f} MiB resident")
+
+
+def cases() -> None:
+    print("\nMicroseconds a frame by case of tests/fixtures: one by one, and as a batch of 256")
+    for case in fixtures.cases():
+        if case.captured is None and not (case.copied or case.earlier) and case.transmit == "free":
+            one, batch = decisions.costs_us(case)
+            print(f"  {case.name:68} {one:6.1f} {batch:6.2f}")
 
 
 def maglev_tables() -> None:
@@ -100,17 +111,26 @@ def maglev_tables() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds: a look, not a measurement")
-    quick = parser.parse_args().quick
+    parser.add_argument("--rates", action="store_true", help="only the rate beside the plain loop")
+    parser.add_argument("--cases", action="store_true", help="only the cost by case, which needs no root")
+    options = parser.parse_args()
+    quick = options.quick
+    if options.cases:
+        cases()
+        return
     if os.geteuid():
         sys.exit("make bench needs root: it makes network namespaces and packet sockets")
     print(f"Linux {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} CPUs")
     with harness.wire() as made:
         best = rates(made, 1 if quick else 5, 2 if quick else 4)
+        if options.rates:
+            return
         methods(made, 2)
         loss(made, best, 3 if quick else 30)
         latency(made, 1000 if quick else 10_000)
         swaps(made, 20 if quick else 100)
         million_flows(made)
+    cases()
     maglev_tables()
 
 

@@ -1,4 +1,4 @@
-"""Fuzz what comes from the network: the modules' slow path, and that a batch of frames decides as single ones do.
+"""Fuzz what comes from the network: the modules' slow path, and that a batch of frames decides as scalar ones do.
 
 python -m tests.fuzz.fuzz_packets --seconds 600
 """
@@ -9,13 +9,14 @@ import random
 import struct
 
 from engine.config.load import load
-from engine.datapath.afpacket.single import Single
-from engine.datapath.afpacket.state import State
+from engine.datapath.afpacket.scalar import Scalar
+from engine.datapath.afpacket.tables import Tables
 from engine.datapath.afpacket.vector import NOT_PLAIN, Vector
 from engine.datapath.contract import DropReason
+from engine.datapath.counters import CounterBlock
 from engine.datapath.flowtable import FlowTable, table_bytes
-from engine.datapath.lookup import Installed
-from engine.datapath.shared_memory import CounterBlock, SharedMemory
+from engine.datapath.lookup import Lookup
+from engine.datapath.shared_memory import SharedMemory
 from engine.domain.frame import Frame, Link
 from engine.modules.chain import build_chain
 from engine.modules.state.world import World
@@ -201,7 +202,7 @@ class Checker:
             self.chain.tick(self.now)
             self.chain.describe()
             self.chain.arp.entries(self.now)
-        # What the kernel's filter lets through to the datapath (engine.datapath.afpacket.bpf.for_addresses).
+        # What the kernel's filter lets through to the datapath (engine.io.packet_filter.for_addresses).
         taken = [f for f in frames if len(f) >= 34 and f[12:14] == b"\x08\0" and f[30:34] == _packed(VIP)]
         if taken:
             for table in self._tables:
@@ -223,11 +224,11 @@ class Checker:
         states = []
         for memory, block in zip(self._memories, self._blocks, strict=True):
             memory.view[:] = bytes(len(memory.view))
-            states.append(State(Installed(table), FlowTable(memory.view, BUCKETS), block))
+            states.append(Tables(Lookup(table), FlowTable(memory.view, BUCKETS), block))
         one, many = states
-        single = Single(one)
-        with quick("single decisions"):
-            expected = [single.decide(memoryview(bytearray(VNET + f)), len(f), 100) for f in frames]
+        scalar = Scalar(one)
+        with quick("scalar decisions"):
+            expected = [scalar.decide(memoryview(bytearray(VNET + f)), len(f), 100) for f in frames]
         with quick("a vector's decision"):
             verdicts, _ = Vector(many).decide(columns(frames), 100)
         lowest = -1 - max(DropReason)

@@ -9,6 +9,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
 from engine.datapath.table import Compiler, ServerInput, TargetInput
+from engine.domain.address import Address
 from engine.io.if_packet import RX_FRAME, TP_STATUS_USER
 
 OWN = "02:00:00:00:00:02"
@@ -25,7 +26,7 @@ def mac(text: str) -> bytes:
 def server(number: int = 1, **changes: object) -> ServerInput:
     values: dict[str, object] = {
         "number": number,
-        "address": VIP,
+        "address": Address.parse(VIP),
         "port": 80,
         "protocol": "tcp",
         "method": "rr",
@@ -48,7 +49,7 @@ def compiled(*servers: ServerInput, compiler: Compiler | None = None, mtu: int =
     return (compiler or Compiler()).compile(
         servers,
         used,
-        virtual=sorted({s.address for s in servers}) or [VIP],
+        virtual=sorted({s.address for s in servers}) or [Address.parse(VIP)],
         own_mac=[mac(OWN)],
         blocked_mac=[t.mac for t in used],
         mtu=mtu,

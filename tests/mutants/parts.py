@@ -32,7 +32,7 @@ def _folder(name: str) -> Part:
 
 PARTS = (
     _folder("engine/datapath"),
-    Part("engine/forwarding", ("engine/forwarding*.py",), ("tests/engine/test_forwarding*.py",)),
+    _folder("engine/forwarding"),
     _folder("engine/modules"),
     _folder("engine/changes"),
     _folder("engine/api"),

@@ -1,5 +1,6 @@
 """Workers on a bare wire, where the kernel, the device or another worker is in the way."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -7,12 +8,14 @@ import struct
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pyroute2 import IPRoute
 
 from engine.datapath.afpacket.datapath import AfPacketDatapath
 from engine.datapath.afpacket.ring import packet_socket
-from engine.datapath.contract import DropReason
+from engine.datapath.contract import Description, DropReason
+from engine.datapath.flowtable import DEFAULT_BUCKETS, WAYS
 from engine.datapath.table import Compiler
 from engine.io import if_packet as c
 from engine.lab.namespaces import inside
@@ -197,7 +200,7 @@ def test_two_workers_share_clients_and_each_frame_is_one_workers(bench):
     bench.send(*clients(200))
     first = bench.back()
     assert len(first) == 200
-    assert [block.get("forwarded") for block in bench.datapath._blocks] == [100, 100]
+    assert [worker.block.get("forwarded") for worker in bench.datapath._processes] == [100, 100]
     bench.send_at_once(*clients(200))
     assert goes_to(bench.back()) == goes_to(first)
     assert bench.datapath.counters().target_sessions.sum() == 200
@@ -213,7 +216,7 @@ def test_the_end_of_a_worker_moves_no_flow(bench):
     bench.send(*clients(200))
     first = goes_to(bench.back())
     os.kill(bench.datapath.process_ids()[0], signal.SIGKILL)
-    bench.datapath._running[0].process.wait()
+    bench.datapath._processes[0]._process.wait()
     bench.send(*clients(200))
     meanwhile = goes_to(bench.back())
     assert len(meanwhile) == 100  # the others are lost and sent again; another target would reset them
@@ -250,7 +253,7 @@ def test_a_worker_that_was_held_up_for_many_tables_ends_with_the_newest(bench):
 
     def taken_up():
         bench.watch()
-        return bench.datapath.installed_generation() == newest.generation
+        return bench.datapath.generation_in_force() == newest.generation
 
     until(taken_up, 5, "the worker uses the newest table")
 
@@ -259,11 +262,11 @@ def test_session_counts_are_those_of_the_flow_table_after_a_kill(bench):
     bench.forward()
     bench.send(*clients(100))
     assert len(bench.back()) == 100
-    block = bench.datapath._blocks[0]
+    block = bench.datapath._processes[0].block
     block.target_sessions[1] += 7  # a worker killed between writing flows down and counting them
     block.server_sessions[1] -= 3
     bench.signal(signal.SIGKILL)
-    bench.datapath._running[0].process.wait()
+    bench.datapath._processes[0]._process.wait()
     bench.watch()
     counters = bench.datapath.counters()
     assert counters.target_sessions.tolist()[1:3] == [50, 50]
@@ -284,3 +287,61 @@ def test_a_datapath_that_is_over_leaves_no_descriptor(bench):
         bench.datapath.close()
     bench.datapath = None
     assert open_files() == before
+
+
+def test_a_table_is_in_force_when_every_worker_uses_it(bench):
+    bench.forward(workers=2)
+    compiler = Compiler(generation=10)
+    table = harness.table(compiler=compiler)
+    bench.signal(signal.SIGSTOP)
+    bench.datapath.install(table)
+    assert not asyncio.run(bench.datapath.wait_in_force(table.generation, 0.1))
+    bench.signal(signal.SIGCONT)
+    assert asyncio.run(bench.datapath.wait_in_force(table.generation, 5))
+    assert bench.datapath.generation_in_force() == table.generation
+
+
+# -- parts, and flows from one datapath to another -----------------------------------------------------------------------
+
+
+def test_one_worker_is_started_afresh_while_the_other_forwards_on(bench):
+    bench.forward(workers=2)
+    bench.send(*clients(100))
+    homes = goes_to(bench.back())
+    first, second = bench.datapath.process_ids()
+    with inside(path(bench.wire.lb)):
+        bench.datapath.restart_part(0)
+    again, other = bench.datapath.process_ids()
+    assert again != first
+    assert other == second
+    bench.send(*clients(100))
+    assert goes_to(bench.back()) == homes  # with the flows they had
+    assert bench.datapath.describe() == Description("afpacket", "eth0", 2, 2 * DEFAULT_BUCKETS * WAYS)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["that forwards", "not started yet"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_flows_go_over_to_another_datapath(bench, workers, running):
+    bench.forward(workers=2)
+    bench.send(*clients(200))
+    homes = goes_to(bench.back())
+    records = bench.datapath.export_flows()
+    bench.datapath.close()
+    assert len(records) == len(homes) == 200
+    with inside(path(bench.wire.lb)):
+        bench.datapath = AfPacketDatapath("eth0", 1500, workers, buckets=1 << 10)
+        bench.datapath.install(harness.table())
+        if running:
+            bench.datapath.start()
+        bench.datapath.import_flows(records)
+        if not running:
+            bench.datapath.start()
+    until(lambda: bench.datapath.counters().target_sessions.sum() == 200, 5, "the flows are taken over")
+    assert bench.datapath.counters().server_sessions[1] == 200
+    bench.send(*reversed(clients(200)))  # round robin would turn them round
+    assert goes_to(bench.back()) == homes
+    assert sum(bench.datapath.pairs().values()) == 200
+    assert np.array_equal(
+        np.sort(bench.datapath.export_flows(), order=["client"])["target"],
+        np.sort(records, order=["client"])["target"],
+    )

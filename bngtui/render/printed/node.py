@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bngtui.render.counters import others
 from bngtui.render.printed import cells
 from bngtui.render.printed.table import NONE, Col, facts, listing
 from bngtui.render.text import Span
@@ -55,6 +56,7 @@ def datapath(state: State, style: Style) -> list[str]:
         ("passed", count(path.passed)),
         ("dropped", Span(dropped or "none", "warning" if dropped else "text")),
         ("lost in the ring", Span(count(path.ring_lost), "warning" if path.ring_lost else "text")),
+        *((name, count(number)) for name, number in others(path)),
         ("sessions", f"{count(path.sessions)} of at most {count(path.sessions_max)}"),
         ("table", f"generation {path.table_generation}, {count(path.swaps)} swaps"),
         ("wait in a swap", f"last {path.swap_last_ms:.1f} ms, longest {path.swap_longest_ms:.1f} ms"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.datapath.afpacket.slot import LENGTH_U32
 from engine.io import if_packet as c
 from engine.io import packet_filter
 from engine.io.if_packet import want_buffer
@@ -76,15 +77,20 @@ class _Ring:
         blocks = slots // _FRAMES_A_BLOCK
         sock.setsockopt(c.SOL_PACKET, option, struct.pack("IIII", block, blocks, slot, slots))
         self.sock = sock
-        self.slots = slots
+        protection = mmap.PROT_READ | mmap.PROT_WRITE
+        self.take_memory(mmap.mmap(sock.fileno(), block * blocks, mmap.MAP_SHARED, protection), slot)
+
+    def take_memory(self, memory: mmap.mmap, slot: int) -> None:
+        """View memory as slots of that many bytes."""
+        self.slots = len(memory) // slot
         self.slot = slot
-        self.map = mmap.mmap(sock.fileno(), block * blocks, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        self.view = memoryview(self.map)
+        self.view = memoryview(memory)
         self.words = self.view.cast("I")  # for single slots: word 0 of a slot is its status
-        self.u8 = np.frombuffer(self.map, np.uint8).reshape(slots, slot)
-        self.u32 = np.frombuffer(self.map, np.uint32).reshape(slots, slot // 4)
-        self.u64 = np.frombuffer(self.map, np.uint64).reshape(slots, slot // 8)
+        self.u8 = np.frombuffer(memory, np.uint8).reshape(-1, slot)
+        self.u32 = np.frombuffer(memory, np.uint32).reshape(-1, slot // 4)
+        self.u64 = np.frombuffer(memory, np.uint64).reshape(-1, slot // 8)
         self.status = self.u32[:, 0]
+        self.length = self.u32[:, LENGTH_U32]
         self.head = 0  # the next slot to look at
 
 
@@ -159,13 +165,13 @@ class TransmitRing(_Ring):
         """Name the slots that the kernel has not taken yet, oldest first."""
         order = np.arange(self.head, self.head + self.slots) % self.slots
         waiting: NDArray[np.intp] = order[
-            (self.status[order] == c.TP_STATUS_SEND_REQUEST) & (self.u32[order, 1] != 0)
+            (self.status[order] == c.TP_STATUS_SEND_REQUEST) & (self.length[order] != 0)
         ]
         return waiting
 
     def skip(self, slots: NDArray[np.intp]) -> None:
         """Have the kernel pass over waiting slots: a frame shorter than its virtio header is refused (PACKET_LOSS)."""
-        self.u32[slots, 1] = 0
+        self.length[slots] = 0
 
     def flush(self) -> None:
         """Make the kernel send every slot that asks for it; raises OSError (ENETDOWN, ENOBUFS).

@@ -4,20 +4,21 @@ import pytest
 
 
 @pytest.fixture
-def worker_state():
-    """A worker's state over fresh memory; call it with a table."""
-    from engine.datapath.afpacket.state import State
+def worker_tables():
+    """A worker's tables over fresh memory; call it with a forwarding table."""
+    from engine.datapath.afpacket.tables import Tables
+    from engine.datapath.counters import CounterBlock
     from engine.datapath.flowtable import FlowTable, table_bytes
-    from engine.datapath.lookup import Installed
-    from engine.datapath.shared_memory import CounterBlock, SharedMemory
+    from engine.datapath.lookup import Lookup
+    from engine.datapath.shared_memory import SharedMemory
 
     made = []
 
-    def make(table, buckets: int = 1024) -> State:
+    def make(table, buckets: int = 1024) -> Tables:
         memory = SharedMemory.create("test-flows", table_bytes(buckets))
         block = CounterBlock.create()
         made.extend((memory, block.memory))
-        return State(Installed(table), FlowTable(memory.view, buckets), block)
+        return Tables(Lookup(table), FlowTable(memory.view, buckets), block)
 
     yield make
     for memory in made:

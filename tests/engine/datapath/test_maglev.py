@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -36,3 +38,22 @@ def test_the_order_of_targets_does_not_matter():
     mine = [names[i] for i in build(names, [1, 2, 3, 4, 5])]
     theirs = [turned[i] for i in build(turned, [5, 4, 3, 2, 1])]
     assert mine == theirs
+
+
+@pytest.mark.parametrize(
+    ("weights", "digest"),
+    [
+        ([1, 1], "bcfb9c102b44a76e"),
+        ([1, 2, 5], "eb03fbd594a21b1d"),
+        ([1] * 11, "f6e2bd0090a90b42"),
+        (list(range(1, 41)), "359c0454069975ba"),
+    ],
+)
+def test_a_table_stays_as_it_is(weights, digest):
+    """Nodes of different versions must choose the same targets."""
+    table = build(ids(len(weights)), weights).astype("<u2").tobytes()
+    assert hashlib.blake2b(table, digest_size=8).hexdigest() == digest
+
+
+def test_one_target_has_every_slot():
+    assert build(["a:80"], [7]).tolist() == [0] * SIZE

@@ -7,9 +7,11 @@ import time
 import numpy as np
 import pytest
 
-from engine.datapath.contract import ARRAYS, NOT_MEMBER
+from engine.datapath.contract import NOT_MEMBER, ForwardingTable, Pick
+from engine.datapath.declare import Array, declared
 from engine.datapath.shared_memory import load_table, store_table
 from engine.datapath.table import Compiler, ServerInput, TargetInput, buckets
+from engine.domain.address import Address
 from tests.helpers.frames import compiled, server
 
 
@@ -21,7 +23,7 @@ def everything(method: str) -> tuple[list[ServerInput], list[TargetInput]]:
     servers = [
         ServerInput(
             n,
-            f"10.1.{n >> 8}.{n & 255}",
+            Address.parse(f"10.1.{n >> 8}.{n & 255}"),
             80,
             "tcp",
             method,
@@ -59,7 +61,7 @@ def test_a_table_comes_back_from_shared_memory_as_it_was():
     memory = store_table(table)
     again = load_table(memory)
     assert (again.generation, again.mtu) == (table.generation, table.mtu)
-    for name, _ in ARRAYS:
+    for name in declared(ForwardingTable, Array):
         assert np.array_equal(getattr(again, name), getattr(table, name)), name
     memory.close()
 
@@ -93,3 +95,88 @@ def test_weight_zero_gets_nothing_and_huge_weights_stay_small():
     large = buckets("rr", pair(65535, 1))
     assert len(large) < 5000
     assert set(large.tolist()) == {1, 2}
+
+
+def test_a_table_says_of_each_server_what_its_input_said():
+    table = compiled(
+        server(
+            7, port=0, protocol="any", by_port=True, idle_s=33, method="session", new=(3, 1), keep=(1, 3, 5)
+        ),
+        server(9, port=443, method="random", new=(2,), keep=()),
+        server(11, port=8080, method="hash", new=(), keep=(4,)),
+    )
+    assert table.server_number.tolist() == [7, 9, 11]
+    assert table.server_port.tolist() == [0, 443, 8080]
+    assert table.server_protocol.tolist() == [0, 6, 6]
+    assert table.server_by_port.tolist() == [1, 0, 0]
+    assert table.server_idle_s.tolist() == [33, 600, 600]
+    assert table.server_pick.tolist() == [Pick.LEAST, Pick.RANDOM, Pick.HASH]
+    assert table.bucket_start.tolist() == [0, 2, 3]
+    assert table.bucket_len.tolist() == [2, 1, 0]
+    assert table.buckets.tolist() == [3, 1, 2]
+    members = np.argwhere(table.member != NOT_MEMBER).tolist()
+    assert members == [[7, 1], [7, 3], [7, 5], [11, 4]]
+    assert table.target_weight[[0, 1, 1024]].tolist() == [1, 1, 1]
+    assert not table.target_mac[9:].any()
+    assert table.generation == 1
+
+
+def test_a_generation_goes_round_after_sixteen_losses():
+    compiler = Compiler()
+    seen = []
+    for _ in range(17):
+        seen.append(int(compiled(server(new=(1,), keep=(1,)), compiler=compiler).member[1, 1]))
+        compiled(server(new=(2,), keep=(2,)), compiler=compiler)
+    assert seen == [*range(16), 0]
+
+
+def test_a_target_with_another_identity_is_another_target():
+    compiler = Compiler()
+
+    def member(identity: str) -> int:
+        table = compiler.compile(
+            [server(new=(1,), keep=(1,))],
+            [TargetInput(1, identity, bytes(6))],
+            virtual=[],
+            own_mac=[],
+            blocked_mac=[],
+            mtu=1500,
+        )
+        return int(table.member[1, 1])
+
+    assert [member("a:80"), member("a:80"), member("b:80"), member("b:80")] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("weights", "turns"),
+    [
+        ([1, 1], [1, 2]),
+        ([4, 2], [1, 2, 1]),
+        ([3, 1], [1, 1, 2, 1]),
+        ([0, 2, 2], [2, 3]),
+        ([5], [1]),
+    ],
+)
+def test_a_round_is_as_short_as_weights_allow(weights, turns):
+    made = [TargetInput(n, f"{n}", bytes(6), weight) for n, weight in enumerate(weights, 1)]
+    assert buckets("rr", made).tolist() == turns
+    assert buckets("random", made).tolist() == turns
+
+
+def test_a_round_of_4096_turns_is_kept_and_a_longer_one_is_shared():
+    def turns(one: int, other: int) -> list[int]:
+        made = [TargetInput(1, "a", bytes(6), one), TargetInput(2, "b", bytes(6), other)]
+        return np.bincount(buckets("rr", made), minlength=3).tolist()[1:]
+
+    assert turns(4095, 1) == [4095, 1]
+    assert turns(8192, 1) == [4095, 1]
+    assert turns(10_000, 5_001) == [2730, 1365]
+
+
+def test_buckets_by_session_and_first_are_the_targets_themselves():
+    made = [TargetInput(n, f"{n}", bytes(6), 3) for n in (5, 2, 9)]
+    assert buckets("session", made).tolist() == [5, 2, 9]
+    assert buckets("first", made).tolist() == [5]
+    hashed = buckets("hash", made)
+    assert len(hashed) == 65537
+    assert set(hashed.tolist()) == {2, 5, 9}

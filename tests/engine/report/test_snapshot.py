@@ -21,12 +21,7 @@ COUNTERS = SimpleNamespace(
     **{f"server_{name}": [0] * SERVER_ROWS for name in ("sessions", "packets", "bytes")},
     **{f"target_{name}": [0] * TARGET_ROWS for name in ("sessions", "packets", "bytes")},
 )
-RATES = SimpleNamespace(
-    server_pps=[0.0] * SERVER_ROWS,
-    server_bps=[0.0] * SERVER_ROWS,
-    target_pps=[0.0] * TARGET_ROWS,
-    target_bps=[0.0] * TARGET_ROWS,
-)
+RATES = SimpleNamespace(server=lambda _number: (0.0, 0.0), target=lambda _number: (0.0, 0.0))
 
 
 def gatherer(world=None, **chain):

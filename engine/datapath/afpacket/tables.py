@@ -1,4 +1,4 @@
-"""What one worker keeps between frames, shared by its single-frame and its vector path."""
+"""What one worker keeps between frames, shared by its scalar and its vector path."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.datapath import shared_memory
+from engine.datapath.afpacket import slot
 from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Pick
+from engine.datapath.counters import GENERATION, word
 from engine.datapath.flowtable import (
+    GENERATION_MASK,
     SERVER_MASK,
     SERVER_SHIFT,
     TARGET_MASK,
     live_mask,
 )
+from engine.datapath.keys import hash_slot
 
 if TYPE_CHECKING:
+    from engine.datapath.counters import CounterBlock
     from engine.datapath.flowtable import FlowTable
-    from engine.datapath.lookup import Installed
-    from engine.datapath.shared_memory import CounterBlock
+    from engine.datapath.keys import U64
+    from engine.datapath.lookup import Lookup
+
+_TARGET_SESSIONS, _SERVER_SESSIONS = word("target_sessions"), word("server_sessions")
 
 _SWEEP_BUCKETS = 1024
 """A slice of 8,192 entries takes about 0.1 ms: well under a millisecond of delay for a frame behind it."""
@@ -29,11 +35,12 @@ _SLICES_AFTER_CHANGE = 4
 off the counts within two seconds, not seven."""
 
 
-class State:
+class Tables:
     """Table, flows, counters, and the turn of each server."""
 
-    def __init__(self, installed: Installed, flows: FlowTable, counters: CounterBlock) -> None:
-        self.installed = installed
+    def __init__(self, lookup: Lookup, flows: FlowTable, counters: CounterBlock) -> None:
+        self.lookup = lookup
+        self.plain_words = slot.plain_words(lookup.source)
         self.flows = flows
         self.counters = counters
         self.turn = [0] * SERVER_ROWS  # of round robin, by server number: survives a change of table
@@ -42,22 +49,23 @@ class State:
         self._swept = 0
         self._stale = 0  # buckets not looked at since the last change of rules
 
-    def install(self, installed: Installed) -> None:
+    def install(self, lookup: Lookup) -> None:
         """Use another table from the next frame on."""
-        self.installed = installed
+        self.lookup = lookup
+        self.plain_words = slot.plain_words(lookup.source)
         self._stale = self.flows.buckets
-        self.counters.flat[shared_memory.GENERATION] = installed.generation
+        self.counters.flat[GENERATION] = lookup.generation
 
     def pick(self, row: int, flow_hash: int) -> int:
         """Choose a target for one new flow of a server's row; 0 where none takes new flows."""
-        installed = self.installed
-        length = installed.bucket_len[row]
+        lookup = self.lookup
+        length = lookup.bucket_len[row]
         if not length:
             return 0
-        start = installed.bucket_start[row]
-        how = installed.pick[row]
+        start = lookup.bucket_start[row]
+        how = lookup.pick[row]
         if how == Pick.NEXT:
-            number = installed.number[row]
+            number = lookup.number[row]
             turn = self.turn[number]
             self.turn[number] = turn + 1
             at = turn % length
@@ -67,22 +75,22 @@ class State:
             at = self.random.randrange(length)
         else:
             return self.least(row)
-        return int(installed.table.buckets[start + at])
+        return int(lookup.table.buckets[start + at])
 
     def pick_unrecorded(self, row: int, flow_hash: int) -> int:
         """Choose for a flow that is not written down: by hash, so that its next packet goes to the same target."""
-        installed = self.installed
-        length = installed.bucket_len[row]
+        lookup = self.lookup
+        length = lookup.bucket_len[row]
         if not length:
             return 0
-        return int(installed.table.buckets[installed.bucket_start[row] + hash_slot(flow_hash, length)])
+        return int(lookup.table.buckets[lookup.bucket_start[row] + hash_slot(flow_hash, length)])
 
     def least(self, row: int) -> int:
         """Return the target of a row with the fewest sessions for its weight."""
-        installed = self.installed
-        start = installed.bucket_start[row]
-        candidates = installed.table.buckets[start : start + installed.bucket_len[row]]
-        load = (self.counters.target_sessions[candidates] + 1) / installed.table.target_weight[candidates]
+        lookup = self.lookup
+        start = lookup.bucket_start[row]
+        candidates = lookup.table.buckets[start : start + lookup.bucket_len[row]]
+        load = (self.counters.target_sessions[candidates] + 1) / lookup.table.target_weight[candidates]
         return int(candidates[load.argmin()])
 
     def sweep(self, now_s: int) -> None:
@@ -99,7 +107,7 @@ class State:
         if not len(used):
             return
         entries = lines[used]
-        gone = ~live_mask(entries, now_s, self.installed.rules)
+        gone = ~live_mask(entries, now_s, self.lookup.rules)
         if gone.any():
             lines[used[gone]] = 0
             self.count_sessions(entries[gone], -1)
@@ -110,24 +118,20 @@ class State:
         self.counters.server_sessions[:] = 0
         self.count_sessions(self.flows.entries[np.flatnonzero(self.flows.entries)], 1)
 
-    def count_sessions(self, entries: np.ndarray[tuple[int], np.dtype[np.uint64]], sign: int) -> None:
+    def count_sessions(self, entries: U64, sign: int) -> None:
         """Add entries to the session counts (`sign` 1) or take them off (-1)."""
         target = (entries & np.uint64(TARGET_MASK)).astype(np.intp)
         server = (entries >> np.uint64(SERVER_SHIFT) & np.uint64(SERVER_MASK)).astype(np.intp)
-        self.counters.target_sessions += sign * np.bincount(target, minlength=TARGET_ROWS)
-        self.counters.server_sessions += sign * np.bincount(server, minlength=SERVER_ROWS)
+        of_target, of_server = self.counters.target_sessions, self.counters.server_sessions
+        of_target += sign * np.bincount(target, minlength=TARGET_ROWS)
+        of_server += sign * np.bincount(server, minlength=SERVER_ROWS)
 
     def count_session(self, entry: int, sign: int) -> None:
         """`count_sessions` for one entry."""
         flat = self.counters.flat
-        flat[shared_memory.TARGET_SESSIONS + (entry & TARGET_MASK)] += sign
-        flat[shared_memory.SERVER_SESSIONS + (entry >> SERVER_SHIFT & SERVER_MASK)] += sign
+        flat[_TARGET_SESSIONS + (entry & TARGET_MASK)] += sign
+        flat[_SERVER_SESSIONS + (entry >> SERVER_SHIFT & SERVER_MASK)] += sign
 
     def generation(self, server: int, target: int) -> int:
         """Return the generation that a new entry of the pair carries."""
-        return int(self.installed.rules.member[server << SERVER_SHIFT | target]) & (1 << 4) - 1
-
-
-def hash_slot(flow_hash: int, length: int) -> int:
-    """Slot of a hash in a server's buckets: 32 bits from the middle, neither the bucket's nor all the print's."""
-    return (flow_hash >> 20 & 0xFFFF_FFFF) % length
+        return int(self.lookup.rules.member[server << SERVER_SHIFT | target]) & GENERATION_MASK

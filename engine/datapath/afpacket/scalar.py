@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from engine.datapath import shared_memory
 from engine.datapath.contract import DropReason
+from engine.datapath.counters import word
 from engine.datapath.flowtable import (
     SEEN_FIELD,
     SEEN_MASK,
@@ -18,17 +18,15 @@ from engine.datapath.flowtable import (
     STATE_FIELD,
     STATE_SHIFT,
     TARGET_MASK,
+    FlowState,
     is_live,
     pack,
 )
-from engine.datapath.flowtable import (
-    State as FlowState,
-)
-from engine.datapath.keys import flow_hash_v4
+from engine.datapath.keys import flow_hash_v4, swap16
 from engine.io.if_packet import VNET_BYTES, VNET_GSO_NONE
 
 if TYPE_CHECKING:
-    from engine.datapath.afpacket.state import State
+    from engine.datapath.afpacket.tables import Tables
 
 _HEADER = struct.Struct("<IHIHHBBHHHBBHII")  # Ethernet and fixed IPv4 header, words as they lie in memory
 _PORTS = struct.Struct("<HH")
@@ -63,10 +61,7 @@ def verdict(reason: DropReason) -> int:
     return -1 - reason
 
 
-def swap16(word: int) -> int:
-    """Turn a 16-bit word's bytes round."""
-    return (word & 0xFF) << 8 | word >> 8
-
+_EVICTED, _UNRECORDED = word("evicted"), word("unrecorded")
 
 _NO_SERVER = verdict(DropReason.NO_SERVER)
 _NO_TARGET = verdict(DropReason.NO_TARGET)
@@ -78,11 +73,11 @@ _PROTOCOL = verdict(DropReason.PROTOCOL)
 _TOO_BIG = verdict(DropReason.TOO_BIG)
 
 
-class Single:
+class Scalar:
     """Decides about single frames; `last_row` is the server's row of the last decision."""
 
-    def __init__(self, state: State) -> None:
-        self.state = state
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
         self.last_row = -1
         self._fragments: dict[tuple[int, int, int, int], tuple[int, int, int]] = {}
 
@@ -115,15 +110,11 @@ class Single:
             source,
             to,
         ) = _HEADER.unpack_from(data, VNET_BYTES)
-        installed = self.state.installed
-        if (
-            ethertype != _IPV4
-            or dst32 | dst16 << 32 not in installed.own
-            or to not in installed.virtual_words
-        ):
+        lookup = self.tables.lookup
+        if ethertype != _IPV4 or dst32 | dst16 << 32 not in lookup.own or to not in lookup.virtual_words:
             return PASS
         source_mac = src32 | src16 << 32
-        if source_mac in installed.blocked or source_mac in installed.own:
+        if source_mac in lookup.blocked or source_mac in lookup.own:
             return _LOOP
         header = (version_ihl & 15) * 4
         length = swap16(total)
@@ -156,10 +147,10 @@ class Single:
         elif protocol == ICMP:
             return self._icmp(data[at : at + end], to, now_s)
         else:
-            row = installed.find_row(to, 0, protocol)
+            row = lookup.find_row(to, 0, protocol)
             return self._flow(row, source, 0, 0, now_s) if row >= 0 else _PROTOCOL
         source_port, port = _PORTS.unpack_from(data, at)
-        row = installed.find_row(to, port, protocol)
+        row = lookup.find_row(to, port, protocol)
         if row < 0:
             return _NO_SERVER
         target = self._flow(row, source, source_port, flags, now_s)
@@ -168,7 +159,7 @@ class Single:
         return target
 
     def _over_mtu(self, data: memoryview, length: int, header: int, protocol: int, *, gso: bool) -> bool:
-        mtu = self.state.installed.mtu
+        mtu = self.tables.lookup.mtu
         if length <= mtu:
             return False
         if not gso:
@@ -180,16 +171,16 @@ class Single:
 
     def _flow(self, row: int, client: int, client_port: int, flags: int, now_s: int) -> int:
         """Target of a flow, from the table or newly chosen and written down."""
-        state = self.state
-        installed, flows = state.installed, state.flows
-        server = installed.number[row]
+        tables = self.tables
+        lookup, flows = tables.lookup, tables.flows
+        server = lookup.number[row]
         self.last_row = row
-        port = client_port if installed.by_port[row] else 0
+        port = client_port if lookup.by_port[row] else 0
         flow_hash = flow_hash_v4(client, port, server)
         index = flows.find(flow_hash, server)
         if index >= 0:
             entry = flows.flat[index]
-            if is_live(entry, now_s, installed.rules):
+            if is_live(entry, now_s, lookup.rules):
                 moved = entry & ~(SEEN_FIELD | STATE_FIELD) | (now_s & SEEN_MASK) << SEEN_SHIFT
                 if port and flags & (_FIN | _RST):
                     moved |= _CLOSING << STATE_SHIFT
@@ -199,29 +190,31 @@ class Single:
                     flows.flat[index] = moved
                 return int(entry & TARGET_MASK)
         if flags & _RST:
-            return state.pick_unrecorded(row, flow_hash) or _NO_TARGET
+            return tables.pick_unrecorded(row, flow_hash) or _NO_TARGET
         first_packet = bool(flags & _SYN)
         if index < 0:
-            index = flows.victim(flow_hash, now_s, installed.rules, force=not first_packet)
+            index = flows.victim(flow_hash, now_s, lookup.rules, force=not first_packet)
         if index < 0:
-            state.counters.flat[shared_memory.UNRECORDED] += 1
-            return state.pick_unrecorded(row, flow_hash) or _NO_TARGET
-        target = state.pick(row, flow_hash)
+            tables.counters.flat[_UNRECORDED] += 1
+            return tables.pick_unrecorded(row, flow_hash) or _NO_TARGET
+        target = tables.pick(row, flow_hash)
         if not target:
             return _NO_TARGET
-        self._write(index, pack(target, server, 0, state.generation(server, target), now_s, flow_hash), now_s)
+        self._write(
+            index, pack(target, server, 0, tables.generation(server, target), now_s, flow_hash), now_s
+        )
         flows.remember_client(index, 0, client << 32 | 0xFFFF_0000, port)
         return target
 
     def _write(self, index: int, entry: int, now_s: int) -> None:
-        state = self.state
-        former = state.flows.flat[index]
+        tables = self.tables
+        former = tables.flows.flat[index]
         if former:
-            state.count_session(former, -1)
-            if is_live(former, now_s, state.installed.rules):
-                state.counters.flat[shared_memory.EVICTED] += 1
-        state.flows.flat[index] = entry
-        state.count_session(entry, 1)
+            tables.count_session(former, -1)
+            if is_live(former, now_s, tables.lookup.rules):
+                tables.counters.flat[_EVICTED] += 1
+        tables.flows.flat[index] = entry
+        tables.count_session(entry, 1)
 
     def _remember_fragment(self, key: tuple[int, int, int, int], value: tuple[int, int, int]) -> None:
         if len(self._fragments) >= _FRAGMENTS:
@@ -234,15 +227,15 @@ class Single:
             self.last_row = known[1]
             return known[0]
         # Without its first fragment it can still be told whose it is where one server alone may have it.
-        installed = self.state.installed
-        rows = [row for row in installed.rows_at(to) if installed.table.server_protocol[row] in {0, protocol}]
-        if len(rows) != 1 or installed.by_port[rows[0]]:
+        lookup = self.tables.lookup
+        rows = [row for row in lookup.rows_at(to) if lookup.table.server_protocol[row] in {0, protocol}]
+        if len(rows) != 1 or lookup.by_port[rows[0]]:
             return _FRAGMENT
         return self._flow(rows[0], source, 0, 0, now_s)
 
     def _icmp(self, message: memoryview, to: int, now_s: int) -> int:
         """Send an ICMP error to the target whose packet it is about (RFC 792; RFC 1191 for path MTU discovery)."""
-        installed = self.state.installed
+        lookup = self.tables.lookup
         if len(message) < 8:
             return _MALFORMED
         if message[0] not in ICMP_ERRORS:
@@ -258,14 +251,14 @@ class Single:
         client = int.from_bytes(inner[16:20], "little")
         protocol = inner[9]
         server_port, client_port = _PORTS.unpack_from(inner, header) if protocol in {TCP, UDP} else (0, 0)
-        row = installed.find_row(to, server_port, protocol)
+        row = lookup.find_row(to, server_port, protocol)
         if row < 0:
             return _NO_SERVER
         self.last_row = row
-        number = installed.number[row]
-        flow_hash = flow_hash_v4(client, client_port if installed.by_port[row] else 0, number)
-        index = self.state.flows.find(flow_hash, number)
+        number = lookup.number[row]
+        flow_hash = flow_hash_v4(client, client_port if lookup.by_port[row] else 0, number)
+        index = self.tables.flows.find(flow_hash, number)
         if index < 0:
             return _ICMP_NO_FLOW
-        entry = self.state.flows.flat[index]
-        return int(entry & TARGET_MASK) if is_live(entry, now_s, installed.rules) else _ICMP_NO_FLOW
+        entry = self.tables.flows.flat[index]
+        return int(entry & TARGET_MASK) if is_live(entry, now_s, lookup.rules) else _ICMP_NO_FLOW

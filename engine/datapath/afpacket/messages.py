@@ -1,0 +1,56 @@
+"""What the control process and a worker say to each other: arguments at the start, then messages both ways.
+
+Messages are msgpack over the control socket, one a datagram; memory comes with them as descriptors (SCM_RIGHTS).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+MESSAGE_BYTES = 256
+"""More than any message takes."""
+
+EXIT_INTERFACE_GONE = 3
+"""Exit code of a worker whose interface is gone for good."""
+
+
+class Arguments(msgspec.Struct, kw_only=True, frozen=True):
+    """How a worker is started: JSON in its last argument. Descriptors are inherited."""
+
+    ifname: str
+    mtu: int
+    index: int  # of `workers`
+    workers: int
+    buckets: int  # of its flow table
+    rx_slots: int
+    tx_slots: int
+    control_fd: int
+    counters_fd: int
+    flows_fd: int
+    table_fd: int
+
+
+class UseTable(msgspec.Struct, tag="use-table", frozen=True):
+    """To a worker, with the table's memory: forward by it. Of several that wait the last counts."""
+
+    generation: int
+
+
+class TakeFlows(msgspec.Struct, tag="take-flows", frozen=True):
+    """To a worker, with memory that holds `count` of `FLOW_RECORD`: take over those that are its own."""
+
+    count: int
+
+
+class Ready(msgspec.Struct, tag="ready", frozen=True):
+    """From a worker: it receives, by the table of that generation."""
+
+    generation: int
+
+
+ToWorker = UseTable | TakeFlows
+FromWorker = Ready
+
+encode = msgspec.msgpack.Encoder().encode
+decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
+decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode

@@ -1,0 +1,121 @@
+"""What a worker keeps: choice for new flows, the sweep, session counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.datapath.afpacket import slot
+from engine.datapath.afpacket import tables as module
+from engine.datapath.counters import GENERATION
+from engine.datapath.flowtable import FlowState, pack
+from engine.datapath.lookup import Lookup
+from engine.datapath.table import Compiler
+from tests.helpers.frames import OWN, compiled, mac, server
+
+
+def test_the_next_in_turn_is_counted_by_server_and_survives_a_change_of_table(worker_tables):
+    compiler = Compiler()
+    two = (server(), server(2, port=443))
+    tables = worker_tables(compiled(*two, compiler=compiler))
+    assert [tables.pick(0, 0) for _ in range(3)] == [1, 2, 1]
+    assert [tables.pick(1, 0) for _ in range(2)] == [1, 2]
+    tables.install(Lookup(compiled(*two, compiler=compiler)))
+    assert tables.pick(0, 0) == 2
+    assert tables.counters.flat[GENERATION] == 2
+
+
+def test_hash_and_what_is_not_recorded_go_by_the_hash(worker_tables):
+    tables = worker_tables(
+        compiled(server(method="hash", new=(1, 2, 3), keep=(1, 2, 3)), server(2, port=443))
+    )
+    buckets = tables.lookup.table.buckets
+    assert tables.pick(0, 5 << 20) == tables.pick_unrecorded(0, 5 << 20) == buckets[5]
+    assert tables.pick_unrecorded(1, 0 << 20) == 1
+    assert tables.pick_unrecorded(1, 1 << 20) == 2
+    assert tables.turn == [0] * len(tables.turn)
+
+
+def test_random_takes_every_bucket(worker_tables):
+    tables = worker_tables(compiled(server(method="random", new=(1, 2, 3), keep=())))
+    assert {tables.pick(0, 0) for _ in range(200)} == {1, 2, 3}
+
+
+@pytest.mark.parametrize("method", ["rr", "random", "hash", "session", "first"])
+def test_without_targets_there_is_nothing_to_pick(worker_tables, method):
+    tables = worker_tables(compiled(server(method=method, new=(), keep=())))
+    assert tables.pick(0, 7) == tables.pick_unrecorded(0, 7) == 0
+
+
+def test_the_fewest_sessions_for_its_weight(worker_tables):
+    tables = worker_tables(compiled(server(method="session", new=(2, 1), keep=()), weights={2: 3}))
+    tables.counters.target_sessions[1:3] = (1, 4)  # 2/1 and 5/3 with the new one
+    assert tables.pick(0, 0) == 2
+    tables.counters.target_sessions[1:3] = (1, 6)  # 2/1 and 7/3
+    assert tables.pick(0, 0) == 1
+    tables.counters.target_sessions[1:3] = (0, 2)  # equal: the first of the two
+    assert tables.pick(0, 0) == 2
+
+
+def test_session_counts_go_up_and_down(worker_tables):
+    tables = worker_tables(compiled(server()))
+    one, other = pack(3, 1, 0, 0, 0, 0), pack(5, 2, 0, 0, 0, 0)
+    tables.count_session(one, 1)
+    tables.count_sessions(np.array([one, other], np.uint64), 1)
+    counters = tables.counters
+    assert (counters.target_sessions[3], counters.target_sessions[5]) == (2, 1)
+    assert (counters.server_sessions[1], counters.server_sessions[2]) == (2, 1)
+    tables.count_sessions(np.array([one], np.uint64), -1)
+    tables.count_session(other, -1)
+    assert (counters.target_sessions[3], counters.target_sessions[5]) == (1, 0)
+    assert (counters.server_sessions[1], counters.server_sessions[2]) == (1, 0)
+    tables.flows.entries[7] = other
+    tables.recount()
+    assert counters.target_sessions.sum() == counters.target_sessions[5] == 1
+    assert counters.server_sessions.sum() == counters.server_sessions[2] == 1
+
+
+def test_a_sweep_takes_a_slice_at_a_time_and_begins_anew_at_the_end(worker_tables):
+    tables = worker_tables(compiled(server()), buckets=2 * module._SWEEP_BUCKETS)
+    void = pack(1, 1, FlowState.OPEN, 9, 0, 0)
+    first, last = 0, len(tables.flows.entries) - 1
+    tables.flows.entries[[first, last]] = void
+    tables.recount()
+    tables.sweep(0)
+    assert (tables.flows.entries[first], tables.flows.entries[last]) == (0, void)
+    assert tables.counters.target_sessions[1] == 1
+    tables.sweep(0)
+    assert not tables.flows.entries.any()
+    tables.flows.entries[first] = void
+    tables.recount()
+    tables.sweep(0)
+    assert not tables.flows.entries.any()
+    assert tables.counters.target_sessions[1] == 0
+
+
+def test_after_a_change_four_slices_go_at_a_time_until_all_were_looked_at(worker_tables):
+    compiler = Compiler()
+    tables = worker_tables(compiled(server(), compiler=compiler), buckets=8 * module._SWEEP_BUCKETS)
+    tables.install(Lookup(compiled(server(), compiler=compiler)))
+    swept = []
+    for _ in range(4):
+        tables.sweep(0)
+        swept.append(tables._swept // module._SWEEP_BUCKETS)
+    assert swept == [4, 0, 1, 2]
+
+
+def test_a_live_entry_stays(worker_tables):
+    tables = worker_tables(compiled(server()))
+    live = pack(1, 1, FlowState.OPEN, tables.generation(1, 1), 10, 0)
+    tables.flows.entries[3] = live
+    tables.sweep(20)
+    assert tables.flows.entries[3] == live
+
+
+def test_plain_words_are_of_the_table_in_use(worker_tables):
+    compiler = Compiler()
+    tables = worker_tables(compiled(server(), compiler=compiler))
+    own = int.from_bytes(mac(OWN), "little")
+    assert tables.plain_words.ravel().tolist() == slot.plain_words(own).ravel().tolist()
+    assert tables.plain_words[slot.TO, 0] == (own & 0xFFFF) << 48
+    assert tables.plain_words[slot.TO_FROM, 0] == own >> 16

@@ -1,0 +1,42 @@
+"""Every way through every datapath makes of each case in tests/fixtures what stands there."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.datapath.contract import DropReason
+from engine.io.if_packet import VNET_BYTES
+from tests.helpers import fixtures
+from tests.helpers.conformance import PATHS
+
+RUNS = [
+    pytest.param(path, case, id=f"{path.name}: {case.name}")
+    for path in PATHS
+    for case in fixtures.cases()
+    if case.only in {"", path.kind}
+]
+
+
+@pytest.mark.parametrize(("path", "case"), RUNS)
+def test_a_frame_fares_as_its_case_says(path, case):
+    result = path.run(case)
+    assert result.fate == case.fate
+    assert [sent[VNET_BYTES:] for sent in result.out] == list(case.out)
+    assert result.counters == case.counters
+    assert result.flows == list(case.after)
+
+
+def test_every_drop_reason_occurs():
+    assert {case.fate for case in fixtures.cases()} >= {reason.label for reason in DropReason}
+
+
+def test_a_case_has_a_name_of_its_own():
+    names = [case.name for case in fixtures.cases()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("case", [c for c in fixtures.cases() if isinstance(c.fate, int) and c.vlan is None])
+def test_what_is_forwarded_has_other_macs_and_is_the_same_beyond(case):
+    macs = fixtures.target_mac(case.fate) + fixtures.own_mac()
+    if case.transmit == "free":
+        assert case.out == (macs + case.frame[12:],)

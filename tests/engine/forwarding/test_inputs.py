@@ -1,0 +1,93 @@
+"""What the compiler is told: servers of an interface, targets whose MAC is known."""
+
+from __future__ import annotations
+
+from engine.datapath.contract import NOT_MEMBER, Pick
+from engine.domain.address import Address
+from engine.domain.states import NodeRole
+from engine.forwarding.inputs import Inputs
+from engine.modules.state.world import ServerDecision
+from tests.engine.forwarding.conftest import DECISIONS, MAC, OWN, link
+
+VIP1, VIP2 = Address.parse("172.16.1.10"), Address.parse("172.16.2.10")
+
+
+def inputs(play, decisions=DECISIONS) -> Inputs:
+    return Inputs(play.world, play.view, decisions)
+
+
+def test_a_server_is_told_as_it_is_configured_and_decided(play):
+    (server,) = inputs(play).servers(1)
+    assert (server.number, server.address, server.port, server.protocol) == (1, VIP1, 80, "tcp")
+    assert (server.method, server.by_port, server.idle_s) == ("hash", True, 77)
+    assert (server.new, server.keep) == ((1, 2), (1, 2))
+    (other,) = inputs(play).servers(2)
+    assert (other.number, other.address, other.by_port) == (2, VIP2, False)
+    assert inputs(play).servers(3) == []
+
+
+def test_new_and_kept_targets_are_told_apart(play):
+    decisions = {1: ServerDecision(1, (2,), (1, 2))}
+    (server,) = inputs(play, decisions).servers(1)
+    assert (server.new, server.keep) == ((2,), (1, 2))
+
+
+def test_targets_whose_mac_is_not_known_are_left_out(play):
+    play.resolve(1, None)
+    assert [t.number for t in inputs(play).targets] == [2, 3]
+    (server,) = inputs(play).servers(1)
+    assert (server.new, server.keep) == ((2,), (2,))
+
+
+def test_a_target_is_told_with_identity_mac_and_weight(play):
+    one, two, _ = inputs(play).targets
+    assert (one.number, one.identity, one.mac, one.weight) == (1, "172.16.1.100:80", MAC[1], 1)
+    assert (two.number, two.weight) == (2, 3)
+
+
+def test_blocked_are_the_macs_of_all_neighbours_once_each(play):
+    play.resolve(2, MAC[1])
+    assert inputs(play).blocked_mac == [MAC[1], MAC[3]]
+
+
+def test_a_node_that_is_not_the_master_serves_nobody_but_keeps_its_addresses(play):
+    play.world.role = NodeRole.BACKUP
+    assert inputs(play).servers(1) == []
+    assert inputs(play).virtual(1) == [VIP1]
+    assert inputs(play).virtual(2) == [VIP2]
+
+
+def test_a_server_that_is_disabled_or_gone_is_not_told(play):
+    play.world.server_admin[1] = "disabled"
+    play.view.refresh()
+    assert inputs(play).servers(1) == []
+    assert [s.number for s in inputs(play).servers(2)] == [2]
+    assert inputs(play, {9: ServerDecision(9, (1,), (1,))}).servers(1) == []
+
+
+def test_compiled_tables_hold_what_is_on_their_interface(play):
+    play.follow()
+    play.links(link(1, 1400), link(2))
+    play.forwarding.compile(DECISIONS)
+    (table,) = play.on("eth0").tables
+    assert table.server_number.tolist() == [1]
+    assert table.virtual_addr.tobytes() == VIP1
+    assert table.server_addr.tobytes() == VIP1
+    assert table.own_mac.tobytes() == OWN[1]
+    assert [mac.tobytes() for mac in table.blocked_mac] == sorted(MAC.values())
+    assert table.mtu == 1400
+    assert table.server_pick.tolist() == [Pick.HASH]
+    assert table.member[1, [1, 2, 3]].tolist() == [0, 0, NOT_MEMBER]
+    assert [table.target_mac[n].tobytes() for n in (1, 2)] == [MAC[1], MAC[2]]
+    (other,) = play.on("eth1").tables
+    assert other.server_number.tolist() == [2]
+    assert other.virtual_addr.tobytes() == VIP2
+    assert other.own_mac.tobytes() == OWN[2]
+
+
+def test_an_interface_that_is_gone_is_compiled_as_it_was(play):
+    play.follow()
+    play.links(link(2))
+    play.forwarding.compile(DECISIONS)
+    (table,) = play.on("eth0").tables
+    assert (table.own_mac.tobytes(), table.mtu) == (OWN[1], 1500)

@@ -1,0 +1,176 @@
+"""Ways a frame can take through a datapath, each running a case of tests/fixtures and saying what came of it.
+
+A later datapath joins by an entry in `PATHS`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.datapath.afpacket.forwarder import Forwarder
+from engine.datapath.afpacket.tables import Tables
+from engine.datapath.contract import Counters, DropReason
+from engine.datapath.counters import CounterBlock
+from engine.datapath.flow_records import records_of
+from engine.datapath.flowtable import FlowState, FlowTable, pack, table_bytes
+from engine.datapath.keys import flow_hash, swap16
+from engine.datapath.lookup import Lookup
+from engine.datapath.shared_memory import SharedMemory
+from engine.domain.address import Address
+from tests.helpers import fixtures
+from tests.helpers.rings import PretendedReceiveRing, PretendedSocket, PretendedTransmitRing
+
+if TYPE_CHECKING:
+    from tests.helpers.fixtures import Case
+
+BUCKETS = 64
+LOOP = "A frame from a target is a loop"
+OTHERS = 15
+"""Frames around the one of a case in a mixed batch: each is a loop, which every table drops."""
+
+
+@dataclass
+class Result:
+    """What came of a frame."""
+
+    fate: int | str
+    out: list[bytes]  # virtio header and frame
+    counters: dict[str, int]
+    flows: list[dict[str, Any]]
+
+
+class Bench:
+    """A forwarder on pretended rings."""
+
+    def __init__(self, case: Case) -> None:
+        self.memory = SharedMemory.create("test-flows", table_bytes(BUCKETS))
+        block = CounterBlock.create()
+        self.block = block
+        lookup = Lookup(fixtures.table(case.table))
+        self.tables = Tables(lookup, FlowTable(self.memory.view, BUCKETS), block)
+        self.rx, self.tx = PretendedReceiveRing(), PretendedTransmitRing()
+        self.plain, self.cutting = PretendedSocket(), PretendedSocket()
+        self.forwarder = Forwarder(self.tables, self.rx, self.tx, self.plain, self.cutting)
+        for flow in case.before:
+            self.write(flow, case.now_s)
+
+    def write(self, flow: dict[str, Any], now_s: int) -> None:
+        client, server, target = Address.parse(flow["client"]), flow["server"], flow["target"]
+        port = swap16(flow.get("port", 0))
+        found = flow_hash(client, port, server)
+        flows = self.tables.flows
+        index = flows.victim(found, now_s, self.tables.lookup.rules, force=False)
+        state = FlowState[flow["state"].upper()]
+        generation = self.tables.generation(server, target)
+        entry = pack(target, server, state, generation, now_s - flow["idle_s"], found)
+        flows.flat[index] = entry
+        high, low = (int.from_bytes(client[at : at + 8], "little") for at in (0, 8))
+        flows.remember_client(index, high, low, port)
+        self.tables.count_session(entry, 1)
+
+    def flows(self, now_s: int) -> list[dict[str, Any]]:
+        found = []
+        for record in records_of(self.tables.flows, now_s, self.tables.lookup.rules):
+            flow = {
+                "server": int(record["server"]),
+                "target": int(record["target"]),
+                "client": str(Address(record["client"].tobytes())),
+                "idle_s": int(record["idle_s"]),
+                "state": FlowState(int(record["state"])).name.lower(),
+            }
+            if record["port"]:
+                flow["port"] = int(record["port"])
+            found.append(flow)
+        return sorted(found, key=lambda flow: (flow["client"], flow.get("port", 0)))
+
+    def transmit(self, how: str) -> None:
+        if how == "full":
+            self.tx.fill()
+            self.tx.refuses = self.plain.refuses = self.cutting.refuses = errno.EAGAIN
+        elif how == "down":
+            self.tx.refuses = self.plain.refuses = self.cutting.refuses = errno.ENETDOWN
+
+    def sent(self) -> list[bytes]:
+        return [*self.tx.sent, *self.plain.sent, *self.cutting.sent]
+
+    def close(self) -> None:
+        self.memory.close()
+        self.block.memory.close()
+
+
+def flat(counters: Counters) -> dict[str, int]:
+    """Every counter that is not 0, arrays as NAME.INDEX, drops by their labels."""
+    found = {}
+    for one in fields(Counters):
+        value = getattr(counters, one.name)
+        if isinstance(value, np.ndarray):
+            for at in np.flatnonzero(value):
+                label = DropReason(at).label if one.name == "dropped" else at
+                found[f"{one.name}.{label}"] = int(value[at])
+        elif value:
+            found[one.name] = value
+    return found
+
+
+def _fate(moved: dict[str, int]) -> int | str:
+    """Tell the fate of one frame from the counters that it moved: a drop, though it had been handed over, is a drop."""
+    dropped: list[int | str] = [
+        name.removeprefix("dropped.") for name in moved if name.startswith("dropped.")
+    ]
+    targets = [
+        int(name.removeprefix("target_packets.")) for name in moved if name.startswith("target_packets.")
+    ]
+    (fate,) = dropped or targets or ["pass"] * moved["passed"]
+    return fate
+
+
+Handle = Callable[[Forwarder, int, int], None]
+"""Has a forwarder handle so many frames at a time in seconds."""
+
+
+def _run(case: Case, handle: Handle, others: int = 0) -> Result:
+    bench = Bench(case)
+    try:
+        for frame in case.earlier:
+            bench.rx.put(frame)
+            handle(bench.forwarder, 1, case.now_s)
+        before, sent = flat(bench.block.read()), len(bench.sent())
+        loops = [fixtures.case(LOOP).frame] * others if others else []
+        bench.transmit(case.transmit)
+        for frame in loops:
+            bench.rx.put(frame)
+        bench.rx.put(
+            case.frame, virtio=case.virtio, captured=case.captured, copied=case.copied, vlan=case.vlan
+        )
+        for frame in loops:
+            bench.rx.put(frame)
+        handle(bench.forwarder, 2 * others + 1, case.now_s)
+        now = flat(bench.block.read())
+        now["received"] -= 2 * others
+        now["dropped.loop"] = now.get("dropped.loop", 0) - 2 * others
+        moved = {name: now.get(name, 0) - before.get(name, 0) for name in now.keys() | before.keys()}
+        moved = {name: value for name, value in sorted(moved.items()) if value}
+        return Result(_fate(moved), bench.sent()[sent:], moved, bench.flows(case.now_s))
+    finally:
+        bench.close()
+
+
+@dataclass(frozen=True)
+class Path:
+    """A way through a datapath; `kind` is what a case may be `only` for."""
+
+    name: str
+    kind: str
+    run: Callable[[Case], Result]
+
+
+PATHS = (
+    Path("AF_PACKET, one by one", "single", lambda case: _run(case, Forwarder.few)),
+    Path("AF_PACKET, as a batch", "batch", lambda case: _run(case, Forwarder.batch)),
+    Path("AF_PACKET, in a batch with others", "batch", lambda case: _run(case, Forwarder.batch, OTHERS)),
+)
