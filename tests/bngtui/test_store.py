@@ -71,10 +71,10 @@ def test_frozen_is_still_while_the_live_state_goes_on():
 def test_freshness_ages_with_the_clock():
     store = Store()
     assert store.freshness(5.0).age_s is None
-    store.link = "up"
+    store.connection = "up"
     take(store, now=100.0)
     assert not store.freshness(101.0).stale
     assert store.freshness(103.0).stale
-    store.link = "down"
+    store.connection = "down"
     assert store.freshness(100.0).stale
     assert not store.may_change
