@@ -32,8 +32,8 @@ KEEP_EVENTS = 1000
 class Store:
     """Everything the screens draw from. `live` is the latest state, `shown` what the operator looks at."""
 
-    def __init__(self, *, interval_s: float = 1.0) -> None:
-        self.history = History(interval_s)
+    def __init__(self) -> None:
+        self.history = History()
         self.live: State | None = None
         self.shown: State | None = None
         self.frozen = False

@@ -11,6 +11,7 @@ from bngtui.candidate import Candidate
 from bngtui.editor.drafts import Draft, Drafts
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.revision_list import when
+from bngtui.render.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,7 @@ class DraftKeeper:
             based += f"; revision {running.revision} runs now, the review shows the difference"
         question = Question(
             f"There is a text of {when(draft.saved)} UTC that was not applied. Go on with it?",
-            (f"{draft.file} on {draft.host}, {draft.text.count(chr(10))} lines", based),
+            (f"{draft.file} on {draft.host}, {plural(draft.text.count(chr(10)), 'line')}", based),
             (
                 Answer("g", "Go on with it", "go"),
                 Answer("l", "Leave it for later, and look at what runs", "later"),

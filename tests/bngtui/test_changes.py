@@ -1,156 +1,309 @@
-"""What the console asks of the engine: asked first, done, and the outcome said."""
+"""What the console says of every change it asks for, without a terminal and without an engine."""
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import msgspec
+import pytest
 
+from bngtui.candidate import Candidate
+from bngtui.changes import CHOICES_S, CONFIRM_WITHIN_S, SLOW_S, Changes
+from bngtui.connection import trouble_of
+from bngtui.dialogs.confirm import ConfirmDialog
 from bngtui.dialogs.question import QuestionDialog
-from bngtui.screens.dashboard import DashboardScreen
-from bngtui.screens.details import DetailsScreen
-from engine.api.client import Client
-from engine.config.load import load
-from engine.domain.errors import OpError
-from tests.helpers.config_engine import SEED
-from tests.helpers.driving import answer, ask, console, screen_text, shown, text_of, until
-from tests.helpers.fake_engine import FakeEngine, make_state
+from bngtui.store import Store
+from engine.api.client import EngineUnreachable, RequestError
+from engine.api.messages import AdminResult, Applied, ConfigStatus, Pending, Revision
+from tests.helpers.fake_engine import make_state
+
+UNREACHABLE = EngineUnreachable(Path("/run/bng/operator.sock"), "no such socket")
+PENDING = Pending(revision=2, reverts_to=1, seconds_left=60.0, actor="root(0) pid 812")
+STATUS = ConfigStatus(revision=2, language="balanceng")
+REVISION = Revision(number=1, time="2026-03-01T12:00:00Z", uid=0, user="root", note="", language="balanceng")
 
 
-async def test_a_change_is_asked_done_and_reported(engine, run_dir):
-    async with console(run_dir) as pilot:
-        await ask(pilot, "d")
-        text = screen_text(pilot.app)
-        assert "Disable target 1 web1?" in text
-        assert "104 sessions end at once" in text
-        assert "server 2 shop keeps" in text
-        assert not engine.calls
-        await pilot.press("y")
-        await until(pilot, lambda: engine.calls)
-        args, actor = engine.calls[0]
-        assert (args.what, args.action, args.numbers) == ("target", "disable", [1])
-        assert f"pid {os.getpid()}" in actor
-        await until(pilot, lambda: "Done: target 1 web1 is disabled." in screen_text(pilot.app))
-        await until(pilot, lambda: "○ disabled   1  web1" in screen_text(pilot.app))
-        await pilot.press("d")
-        assert "target 1 web1 is disabled already." in screen_text(pilot.app)
-        await ask(pilot, "e")
-        assert "gets new flows at once" in screen_text(pilot.app)
-        await pilot.press("y")
-        await until(pilot, lambda: "● up         1  web1" in screen_text(pilot.app))
-        await ask(pilot, "r")
-        assert "may finish" in screen_text(pilot.app)
-        await pilot.press("y")
-        await until(pilot, lambda: "◐ draining   1  web1" in screen_text(pilot.app))
-        assert [args.action for args, _ in engine.calls] == ["disable", "enable", "drain"]
+def applied(number=2, pending=None):
+    return Applied(revision=number, pending=pending)
 
 
-async def test_servers_are_changed_from_their_panel(engine, run_dir):
-    async with console(run_dir) as pilot:
-        await pilot.press("1", "j", "r")
-        assert "only targets drain" in screen_text(pilot.app)
-        await ask(pilot, "d")
-        assert "172.16.1.11:80 stops serving" in screen_text(pilot.app)
-        await pilot.press("2", "enter")
-        await until(pilot, lambda: engine.calls)
-        args, _ = engine.calls[0]
-        assert (args.what, args.action, args.numbers) == ("server", "disable", [2])
+class Bench:
+    """Changes with a screen that only remembers, and an engine that gives one answer."""
+
+    def __init__(self, **state):
+        self.store = Store()
+        self.store.connection = "up"
+        self.store.take_state(make_state(config=STATUS, **state), 0.0)
+        self.said = []
+        self.asked = []
+        self.dialogs = []
+        self.work = []
+        self.answer = None
+        self.changes = Changes(self, self.store, self, lambda text, role: self.said.append((text, role)))
+
+    def status(self, **changes):
+        config = msgspec.structs.replace(STATUS, **changes)
+        self.store.take_state(msgspec.structs.replace(self.store.live, config=config), 0.0)
+
+    # -- the application
+    def push_screen(self, dialog, then):
+        self.dialogs.append((dialog, then))
+
+    def run_worker(self, work, *, name):
+        self.work.append((name, work))
+
+    # -- the connection
+    async def ask(self, op, **args):
+        self.asked.append((op, args))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def done(self, answer):
+        self.answer = answer
+        ((_, work),) = self.work
+        self.work.clear()
+        await work
+        return self.said[-1]
+
+    async def dismiss(self, with_, answer):
+        ((_, then),) = self.dialogs
+        self.dialogs.clear()
+        then(with_)
+        return await self.done(answer)
 
 
-async def test_other_panels_have_nothing_to_change(engine, run_dir):
-    async with console(run_dir) as pilot:
-        await pilot.press("3", "d")
-        assert "Select a target or a server first" in screen_text(pilot.app)
+@pytest.fixture
+def bench():
+    return Bench()
 
 
-async def test_a_refusal_is_shown_in_the_engines_words(engine, run_dir):
-    engine.refusal = OpError("refused", "a reload is under way")
-    async with console(run_dir) as pilot:
-        await ask(pilot, "d")
-        await pilot.press("y")
-        await until(pilot, lambda: "Refused: a reload is under way" in screen_text(pilot.app))
+def candidate(note=""):
+    return Candidate("/etc/bng/bng.conf", "balanceng", 1, "old\n", "new\n", note)
 
 
-async def test_while_frozen_the_question_is_about_now(engine, run_dir):
-    async with console(run_dir) as pilot:
-        await pilot.press("z")
-        engine.publish(targets=[msgspec.structs.replace(t, sessions=7777) for t in engine.current.targets])
-        await until(pilot, lambda: pilot.app.store.live.targets[0].sessions == 7777)
-        await ask(pilot, "d")
-        assert "7,777 sessions end at once" in screen_text(pilot.app)
+# -- whether anything may be changed ------------------------------------------------------------------------------
 
 
-async def test_the_picture_goes_on_behind_the_question(engine, run_dir):
-    async with console(run_dir) as pilot:
-        await ask(pilot, "d")
-        engine.publish(hostname="renamed")
-        await until(pilot, lambda: " renamed " in screen_text(pilot.app))
-        assert "Disable target 1 web1?" in screen_text(pilot.app)
+def test_what_may_be_changed_is_not_talked_about(bench):
+    assert bench.changes.may() is True
+    assert bench.said == []
 
 
-async def test_the_engine_goes_between_question_and_answer(run_dir):
-    async with console(run_dir, wait=False) as pilot:
-        async with FakeEngine(run_dir, make_state()) as fake:
-            await until(pilot, lambda: "● live" in screen_text(pilot.app))
-            await ask(pilot, "d")
-        await until(pilot, lambda: pilot.app.store.connection == "down")
-        await pilot.press("y")
-        await until(pilot, lambda: "Not done, the engine is not reachable" in screen_text(pilot.app))
-        assert not fake.calls
+@pytest.mark.parametrize("connection", ["connecting", "down"])
+def test_without_a_connection_nothing_may_be_changed(bench, connection):
+    bench.store.connection = connection
+    assert bench.changes.may() is False
+    assert bench.said == [("The engine is not reachable: nothing can be changed.", "down")]
 
 
-async def test_read_only(engine, run_dir):
-    async with console(run_dir, read_only=True) as pilot:
-        text = screen_text(pilot.app)
-        assert "READ-ONLY" in text
-        for word in ("enable", "disable ", "drain "):
-            assert word not in text.splitlines()[-1]
-        for key in ("e", "d", "r"):
-            await pilot.press(key)
-            assert isinstance(pilot.app.screen, DashboardScreen)
-            assert "READ-ONLY: nothing can be changed from this console." in screen_text(pilot.app)
-        await pilot.press("enter", "d")
-        assert isinstance(pilot.app.screen, DetailsScreen)
-        assert not engine.calls
-        assert pilot.app.connection._client.hello.role == "monitor"
+def test_before_the_first_state_nothing_may_be_changed(bench):
+    bench.store.live = None
+    assert bench.changes.may() is False
+    assert bench.said == [("The engine is not reachable: nothing can be changed.", "down")]
 
 
-async def test_any_console_counts_down_and_confirms(config_engine, run_dir):
-    async with console(run_dir, (80, 24)) as pilot:
-        async with await Client.connect(run_dir / "operator.sock") as client:
-            await client.request("apply", text=SEED.replace("weight 1", "weight 7"), confirm_within_s=60)
-        await shown(pilot, "▲ revision 2 on trial: back to 1 in ")
-        await pilot.press("f8")
-        await shown(pilot, "Confirmed: revision 2 stays, and is in the file.")
-        await shown(pilot, "revision 2 confirmed")
-        await pilot.press("f9")
-        await shown(pilot, "No change waits to be confirmed.")
+def test_a_read_only_console_says_that_first(bench):
+    bench.store.read_only = True
+    bench.store.connection = "down"
+    assert bench.changes.may() is False
+    assert bench.said == [("READ-ONLY: nothing can be changed from this console.", "warning")]
 
 
-async def test_a_trial_is_counted_down_in_a_read_only_console_without_keys(config_engine, run_dir):
-    async with console(run_dir, read_only=True) as pilot:
-        async with await Client.connect(run_dir / "operator.sock") as client:
-            await client.request("apply", text=SEED.replace("weight 1", "weight 7"), confirm_within_s=60)
-        await shown(pilot, "▲ revision 2 on trial: back to 1 in ")
-        assert "F8" not in text_of(pilot)
-        await pilot.press("f8", "f9")
-        assert config_engine.transactions.trial is not None
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda changes: changes.admin("disable", "target", 1),
+        lambda changes: changes.confirm(),
+        lambda changes: changes.take_back(),
+        lambda changes: changes.save(),
+    ],
+)
+def test_what_may_not_be_is_neither_asked_nor_done(bench, change):
+    bench.status(pending=PENDING, differs=["target 2 disabled (file: enabled)"])
+    bench.store.read_only = True
+    change(bench.changes)
+    assert not bench.dialogs
+    assert not bench.work
+    assert len(bench.said) == 1
 
 
-async def test_what_differs_from_the_file_is_shown_and_saved(config_engine, run_dir):
-    async with console(run_dir) as pilot:
-        await pilot.press("W")
-        await shown(pilot, "Nothing to save")
-        config_engine.overridden[2] = "disabled"
-        config_engine.publish()
-        await shown(pilot, "▲ target 2 disabled (file: enabled); W saves")
-        await pilot.press("colon", *"operational state")
-        await shown(pilot, "write operational state into its file")
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, QuestionDialog))
-        assert "target 2 disabled (file: enabled)" in text_of(pilot)
-        await answer(pilot, "y")
-        await shown(pilot, "Saved: the file is revision 2.")
-        saved = load(config_engine.file.read_text(), "bng.conf").config
-        assert [target.enabled for target in saved.targets] == [True, False]
-        assert "// two web servers" in config_engine.file.read_text()
+# -- a target or a server -------------------------------------------------------------------------------------------
+
+
+async def test_a_target_is_asked_about_and_disabled(bench):
+    bench.changes.admin("disable", "target", 2)
+    assert isinstance(bench.dialogs[0][0], ConfirmDialog)
+    assert bench.dialogs[0][0].effect.object == "target 2 web2"
+    said = await bench.dismiss(True, AdminResult(changed=[2], unchanged=[]))
+    assert said == ("Done: target 2 web2 is disabled.", "up")
+    assert bench.asked == [("admin", {"what": "target", "action": "disable", "numbers": [2]})]
+
+
+async def test_what_was_so_before_is_said(bench):
+    bench.changes.admin("drain", "target", 2)
+    said = await bench.dismiss(True, AdminResult(changed=[], unchanged=[2]))
+    assert said == ("Done: target 2 web2 is draining already.", "up")
+
+
+@pytest.mark.parametrize("no", [False, None])
+def test_no_changes_nothing(bench, no):
+    bench.changes.admin("disable", "server", 1)
+    bench.dialogs[0][1](no)
+    assert not bench.work
+    assert bench.said == [("Nothing was changed: server 1 www stays as it is.", "text")]
+
+
+def test_what_is_gone_and_what_is_pointless_is_said_and_not_asked(bench):
+    bench.changes.admin("disable", "target", 99)
+    bench.changes.admin("enable", "target", 1)
+    assert bench.said == [
+        ("target 99 is not in the running configuration.", "warning"),
+        ("target 1 web1 is enabled already.", "text"),
+    ]
+    assert not bench.dialogs
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RequestError("refused", "a reload is under way"), "Refused: a reload is under way"),
+        (UNREACHABLE, "Not done, the engine is not reachable: no such socket"),
+    ],
+)
+async def test_why_it_was_not_done(bench, error, said):
+    bench.changes.admin("disable", "target", 2)
+    assert await bench.dismiss(True, error) == (said, "down")
+    bench.status(pending=PENDING)
+    for change in (bench.changes.confirm, bench.changes.take_back):
+        change()
+        assert await bench.done(error) == (said, "down")
+
+
+def test_why_a_question_has_no_answer():
+    assert trouble_of(UNREACHABLE) == "The engine is not reachable: no such socket"
+    assert trouble_of(RequestError("gone", "there is no revision 9")) == "Refused: there is no revision 9"
+
+
+# -- a new configuration --------------------------------------------------------------------------------------------
+
+
+async def test_applied_on_trial(bench):
+    bench.answer = applied(pending=PENDING)
+    told = []
+    assert (
+        await bench.changes.apply(candidate(), 60, lambda result: told.append((result, *bench.said))) is None
+    )
+    # The page goes on before the outcome is said.
+    assert told == [(bench.answer, ("Applying …", "text"))]
+    assert bench.said[1:] == [("Revision 2 runs on trial: F8 keeps it, F9 takes it back.", "warning")]
+    op, args = bench.asked[0]
+    assert op == "apply"
+    assert args == {
+        "text": "new\n",
+        "file": "bng.conf",
+        "base": 1,
+        "confirm_within_s": 60,
+        "note": "edited in bngtui",
+        "timeout_s": SLOW_S,
+    }
+
+
+async def test_applied_for_good_with_a_note(bench):
+    bench.answer = applied()
+    await bench.changes.apply(candidate("why"), None, lambda _: None)
+    assert bench.said[-1] == ("Done: applied, revision 2 runs.", "up")
+    assert bench.asked[0][1]["confirm_within_s"] is None
+    assert bench.asked[0][1]["note"] == "why"
+
+
+@pytest.mark.parametrize(
+    ("error", "returned", "said"),
+    [
+        (RequestError("conflict", "revision 2 runs"), "revision 2 runs", "Applying …"),
+        (RequestError("invalid", "no such target"), None, "Not applied: no such target"),
+        (UNREACHABLE, None, "Not known whether it runs, the engine does not answer: no such socket"),
+    ],
+)
+async def test_not_applied(bench, error, returned, said):
+    bench.answer = error
+    told = []
+    assert await bench.changes.apply(candidate(), 60, told.append) == returned
+    assert bench.said[-1][0] == said
+    assert not told
+
+
+@pytest.mark.parametrize(
+    ("within_s", "pending", "said"),
+    [
+        (None, None, ("Done: rolled back to revision 1, revision 3 runs.", "up")),
+        (60, PENDING, ("Revision 3 runs on trial: F8 keeps it, F9 takes it back.", "warning")),
+    ],
+)
+async def test_rollback(bench, within_s, pending, said):
+    bench.changes.rollback(REVISION, within_s)
+    assert await bench.done(applied(3, pending)) == said
+    assert bench.asked == [("rollback", {"revision": 1, "confirm_within_s": within_s, "timeout_s": SLOW_S})]
+
+
+async def test_a_rollback_that_is_refused(bench):
+    bench.changes.rollback(REVISION, None)
+    assert await bench.done(RequestError("gone", "no revision 1")) == ("Refused: no revision 1", "down")
+
+
+# -- the change on trial --------------------------------------------------------------------------------------------
+
+
+async def test_the_change_on_trial_stays_or_is_taken_back(bench):
+    bench.status(pending=PENDING)
+    bench.changes.confirm()
+    said = await bench.done(applied())
+    assert said == ("Confirmed: revision 2 stays, and is in the file.", "up")
+    bench.changes.take_back()
+    assert await bench.done(applied(1)) == ("Taken back: revision 1 runs again.", "up")
+    assert bench.asked == [("confirm", {}), ("rollback", {"timeout_s": SLOW_S})]
+
+
+@pytest.mark.parametrize("config", [STATUS, None])
+def test_without_a_change_on_trial_there_is_nothing_to_confirm(bench, config):
+    bench.store.take_state(msgspec.structs.replace(bench.store.live, config=config), 0.0)
+    bench.changes.confirm()
+    bench.changes.take_back()
+    assert bench.said == [("No change waits to be confirmed.", "text")] * 2
+    assert not bench.work
+
+
+# -- operational state into the file --------------------------------------------------------------------------------
+
+
+async def test_what_differs_is_asked_about_and_saved(bench):
+    bench.status(differs=["target 2 disabled (file: enabled)"])
+    bench.changes.save()
+    dialog = bench.dialogs[0][0]
+    assert isinstance(dialog, QuestionDialog)
+    assert dialog.question.title == "Write into /etc/bng/bng.conf?"
+    assert dialog.question.lines[0] == "target 2 disabled (file: enabled)"
+    assert not dialog.guard.passes("W")
+    assert await bench.dismiss("yes", applied(3)) == ("Saved: the file is revision 3.", "up")
+    assert bench.asked == [("save", {"timeout_s": SLOW_S})]
+
+
+def test_the_file_is_left_as_it_is(bench):
+    bench.status(differs=["target 2 disabled (file: enabled)"])
+    bench.changes.save()
+    bench.dialogs[0][1]("")
+    assert not bench.work
+    assert bench.said == []
+
+
+def test_nothing_to_save(bench):
+    bench.changes.save()
+    assert bench.said == [("Nothing to save: the file says what runs.", "text")]
+    bench.store.take_state(msgspec.structs.replace(bench.store.live, config=None), 0.0)
+    bench.changes.save()
+    assert not bench.dialogs
+
+
+def test_the_time_to_confirm_is_one_of_the_choices():
+    assert CONFIRM_WITHIN_S in CHOICES_S
+    assert list(CHOICES_S) == sorted(CHOICES_S)
