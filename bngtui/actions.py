@@ -289,7 +289,7 @@ def key_text(key: str) -> str:
 
 
 def first_key(name: str) -> str:
-    """Return the key of an action that is shown, as Textual names it. Raises StopIteration for no action's name."""
+    """Return the key shown for an action, in Textual's spelling. Raises StopIteration where no action has that name."""
     return next(action.keys[0] for action in ACTIONS if action.name == name)
 
 
