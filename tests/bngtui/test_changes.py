@@ -306,4 +306,5 @@ def test_nothing_to_save(bench):
 
 def test_the_time_to_confirm_is_one_of_the_choices():
     assert CONFIRM_WITHIN_S in CHOICES_S
-    assert list(CHOICES_S) == sorted(CHOICES_S)
+    assert CHOICES_S == (15, 30, 60, 120, 300, 600, 1800)
+    assert SLOW_S == 60
