@@ -88,9 +88,9 @@ def test_servers():
     assert effect.grave == ("172.16.1.10:80 stops serving",)
     assert "only targets drain" in effect_of(state, "drain", "server", 1).pointless
     off = site(make_target(1, [1]), admin="disabled", operational=False)
-    assert effect_of(off, "enable", "server", 1).lines == (
-        "172.16.1.10:80 is served again, by 1 healthy target",
-    )
+    again = effect_of(off, "enable", "server", 1)
+    assert again.lines == ("172.16.1.10:80 is served again, by 1 healthy target",)
+    assert not again.last
 
 
 @pytest.mark.parametrize(

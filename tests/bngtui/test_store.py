@@ -156,6 +156,8 @@ def test_a_restart_ends_a_picture_that_was_held():
     take(store, boot_id="boot-2")
     assert not store.frozen
     assert store.shown is store.live
+    store.restarted()
+    assert store.freshness(0.0).age_s is None
 
 
 def test_one_of_many_is_found_by_its_number():

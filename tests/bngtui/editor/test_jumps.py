@@ -100,3 +100,11 @@ def test_no_finding_is_said():
     bench.jumps.step(1)
     assert bench.page.said == [("There is no finding.", "up")] * 2
     assert bench.here == (1, 1)
+
+
+def test_a_page_of_the_list_is_five_findings():
+    bench = Bench([(line, 1) for line in range(1, 21)])
+    bench.jumps.start()
+    for key, line in [("pagedown", 6), ("pagedown", 11), ("pageup", 6)]:
+        bench.press(key)
+        assert bench.here == (line, 1)
