@@ -29,7 +29,7 @@ async def test_a_change_is_asked_done_and_reported(engine, run_dir):
         await until(pilot, lambda: engine.calls)
         args, actor = engine.calls[0]
         assert (args.what, args.action, args.numbers) == ("target", "disable", [1])
-        assert f"pid {os.getpid()}" in actor
+        assert actor.pid == os.getpid()
         await until(pilot, lambda: "Done: target 1 web1 is disabled." in screen_text(pilot.app))
         await until(pilot, lambda: "○ disabled   1  web1" in screen_text(pilot.app))
         await pilot.press("d")

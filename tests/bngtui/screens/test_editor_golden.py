@@ -25,7 +25,7 @@ def fixed(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("USER", "root")
     monkeypatch.setattr("os.getuid", lambda: 0)
-    for place in ("engine.changes.transactions.timestamp", "engine.changes.running.timestamp"):
+    for place in ("engine.changes.transactions.timestamp", "engine.changes.configuration.timestamp"):
         monkeypatch.setattr(place, lambda: "2026-03-01T12:03:00Z")
 
 
