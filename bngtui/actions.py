@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 Group = Literal["Change", "Configuration", "Edit", "Review", "History", "Look", "Panels", "Move", "Program"]
 Context = Literal[
@@ -100,12 +103,26 @@ ACTIONS: tuple[Action, ...] = (
     Action("redo", ("ctrl+y",), "do it again", "Edit", changes=True, where=EDITOR),
     Action("find", ("ctrl+f",), "find a text; again: the next", "Edit", "find", 6, where=EDITOR),
     Action(
-        "load", ("ctrl+r",), "read a file into the editor", "Edit", "read file", 5, changes=True, where=EDITOR
+        "read_file",
+        ("ctrl+r",),
+        "read a file into the editor",
+        "Edit",
+        "read file",
+        5,
+        changes=True,
+        where=EDITOR,
     ),
     Action(
-        "store", ("ctrl+o",), "write the text to a file", "Edit", "write file", 5, changes=True, where=EDITOR
+        "write_file",
+        ("ctrl+o",),
+        "write the text to a file",
+        "Edit",
+        "write file",
+        5,
+        changes=True,
+        where=EDITOR,
     ),
-    Action("restart", ("f5",), "begin again with what runs now", "Edit", changes=True, where=EDITOR),
+    Action("start_over", ("f5",), "begin again with what runs now", "Edit", changes=True, where=EDITOR),
     Action("leave", ("escape", "ctrl+q"), "leave the editor", "Edit", "leave", 1, where=EDITOR),
     Action("help", ("f1",), "this page", "Program", "help", 2, where=EDITOR),
     Action(
@@ -178,7 +195,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("copy", ("c",), "copy the selected row to the clipboard", "Look", "copy", 8),
     Action("clear", ("escape",), "drop filter and faults only", "Look", where=PAGES),
     Action(
-        "editor",
+        "open('editor')",
         ("C",),
         "edit the configuration",
         "Configuration",
@@ -187,7 +204,7 @@ ACTIONS: tuple[Action, ...] = (
         where=ANYWHERE,
     ),
     Action(
-        "revisions",
+        "open('revisions')",
         ("H",),
         "its history: differences, rollback",
         "Configuration",
@@ -271,10 +288,23 @@ def key_text(key: str) -> str:
     return _SHOWN.get(key, key)
 
 
+def first_key(name: str) -> str:
+    """Return the key shown for an action, in Textual's spelling. Raises StopIteration where no action has that name."""
+    return next(action.keys[0] for action in ACTIONS if action.name == name)
+
+
 def available(context: Context | None = None, *, read_only: bool) -> tuple[Action, ...]:
     """Return the actions of a place on the screen (None: of all), without those that a read-only console lacks."""
     return tuple(
         action
         for action in ACTIONS
         if not (read_only and action.changes) and (context is None or context in action.where)
+    )
+
+
+def with_hints(actions: Iterable[Action], hints: Mapping[str, str], *, worth: int) -> tuple[Action, ...]:
+    """Return the actions, with other words in the footer for those that `hints` names."""
+    return tuple(
+        replace(action, hint=hints[action.name], worth=worth) if action.name in hints else action
+        for action in actions
     )

@@ -1,4 +1,4 @@
-"""The Textual application: wires the engine's line, the store and the screens together."""
+"""The Textual application: the connection, the store, the changes and the screens put together."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ import time
 from typing import TYPE_CHECKING
 
 from bngtui.changes import Changes
-from bngtui.connection import Link
-from bngtui.effects import Effect, effect_of
-from bngtui.screens.confirm import ConfirmScreen
-from bngtui.screens.main import MainScreen
-from bngtui.screens.page import Page
+from bngtui.connection import Connection
+from bngtui.navigation import SCREENS
+from bngtui.pages.page import Page
 from bngtui.store import Store
 from bngtui.terminal.driver import CleanDriver
 from bngtui.terminal.partial_updates import Sent, exact
 from bngtui.terminal.textual_internals import HookedApp
 from bngtui.theme import palette
-from engine.api.client import EngineUnreachable, RequestError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,11 +23,9 @@ if TYPE_CHECKING:
     from textual.theme import Theme
     from textual.timer import Timer
 
-    from bngtui.effects import Verb, What
     from bngtui.options import Options
     from bngtui.render.text import Role
     from bngtui.terminal.restore import Terminal
-    from engine.api.messages import AdminResult
 
 TERMINATED = 143
 """Exit code after SIGTERM, as a shell would give it."""
@@ -55,8 +50,8 @@ class BngApp(HookedApp[None]):
         self.options = options
         self.store = Store()
         self.store.read_only = options.read_only
-        self.link = Link(self.store, options, self._news)
-        self.changes = Changes(self)
+        self.connection = Connection(self.store, options, self._news)
+        self.changes = Changes(self, self.store, self.connection, self.say)
         self._sent = Sent()
         self._themes = themes
         self._ascii_only = ascii_only
@@ -70,11 +65,11 @@ class BngApp(HookedApp[None]):
 
     def get_default_screen(self) -> Screen[None]:
         """Open with the dashboard."""
-        return MainScreen()
+        return SCREENS["dashboard"]()
 
     def on_mount(self) -> None:
         """Follow the engine, and watch the terminal."""
-        self.run_worker(self.link.run(), name="link", exit_on_error=True)
+        self.run_worker(self.connection.run(), name="connection", exit_on_error=True)
         self.set_interval(1.0, self._tick)
         if self._terminal is not None:
             loop = asyncio.get_running_loop()
@@ -88,7 +83,7 @@ class BngApp(HookedApp[None]):
             return
         # Readings come on the engine's beat; a little slack keeps one that is early from waiting a whole round.
         wait_s = self._shown_at + self.options.refresh_s * 0.9 - time.monotonic()
-        if self.store.link != "up" or wait_s <= 0:
+        if self.store.connection != "up" or wait_s <= 0:
             wait_s = 0.02  # events and the state they led to come in one go
         self._due = self.set_timer(wait_s, self._show)
 
@@ -114,47 +109,14 @@ class BngApp(HookedApp[None]):
 
     # -- what the screens ask for -------------------------------------------------------------------------------
 
+    def open(self, name: str, *subject: object) -> None:
+        """Open a screen by its name; `subject` is what its class is made from."""
+        self.push_screen(SCREENS[name](*subject))
+
     def say(self, text: str, role: Role = "text") -> None:
         """Show a line at the bottom of the page in front."""
         for page in self._pages():
             page.say(text, role)
-
-    def ask_change(self, verb: Verb, what: What, number: int) -> None:
-        """Ask the operator, then the engine, and say what came of it."""
-        store = self.store
-        if store.read_only:
-            self.say("READ-ONLY: nothing can be changed from this console.", "warning")
-            return
-        if not store.may_change or store.live is None:
-            self.say("The engine is not reachable: nothing can be changed.", "down")
-            return
-        # The effect is that on the traffic of now, also where the picture is held.
-        effect = effect_of(store.live, verb, what, number)
-        if effect is None:
-            self.say(f"{what} {number} is not in the running configuration.", "warning")
-        elif effect.pointless is not None:
-            self.say(f"{effect.pointless}.", "text")
-        else:
-            self.push_screen(ConfirmScreen(effect), lambda yes: self._answered(effect, yes=bool(yes)))
-
-    def _answered(self, effect: Effect, *, yes: bool) -> None:
-        if yes:
-            self.run_worker(self._change(effect), name=f"{effect.verb} {effect.object}")
-        else:
-            self.say(f"Nothing was changed: {effect.object} stays as it is.", "text")
-
-    async def _change(self, effect: Effect) -> None:
-        try:
-            result: AdminResult = await self.link.ask(
-                "admin", what=effect.what, action=effect.verb, numbers=[effect.number]
-            )
-        except RequestError as error:
-            self.say(f"Refused: {error.message}", "down")
-        except EngineUnreachable as error:
-            self.say(f"Not done, the engine is not reachable: {error.reason}", "down")
-        else:
-            already = "" if result.changed else " already"
-            self.say(f"Done: {effect.done}{already}.", "up")
 
     async def action_quit(self) -> None:
         """Leave the page in front, which may have something to ask first (Textual's own Ctrl-Q)."""

@@ -1,18 +1,29 @@
-"""Changes of the configuration, asked of the engine, and what came of them said in the footer."""
+"""Every change that this console asks of the engine: whether it may, the question before it, and what came of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bngtui.actions import first_key
+from bngtui.connection import trouble_of
+from bngtui.dialogs.confirm import ConfirmDialog
+from bngtui.dialogs.question import QuestionDialog
+from bngtui.effects import effect_of
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.trial import key_of
 from engine.api.client import EngineUnreachable, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
-    from bngtui.app import BngApp
-    from engine.api.messages import Applied, Revision
+    from textual.app import App
+
+    from bngtui.candidate import Candidate
+    from bngtui.connection import Connection
+    from bngtui.effects import Effect, Verb, What
+    from bngtui.render.text import Role
+    from bngtui.store import Store
+    from engine.api.messages import AdminResult, Applied, Revision
 
 CONFIRM_WITHIN_S = 60
 """Time to confirm where nobody chose another: to look at the traffic, not to forget it."""
@@ -25,111 +36,178 @@ SLOW_S = 60.0
 
 
 class Changes:
-    """What any screen may want of the running configuration."""
+    """What a page may want of the engine. The methods have the names of the engine's ops.
 
-    def __init__(self, app: BngApp) -> None:
+    `app` runs the work beside the screen and shows the questions; `say` shows a line at the bottom of the page.
+    """
+
+    def __init__(
+        self, app: App[None], store: Store, connection: Connection, say: Callable[[str, Role], None]
+    ) -> None:
         self._app = app
+        self._store = store
+        self._connection = connection
+        self._say = say
 
     def may(self) -> bool:
         """Whether this console may change something now; where not, it is said."""
-        store = self._app.store
-        if store.read_only:
-            self._app.say("READ-ONLY: nothing can be changed from this console.", "warning")
+        if self._store.read_only:
+            self._say("READ-ONLY: nothing can be changed from this console.", "warning")
             return False
-        if not store.may_change:
-            self._app.say("The engine is not reachable: nothing can be changed.", "down")
+        if not self._store.may_change or self._store.live is None:
+            self._say("The engine is not reachable: nothing can be changed.", "down")
             return False
         return True
 
-    async def ask(self, op: str, **args: Any) -> Any:
-        """Do one op; where it is declined say why and return None."""
+    async def _do(self, op: str, **args: Any) -> Any:
+        """Do one op; where it is not done say why and return None."""
         try:
-            return await self._app.link.ask(op, **args)
+            return await self._connection.ask(op, **args)
         except RequestError as error:
-            self._app.say(f"Refused: {error.message}", "down")
+            self._say(trouble_of(error), "down")
         except EngineUnreachable as error:
-            self._app.say(f"Not done, the engine is not reachable: {error.reason}", "down")
+            self._say(f"Not done, the engine is not reachable: {error.reason}", "down")
         return None
 
-    def start(self, work: Coroutine[Any, Any, Any], name: str) -> None:
-        """Do something beside the screen."""
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._app.run_worker(work, name=name)
 
-    # -- the change on trial ----------------------------------------------------------------------------------------
+    # -- a target or a server ---------------------------------------------------------------------------------------
 
-    def keep(self) -> None:
-        """Confirm the change on trial."""
-        if self.may() and self._on_trial():
-            self.start(self._keep(), "confirm")
+    def admin(self, verb: Verb, what: What, number: int) -> None:
+        """Enable, disable or drain, after a question that says what it does to the traffic."""
+        # The effect is that on the traffic of now, also where the picture is held.
+        live = self._store.live
+        if not self.may() or live is None:
+            return
+        effect = effect_of(live, verb, what, number)
+        if effect is None:
+            self._say(f"{what} {number} is not in the running configuration.", "warning")
+        elif effect.pointless is not None:
+            self._say(f"{effect.pointless}.", "text")
+        else:
+            self._app.push_screen(
+                ConfirmDialog(effect), lambda yes: self._admin_answered(effect, yes=bool(yes))
+            )
 
-    async def _keep(self) -> None:
-        applied: Applied | None = await self.ask("confirm")
-        if applied is not None:
-            self._app.say(f"Confirmed: revision {applied.revision} stays, and is in the file.", "up")
+    def _admin_answered(self, effect: Effect, *, yes: bool) -> None:
+        if yes:
+            self._start(self._admin(effect), f"{effect.verb} {effect.object}")
+        else:
+            self._say(f"Nothing was changed: {effect.object} stays as it is.", "text")
 
-    def take_back(self) -> None:
-        """Go back from the change on trial."""
-        if self.may() and self._on_trial():
-            self.start(self._take_back(), "take back")
-
-    async def _take_back(self) -> None:
-        applied: Applied | None = await self.ask("rollback", timeout_s=SLOW_S)
-        if applied is not None:
-            self._app.say(f"Taken back: revision {applied.revision} runs again.", "up")
-
-    def _on_trial(self) -> bool:
-        live = self._app.store.live
-        if live is not None and live.config is not None and live.config.pending is not None:
-            return True
-        self._app.say("No change waits to be confirmed.", "text")
-        return False
-
-    # -- rollback ---------------------------------------------------------------------------------------------------
-
-    async def rollback(self, revision: Revision, within_s: int | None) -> bool:
-        """Run an earlier revision again."""
-        applied: Applied | None = await self.ask(
-            "rollback", revision=revision.number, confirm_within_s=within_s, timeout_s=SLOW_S
+    async def _admin(self, effect: Effect) -> None:
+        result: AdminResult | None = await self._do(
+            "admin", what=effect.what, action=effect.verb, numbers=[effect.number]
         )
-        if applied is None:
-            return False
-        self.tell_applied(applied, f"rolled back to revision {revision.number}")
-        return True
+        if result is not None:
+            already = "" if result.changed else " already"
+            self._say(f"Done: {effect.done}{already}.", "up")
 
-    def tell_applied(self, applied: Applied, did: str) -> None:
+    # -- a new configuration ----------------------------------------------------------------------------------------
+
+    async def apply(
+        self, candidate: Candidate, within_s: int | None, then: Callable[[Applied], None]
+    ) -> str | None:
+        """Run the candidate's text, with `within_s` on trial.
+
+        `then` is called before the outcome is said, so that it is said where the operator goes on. Where somebody
+        else changed the configuration meanwhile nothing is done, and the engine's words for it are returned.
+        """
+        self._say("Applying …", "text")
+        try:
+            applied: Applied = await self._connection.ask(
+                "apply",
+                text=candidate.text,
+                file=candidate.name,
+                base=candidate.base,
+                confirm_within_s=within_s,
+                note=candidate.note or "edited in bngtui",
+                timeout_s=SLOW_S,
+            )
+        except EngineUnreachable as error:
+            self._say(f"Not known whether it runs, the engine does not answer: {error.reason}", "down")
+        except RequestError as error:
+            if error.code == "conflict":
+                return error.message
+            self._say(f"Not applied: {error.message}", "down")
+        else:
+            then(applied)
+            self._say_applied(applied, "applied")
+        return None
+
+    def rollback(self, revision: Revision, within_s: int | None) -> None:
+        """Run an earlier revision again, with `within_s` on trial."""
+        self._start(self._rollback(revision.number, within_s), "rollback")
+
+    async def _rollback(self, number: int, within_s: int | None) -> None:
+        applied: Applied | None = await self._do(
+            "rollback", revision=number, confirm_within_s=within_s, timeout_s=SLOW_S
+        )
+        if applied is not None:
+            self._say_applied(applied, f"rolled back to revision {number}")
+
+    def _say_applied(self, applied: Applied, did: str) -> None:
         """Say what runs now, and how it stays."""
         if applied.pending is None:
-            self._app.say(f"Done: {did}, revision {applied.revision} runs.", "up")
+            self._say(f"Done: {did}, revision {applied.revision} runs.", "up")
         else:
-            self._app.say(
+            self._say(
                 f"Revision {applied.revision} runs on trial: {key_of('keep')} keeps it, "
                 f"{key_of('take_back')} takes it back.",
                 "warning",
             )
 
+    # -- the change on trial ----------------------------------------------------------------------------------------
+
+    def confirm(self) -> None:
+        """Let the change on trial stay."""
+        if self.may() and self._on_trial():
+            self._start(self._confirm(), "confirm")
+
+    async def _confirm(self) -> None:
+        applied: Applied | None = await self._do("confirm")
+        if applied is not None:
+            self._say(f"Confirmed: revision {applied.revision} stays, and is in the file.", "up")
+
+    def take_back(self) -> None:
+        """Go back from the change on trial: a rollback that names no revision."""
+        if self.may() and self._on_trial():
+            self._start(self._take_back(), "take back")
+
+    async def _take_back(self) -> None:
+        applied: Applied | None = await self._do("rollback", timeout_s=SLOW_S)
+        if applied is not None:
+            self._say(f"Taken back: revision {applied.revision} runs again.", "up")
+
+    def _on_trial(self) -> bool:
+        live = self._store.live
+        if live is not None and live.config is not None and live.config.pending is not None:
+            return True
+        self._say("No change waits to be confirmed.", "text")
+        return False
+
     # -- operational state into the file ----------------------------------------------------------------------------
 
     def save(self) -> None:
         """Write operational state into the file, after a question."""
-        live = self._app.store.live
+        live = self._store.live
         if not self.may() or live is None or live.config is None:
             return
         if not live.config.differs:
-            self._app.say("Nothing to save: the file says what runs.", "text")
+            self._say("Nothing to save: the file says what runs.", "text")
             return
-        from bngtui.screens.ask import AskScreen  # noqa: PLC0415 - only who asks needs the dialog
-
         question = Question(
             f"Write into {live.config_file}?",
             (*live.config.differs, "comments and order of the file stay as they are"),
             (Answer("n", "Leave the file as it is", ""), Answer("y", "Write it", "yes")),
         )
         self._app.push_screen(
-            AskScreen(question, trigger="W"),
-            lambda answer: self.start(self._save(), "save") if answer == "yes" else None,
+            QuestionDialog(question, trigger=first_key("save")),
+            lambda answer: self._start(self._save(), "save") if answer == "yes" else None,
         )
 
     async def _save(self) -> None:
-        applied: Applied | None = await self.ask("save", timeout_s=SLOW_S)
+        applied: Applied | None = await self._do("save", timeout_s=SLOW_S)
         if applied is not None:
-            self._app.say(f"Saved: the file is revision {applied.revision}.", "up")
+            self._say(f"Saved: the file is revision {applied.revision}.", "up")

@@ -1,4 +1,4 @@
-"""The console's line to the engine: connect, subscribe, fill the store; and again when it breaks."""
+"""The console's connection to the engine: connect, subscribe, fill the store; and again when it breaks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ LONGEST_WAIT_S = 5.0
 """The longest pause: an operator who restarted the engine should not wait for the console."""
 
 
-class Link:
+def trouble_of(error: EngineUnreachable | RequestError) -> str:
+    """Say why a question to the engine has no answer."""
+    if isinstance(error, RequestError):
+        return f"Refused: {error.message}"
+    return f"The engine is not reachable: {error.reason}"
+
+
+class Connection:
     """One engine, followed for ever. `changed` is called whenever the store has something new."""
 
     def __init__(
@@ -55,7 +62,7 @@ class Link:
                 self._store.trouble = f"the engine declined: {error.message}"
             finally:
                 self._client = None
-            self._store.link = "down"
+            self._store.connection = "down"
             self._changed()
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
@@ -86,7 +93,7 @@ class Link:
         store.read_only = self._options.read_only or client.hello.role == "monitor"
         await client.request("subscribe", state=True, events=True, since=store.last_event_id)
         self._client = client
-        store.link = "up"
+        store.connection = "up"
         store.trouble = ""
         self._changed()
         async for frame in client.frames():

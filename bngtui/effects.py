@@ -22,8 +22,8 @@ _DONE: dict[Verb, str] = {"enable": "enabled", "disable": "disabled", "drain": "
 class Effect:
     """A command and what it does.
 
-    `pointless`: why there is nothing to do, or None. `last`: a server loses its last healthy target, or a serving
-    server goes: then the number has to be typed.
+    `grave`: of the lines, those that somebody should not overlook. `last`: a server loses its last healthy target, or a
+    serving server goes: then the number has to be typed. `pointless`: why there is nothing to do, or None.
     """
 
     verb: Verb
@@ -31,6 +31,7 @@ class Effect:
     number: int
     name: str
     lines: tuple[str, ...]
+    grave: tuple[str, ...] = ()
     last: bool = False
     pointless: str | None = None
 
@@ -60,7 +61,7 @@ def _on_target(state: State, verb: Verb, target: TargetState) -> Effect:
         said = f"target {target.number} {name}".rstrip() + f" is {target.admin} already"
         return Effect(verb, "target", target.number, name, (), pointless=said)
     lines: list[str] = []
-    last = False
+    grave: list[str] = []
     if verb == "enable":
         lines.append(
             "gets new flows at once"
@@ -78,8 +79,9 @@ def _on_target(state: State, verb: Verb, target: TargetState) -> Effect:
             if target.number in server.targets or target.number in server.backup:
                 text, empty = _what_remains(state, server, target)
                 lines.append(text)
-                last = last or empty
-    return Effect(verb, "target", target.number, name, tuple(lines), last=last)
+                if empty:
+                    grave.append(text)
+    return Effect(verb, "target", target.number, name, tuple(lines), tuple(grave), last=bool(grave))
 
 
 def _what_remains(state: State, server: ServerState, target: TargetState) -> tuple[str, bool]:
@@ -109,14 +111,8 @@ def _on_server(state: State, verb: Verb, server: ServerState) -> Effect:
     members = [t for t in state.targets if t.number in {*server.targets, *server.backup}]
     able = sum(healthy(target) for target in members)
     if verb == "enable":
-        return Effect(
-            verb,
-            "server",
-            server.number,
-            name,
-            (f"{where} is served again, by {plural(able, 'healthy target')}",),
-        )
+        again = f"{where} is served again, by {plural(able, 'healthy target')}"
+        return Effect(verb, "server", server.number, name, (again,))
     ends = f"{plural(server.sessions, 'session')} end{'s' if server.sessions == 1 else ''} at once"
-    return Effect(
-        verb, "server", server.number, name, (ends, f"{where} stops serving"), last=server.operational
-    )
+    stops = f"{where} stops serving"
+    return Effect(verb, "server", server.number, name, (ends, stops), (stops,), last=server.operational)

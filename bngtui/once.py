@@ -56,10 +56,10 @@ def reading(state: State, events: Sequence[Event], width: int) -> str:
     """Return a reading as plain text of at most `width` columns; `events` oldest first."""
     store = Store()
     store.take_state(state, 0.0)
-    store.link = "up"
+    store.connection = "up"
     for event in events:
         store.take_event(EventFrame(event=event))
-    head = paint_header(state, Freshness(link="up", age_s=0.0), width)
+    head = paint_header(state, Freshness(connection="up", age_s=0.0), width)
     parts = [line.text.strip() for line in head]
     parts += _table(servers.SPEC, store.server_rows(), width, drop={"history"})
     parts += _table(targets.SPEC, store.target_rows(), width, drop={"history"})

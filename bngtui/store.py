@@ -1,6 +1,6 @@
 """What the console knows: the latest state, the events, the histories and how it stands to the engine.
 
-No terminal and no socket: `link.py` fills it, the screens draw from it. Time is a parameter.
+No terminal and no socket: `connection.py` fills it, the screens draw from it. Time is a parameter.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ KEEP_EVENTS = 1000
 class Store:
     """Everything the screens draw from. `live` is the latest state, `shown` what the operator looks at."""
 
-    def __init__(self, *, interval_s: float = 1.0) -> None:
-        self.history = History(interval_s)
+    def __init__(self) -> None:
+        self.history = History()
         self.live: State | None = None
         self.shown: State | None = None
         self.frozen = False
         self.read_only = False
-        self.link: Literal["connecting", "up", "down"] = "connecting"
+        self.connection: Literal["connecting", "up", "down"] = "connecting"
         self.trouble = ""  # why the engine is not reachable, in words
         self.notes: deque[str] = deque(maxlen=20)  # for the operator, oldest first, not yet shown
         self.missed_events = 0
@@ -97,7 +97,7 @@ class Store:
     @property
     def may_change(self) -> bool:
         """Whether this console may ask the engine to change something right now."""
-        return not self.read_only and self.link == "up"
+        return not self.read_only and self.connection == "up"
 
     def trial(self, now: float) -> Trial | None:
         """Return the change that waits to be confirmed, frozen or not, at `now` (the clock of `take_state`)."""
@@ -109,10 +109,10 @@ class Store:
     def freshness(self, now: float) -> Freshness:
         """How this console stands to the engine, at `now` (the clock of `take_state`)."""
         return Freshness(
-            link=self.link,
+            connection=self.connection,
             age_s=None if self._read_at is None or self.live is None else now - self._read_at,
             seen=clock(self.live.time) if self.live else None,
-            trouble=self.trouble if self.link == "down" else "",
+            trouble=self.trouble if self.connection == "down" else "",
             frozen=self.frozen,
             read_only=self.read_only,
         )

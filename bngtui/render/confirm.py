@@ -21,7 +21,7 @@ def paint_confirm(effect: Effect, *, chosen: bool, typed: str, hint: str, width:
     body += [line(Span(piece, "strong")) for piece in wrap(title, width - 2)]
     body.append(line(""))
     for text in effect.lines:
-        grave = "NO healthy" in text or "stops serving" in text
+        grave = text in effect.grave
         for number, piece in enumerate(wrap(text, width - 4)):
             body.append(
                 line(Span("  " if number else "· ", "muted"), Span(piece, "down" if grave else "text"))

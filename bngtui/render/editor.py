@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bngtui.render.text import Line, Span, clean, fit_spans, spread, width_of
 
 if TYPE_CHECKING:
-    from bngtui.drafts import Candidate
+    from bngtui.candidate import Candidate
 
 LANGUAGES = {"balanceng": "BalanceNG", "toml": "TOML"}
 

@@ -24,7 +24,7 @@ _ROLE_OF: dict[str, Role] = {"master": "accent", "backup": "text", "init": "warn
 class Freshness:
     """How this console stands to the engine. Ages in seconds; None: there is no reading yet."""
 
-    link: Literal["connecting", "up", "down"]
+    connection: Literal["connecting", "up", "down"]
     age_s: float | None
     seen: str | None = None  # clock time of the last reading, HH:MM:SS
     trouble: str = ""  # why the engine is not reachable
@@ -34,16 +34,18 @@ class Freshness:
     @property
     def stale(self) -> bool:
         """Whether what is on the screen may no longer be so."""
-        return self.link != "up" or self.age_s is None or self.age_s >= STALE_AFTER_S
+        return self.connection != "up" or self.age_s is None or self.age_s >= STALE_AFTER_S
 
 
 def freshness_span(fresh: Freshness) -> Span:
     """Say how fresh the picture is, in words that change only when something is wrong."""
     if fresh.age_s is None:
         return (
-            Span("… connecting", "muted") if fresh.link != "down" else Span("✖ engine not reachable", "down")
+            Span("… connecting", "muted")
+            if fresh.connection != "down"
+            else Span("✖ engine not reachable", "down")
         )
-    if fresh.link != "up":
+    if fresh.connection != "up":
         return Span(f"✖ engine not reachable, last seen {fresh.seen or '?'}, {age(fresh.age_s)} ago", "down")
     if fresh.stale:
         return Span(f"▲ data {age(fresh.age_s)} old", "warning")
@@ -90,13 +92,15 @@ def _alarms(state: State, fresh: Freshness) -> Span:
     worst = min((SEVERITY[alarm.severity] for alarm in state.alarms), key=lambda mark: mark.rank)
     number = len(state.alarms)
     noun = "alarm" if number == 1 else "alarms"
-    return Span(f"{worst.glyph} {number} {noun}, {worst.word}", "muted" if fresh.link != "up" else worst.role)
+    return Span(
+        f"{worst.glyph} {number} {noun}, {worst.word}", "muted" if fresh.connection != "up" else worst.role
+    )
 
 
 def _flow(state: State | None, fresh: Freshness, width: int, trial: Trial | None) -> Line:
     if state is None:
         return Line(fit_spans((), width))
-    ahead = trial_spans(trial) if trial is not None and fresh.link == "up" else []
+    ahead = trial_spans(trial) if trial is not None and fresh.connection == "up" else []
     if ahead:
         ahead.append(Span("   "))
         # Half a number says nothing: what runs in is cut off here, where there is no room for the packets.

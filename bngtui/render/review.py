@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bngtui.actions import Action
-    from bngtui.drafts import Candidate
+    from bngtui.candidate import Candidate
     from bngtui.render.diff import Row
     from engine.api.messages import ConfigDiff
     from engine.config.difference.change import Change

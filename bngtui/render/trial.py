@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bngtui.actions import ACTIONS, key_text
+from bngtui.actions import first_key, key_text
 from bngtui.render.text import Span
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Trial:
 
 def key_of(name: str) -> str:
     """Return the key of an action as people write it."""
-    return next(key_text(action.keys[0]) for action in ACTIONS if action.name == name)
+    return key_text(first_key(name))
 
 
 def trial_spans(trial: Trial) -> list[Span]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bngtui.actions import ANYWHERE, available
+from bngtui.actions import available, with_hints
+from bngtui.pages.page import bindings
+from bngtui.pages.scrolled import ScrolledPage
 from bngtui.render.help import paint_help
-from bngtui.screens.page import bindings
-from bngtui.screens.scrolled import ScrolledPage
-from bngtui.widgets.footer import Footer
-from bngtui.widgets.pager import Pager
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
-
-    from bngtui.actions import Context
+    from bngtui.actions import Action, Context
     from bngtui.render.text import Line
 
 
@@ -23,37 +18,27 @@ class HelpScreen(ScrolledPage):
     """Keys and signs, those of `places`."""
 
     BINDINGS = bindings({"details"})
+    WITH_HEADER = False
 
-    def __init__(self, places: frozenset[Context] = ANYWHERE) -> None:
-        super().__init__()
+    def __init__(self, places: frozenset[Context]) -> None:
+        super().__init__("Help")
         self._places = places
 
-    def compose(self) -> ComposeResult:
-        """Lay the regions from top to bottom."""
-        yield Pager("Help", self._lines)
-        yield Footer()
-
-    def renew(self) -> None:
-        """Show the page."""
-        if not self.is_attached:
-            return
-        self.pager.update_lines()
-        keys = [
-            replace(a, hint="back", worth=0)
-            for a in available("details", read_only=True)
-            if a.name == "clear"
-        ]
-        self.footer.offer(keys)
-
-    def _lines(self, width: int) -> list[Line]:
-        read_only = self.host.store.read_only
+    def lines(self, width: int) -> list[Line]:
+        """Return the keys by group, and what the signs mean."""
+        read_only = self.console.store.read_only
         actions = [one for one in available(read_only=read_only) if one.where & self._places]
         return paint_help(actions, width, read_only=read_only)
 
+    def offered(self) -> tuple[Action, ...]:
+        """Return the key that leads back."""
+        keys = [action for action in available("details", read_only=True) if action.name == "clear"]
+        return with_hints(keys, {"clear": "back"}, worth=0)
+
     def action_details(self) -> None:
         """Go back."""
-        self.app.pop_screen()
+        self.leave()
 
     def action_help(self) -> None:
         """Go back: the key that opened also closes."""
-        self.app.pop_screen()
+        self.leave()

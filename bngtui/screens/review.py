@@ -7,31 +7,28 @@ from typing import TYPE_CHECKING, Protocol
 
 from bngtui.actions import REVIEW, available
 from bngtui.changes import CHOICES_S, CONFIRM_WITHIN_S, SLOW_S
+from bngtui.connection import trouble_of
+from bngtui.dialogs.line_input import LineInput
+from bngtui.pages.beside import Beside
+from bngtui.pages.page import bindings
+from bngtui.pages.scrolled import ScrolledPage
 from bngtui.render import review
 from bngtui.render.dialog import Answer, Question
-from bngtui.render.diff import SIDE_BY_SIDE, Row, rows
-from bngtui.screens.ask import PromptScreen
-from bngtui.screens.help import HelpScreen
-from bngtui.screens.page import bindings
-from bngtui.screens.scrolled import ScrolledPage
-from bngtui.widgets.footer import Footer
-from bngtui.widgets.header import Header
-from bngtui.widgets.pager import Pager
+from bngtui.render.diff import Row, rows
+from bngtui.render.findings import errors
 from engine.api.client import EngineUnreachable, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual.app import ComposeResult
-
     from bngtui.actions import Action
-    from bngtui.drafts import Candidate
+    from bngtui.candidate import Candidate
     from bngtui.render.text import Line
     from engine.api.messages import Applied, ConfigDiff, RunningConfig
 
 
-class Asker(Protocol):
-    """Who opened the review: the editor."""
+class Author(Protocol):
+    """Who wrote the text, and goes on with what came of the review: the editor."""
 
     def applied(self, applied: Applied) -> None:
         """Go on from the text that runs now."""
@@ -44,23 +41,18 @@ class ReviewScreen(ScrolledPage):
     """One candidate against what runs."""
 
     BINDINGS = bindings(REVIEW)
+    HELP_PLACES = REVIEW
 
-    def __init__(self, candidate: Candidate, asker: Asker) -> None:
-        super().__init__()
+    def __init__(self, candidate: Candidate, author: Author) -> None:
+        super().__init__("Review")
         self.candidate = candidate
         self.diff: ConfigDiff | None = None
-        self._asker = asker
+        self._author = author
         self._rows: Sequence[Row] = ()
         self._trouble = ""
         self._within = CHOICES_S.index(CONFIRM_WITHIN_S)
-        self._beside: bool | None = None  # None: as the width allows
+        self._beside = Beside()
         self._busy = False
-
-    def compose(self) -> ComposeResult:
-        """Lay the regions from top to bottom."""
-        yield Header()
-        yield Pager("Review", self._lines)
-        yield Footer()
 
     def on_mount(self) -> None:
         """Ask what would change."""
@@ -72,15 +64,13 @@ class ReviewScreen(ScrolledPage):
 
     async def _look(self) -> None:
         try:
-            self.diff = await self.host.link.ask(
+            self.diff = await self.console.connection.ask(
                 "diff", text=self.candidate.text, file=self.candidate.name, timeout_s=SLOW_S
             )
             self._rows = rows(self.diff.unified) if self.diff else ()
             self._trouble = ""
-        except EngineUnreachable as error:
-            self._trouble = f"The engine is not reachable: {error.reason}"
-        except RequestError as error:
-            self._trouble = f"Refused: {error.message}"
+        except (EngineUnreachable, RequestError) as error:
+            self._trouble = trouble_of(error)
         self.renew()
 
     # -- what is shown ----------------------------------------------------------------------------------------------
@@ -97,52 +87,39 @@ class ReviewScreen(ScrolledPage):
 
     def renew(self) -> None:
         """Show what the store has now."""
-        if not self.is_attached:
-            return
-        self.query_one(Header).update_lines()
         self.pager.title = f"Review: revision {self.candidate.base} → what you typed"
-        self.pager.update_lines()
-        self.footer.offer(self.offered())
+        super().renew()
 
     def offered(self) -> Sequence[Action]:
         """Return the actions that make sense now."""
-        keys = available("review", read_only=self.host.store.read_only)
+        keys = available("review", read_only=self.console.store.read_only)
         hidden: set[str] = set() if self.outdated else {"rebase"}
         if not self._may_apply():
             hidden |= {"apply", "apply_for_good", "trial(1)", "trial(-1)", "note"}
         return review.hinted([action for action in keys if action.name not in hidden], outdated=self.outdated)
 
     def _may_apply(self) -> bool:
-        diff = self.diff
-        return (
-            diff is not None and bool(diff.unified) and not any(f.severity == "error" for f in diff.findings)
-        )
+        return self.diff is not None and bool(self.diff.unified) and not errors(self.diff.findings)
 
-    def _lines(self, width: int) -> list[Line]:
-        beside = width >= SIDE_BY_SIDE if self._beside is None else self._beside
+    def lines(self, width: int) -> list[Line]:
+        """Return the verdict, what would happen, and how the texts differ."""
         return review.paint_review(
             self.candidate,
             self.diff,
             self._rows,
             width,
-            beside=beside,
+            beside=self._beside.at(width),
             within_s=self.within_s,
             trouble=self._trouble,
         )
 
     def action_beside(self) -> None:
         """Show the texts the other way."""
-        width = self.size.width
-        beside = width >= SIDE_BY_SIDE if self._beside is None else self._beside
-        if not beside and width < SIDE_BY_SIDE:
-            self.say(f"Side by side wants {SIDE_BY_SIDE} columns; here are {width}.", "text")
-            return
-        self._beside = not beside
-        self.renew()
-
-    def action_help(self) -> None:
-        """Open the keys of the review."""
-        self.app.push_screen(HelpScreen(REVIEW))
+        no_room = self._beside.turn(self.size.width)
+        if no_room:
+            self.say(no_room, "text")
+        else:
+            self.renew()
 
     # -- applying ---------------------------------------------------------------------------------------------------
 
@@ -153,8 +130,8 @@ class ReviewScreen(ScrolledPage):
 
     def action_note(self) -> None:
         """Type a note."""
-        prompt = PromptScreen("A note for the history", self.candidate.note, hint="why the change is made")
-        self.prompt(prompt, self._noted)
+        note = LineInput("A note for the history", self.candidate.note, hint="why the change is made")
+        self.prompt(note, self._noted)
 
     def _noted(self, note: str) -> None:
         self.candidate.note = note
@@ -179,10 +156,10 @@ class ReviewScreen(ScrolledPage):
             (Answer("n", "Do not apply", ""), Answer("y", "Apply for good", "yes")),
             grave=tuple(cuts),
         )
-        self.ask(question, {"yes": lambda: self._start(None)}, trigger="A")
+        self.ask(question, {"yes": lambda: self._start(None)}, opened_by="apply_for_good")
 
     def _ready(self) -> bool:
-        if self._busy or not self.host.changes.may():
+        if self._busy or not self.console.changes.may():
             return False
         if self._may_apply():
             return True
@@ -198,39 +175,25 @@ class ReviewScreen(ScrolledPage):
             self.run_worker(self._apply(within_s), name="apply")
 
     async def _apply(self, within_s: int | None) -> None:
-        candidate = self.candidate
-        self.say("Applying …", "text")
         try:
-            applied: Applied = await self.host.link.ask(
-                "apply",
-                text=candidate.text,
-                file=candidate.name,
-                base=candidate.base,
-                confirm_within_s=within_s,
-                note=candidate.note or "edited in bngtui",
-                timeout_s=SLOW_S,
-            )
-        except EngineUnreachable as error:
-            self.say(f"Not known whether it runs, the engine does not answer: {error.reason}", "down")
-        except RequestError as error:
-            if error.code == "conflict":
-                await self._conflict(error.message)
-            else:
-                self.say(f"Not applied: {error.message}", "down")
-        else:
-            self.app.pop_screen()
-            self._asker.applied(applied)
+            conflict = await self.console.changes.apply(self.candidate, within_s, self._applied)
+            if conflict is not None:
+                await self._conflict(conflict)
         finally:
             self._busy = False
+
+    def _applied(self, applied: Applied) -> None:
+        self.leave()
+        self._author.applied(applied)
 
     # -- somebody was faster ----------------------------------------------------------------------------------------
 
     async def _conflict(self, message: str) -> None:
         """Tell who changed what meanwhile, and let the operator choose."""
-        running: RunningConfig | None = await self.host.changes.ask("running")
+        running: RunningConfig | None = await self.fetch("running")
         if running is None:
             return
-        between: ConfigDiff | None = await self.host.changes.ask(
+        between: ConfigDiff | None = await self.fetch(
             "revision-diff", old=self.candidate.base, new=running.revision
         )
         theirs = [f"meanwhile {c.subject}: {c.message}" for c in (between.changes if between else ())]
@@ -247,31 +210,31 @@ class ReviewScreen(ScrolledPage):
         self.ask(
             question,
             {answer: partial(self._chose, answer, running) for answer in ("show", "rebase", "discard", "")},
-            trigger="a",
+            opened_by="apply",
         )
 
     def _chose(self, answer: str, running: RunningConfig) -> None:
         if answer == "discard":
-            self.app.pop_screen()
-            self._asker.take_running(running)
+            self.leave()
+            self._author.take_running(running)
             return
         if answer == "rebase":
             self._rebase_on(running)
         self.start_look()
 
     def _rebase_on(self, running: RunningConfig) -> None:
-        self.candidate.base, self.candidate.base_text = running.revision, running.text
+        self.candidate.rebase(running)
         self.say(
             f"Based on revision {running.revision} now: look at what would change, then apply.", "warning"
         )
 
     def action_rebase(self) -> None:
         """Keep the text and apply it against what runs now."""
-        if self.outdated and self.host.changes.may():
+        if self.outdated and self.console.changes.may():
             self.run_worker(self._rebase(), name="rebase")
 
     async def _rebase(self) -> None:
-        running: RunningConfig | None = await self.host.changes.ask("running")
+        running: RunningConfig | None = await self.fetch("running")
         if running is not None:
             self._rebase_on(running)
             await self._look()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from bngtui.actions import REVISIONS, available
+from bngtui.actions import REVISIONS, available, with_hints
 from bngtui.changes import CONFIRM_WITHIN_S
+from bngtui.connection import trouble_of
+from bngtui.pages.beside import Beside
+from bngtui.pages.page import Page, bindings
 from bngtui.render import diff as differ
 from bngtui.render import revision_list
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.review import change_words
 from bngtui.render.text import Line, Span, line
-from bngtui.screens.help import HelpScreen
-from bngtui.screens.page import Page, bindings
-from bngtui.screens.revision_text import TextScreen
 from bngtui.widgets.footer import Footer
 from bngtui.widgets.header import Header
 from bngtui.widgets.pager import Pager
@@ -38,6 +37,7 @@ class RevisionsScreen(Page):
     """A list, and below it the difference of the selected one."""
 
     BINDINGS = bindings(REVISIONS)
+    HELP_PLACES = REVISIONS
     DEFAULT_CSS: ClassVar[str] = """
     RevisionsScreen { background: $background; layout: vertical; }
     RevisionsScreen Header { height: 2; }
@@ -55,7 +55,7 @@ class RevisionsScreen(Page):
         self._diffs: dict[tuple[int, int], ConfigDiff] = {}
         self._rows: tuple[tuple[int, int], Sequence[differ.Row]] = ((0, 0), ())
         self._against_running = False
-        self._beside: bool | None = None
+        self._beside = Beside()
         self._trouble = ""
         self._known: tuple[int, bool, int] | None = None
 
@@ -71,16 +71,16 @@ class RevisionsScreen(Page):
         if not self.is_attached or not self.size.width:
             return
         self.panel.styles.height = max(5, min(2 + max(1, len(self._revisions)), self.size.height * 2 // 5))
-        self.query_one(Header).update_lines()
+        self.update_header()
         self.footer.offer(self.offered())
-        store = self.host.store
+        store = self.console.store
         config = store.live.config if store.live is not None else None
         known = (
             (config.revision, config.pending is not None, store.live.last_event_id)
             if config is not None and store.live is not None
             else None
         )
-        if store.link == "up" and (known != self._known or self._trouble):
+        if store.connection == "up" and (known != self._known or self._trouble):
             self._known = known
             self.run_worker(self._read(), name="history", exclusive=True, group="history")
 
@@ -90,22 +90,17 @@ class RevisionsScreen(Page):
 
     def offered(self) -> Sequence[Action]:
         """Return the actions of the history."""
-        hints = {"clear": "back", "quit": "", "theme": ""}
-        return [
-            replace(action, hint=hints[action.name], worth=1) if action.name in hints else action
-            for action in available("revisions", read_only=self.host.store.read_only)
-        ]
+        keys = available("revisions", read_only=self.console.store.read_only)
+        return with_hints(keys, {"clear": "back", "quit": "", "theme": ""}, worth=1)
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
         try:
-            self._revisions = await self.host.link.ask("history")
+            self._revisions = await self.console.connection.ask("history")
             self._trouble = ""
-        except EngineUnreachable as error:
-            self._trouble = f"The engine is not reachable: {error.reason}"
-        except RequestError as error:
-            self._trouble = f"Refused: {error.message}"
+        except (EngineUnreachable, RequestError) as error:
+            self._trouble = trouble_of(error)
         self._diffs.clear()
         self.panel.take(self._revisions, stale=bool(self._trouble), empty=self._trouble or None)
         self.renew()
@@ -158,7 +153,7 @@ class RevisionsScreen(Page):
             self.run_worker(self._fetch(pair), name="diff", exclusive=True, group="diff")
 
     async def _fetch(self, pair: tuple[int, int]) -> None:
-        found: ConfigDiff | None = await self.host.changes.ask("revision-diff", old=pair[0], new=pair[1])
+        found: ConfigDiff | None = await self.fetch("revision-diff", old=pair[0], new=pair[1])
         if found is not None:
             self._diffs[pair] = found
             self.pager.update_lines()
@@ -177,12 +172,14 @@ class RevisionsScreen(Page):
         if self._rows[0] != pair:
             self._rows = (pair, differ.rows(found.unified))
         rows = self._rows[1]
-        beside = width >= differ.SIDE_BY_SIDE if self._beside is None else self._beside
         lines = [line(Span("  "), *differ.headline(found.changes), Span(f"  {differ.counts(rows)}", "muted"))]
         if found.changes:
             lines += differ.summary(found.changes, width)
         if rows:
-            lines += [line(""), *(differ.beside(rows, width) if beside else differ.below(rows, width))]
+            lines += [
+                line(""),
+                *(differ.beside(rows, width) if self._beside.at(width) else differ.below(rows, width)),
+            ]
         return lines
 
     # -- keys -------------------------------------------------------------------------------------------------------
@@ -199,7 +196,7 @@ class RevisionsScreen(Page):
 
     def action_page(self, by: int) -> None:
         """Scroll the difference."""
-        self.pager.scroll_lines(by * max(1, self.pager.size.height - 3))
+        self.pager.scroll_pages(by)
 
     def action_compare(self) -> None:
         """Compare with what runs, or with the one before."""
@@ -208,23 +205,21 @@ class RevisionsScreen(Page):
 
     def action_beside(self) -> None:
         """Show the texts the other way."""
-        width = self.size.width
-        beside = width >= differ.SIDE_BY_SIDE if self._beside is None else self._beside
-        if not beside and width < differ.SIDE_BY_SIDE:
-            self.say(f"Side by side wants {differ.SIDE_BY_SIDE} columns; here are {width}.", "text")
-            return
-        self._beside = not beside
-        self.pager.update_lines()
+        no_room = self._beside.turn(self.size.width)
+        if no_room:
+            self.say(no_room, "text")
+        else:
+            self.pager.update_lines()
 
     def action_text(self) -> None:
         """Show the whole text of the selected revision."""
         if self.row is not None:
-            self.app.push_screen(TextScreen(self.row))
+            self.console.open("revision_text", self.row)
 
     def action_rollback(self) -> None:
         """Ask, then run the selected revision again."""
         row = self.row
-        if row is None or not self.host.changes.may():
+        if row is None or not self.console.changes.may():
             return
         if row.running:
             self.say(f"Revision {row.number} runs already.", "text")
@@ -235,9 +230,7 @@ class RevisionsScreen(Page):
         running = self.running
         if running is None:
             return
-        found: ConfigDiff | None = await self.host.changes.ask(
-            "revision-diff", old=running.number, new=row.number
-        )
+        found: ConfigDiff | None = await self.fetch("revision-diff", old=running.number, new=row.number)
         if found is None:
             return
         cuts = {
@@ -257,25 +250,18 @@ class RevisionsScreen(Page):
             grave=tuple(cuts),
         )
         then = {
-            "trial": lambda: self._rollback(row, CONFIRM_WITHIN_S),
-            "good": lambda: self._rollback(row, None),
+            "trial": lambda: self.console.changes.rollback(row, CONFIRM_WITHIN_S),
+            "good": lambda: self.console.changes.rollback(row, None),
         }
-        self.ask(question, then, trigger="b")
-
-    def _rollback(self, row: Revision, within_s: int | None) -> None:
-        self.run_worker(self.host.changes.rollback(row, within_s), name="rollback")
+        self.ask(question, then, opened_by="rollback")
 
     def action_clear(self) -> None:
         """Go back."""
-        self.app.pop_screen()
+        self.leave()
 
     def action_quit(self) -> None:
         """Go back."""
-        self.app.pop_screen()
-
-    def action_help(self) -> None:
-        """Open the keys of the history."""
-        self.app.push_screen(HelpScreen(REVISIONS))
+        self.leave()
 
     def on_panel_chosen(self) -> None:
         """Show what the pointer selected."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bngtui.render.source_text import Language
     from bngtui.terminal.textual_internals import Edit, EditResult, Highlight
     from bngtui.theme import Palette
-    from bngtui.widgets.host import Host
+    from bngtui.widgets.application import Application
     from engine.config.finding import Finding
 
 _GUTTER_MARK = 3  # cells after the line's number: a blank, a finding's sign and a blank
@@ -115,7 +115,7 @@ class EditArea(HookedTextArea):
     @property
     def palette(self) -> Palette:
         """The colours of the theme in use."""
-        return cast("Host", self.app).palette
+        return cast("Application", self.app).palette
 
     def recolour(self) -> None:
         """Take the colours of the theme in use."""

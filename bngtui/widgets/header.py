@@ -10,7 +10,7 @@ from bngtui.widgets.lines import LineView
 
 if TYPE_CHECKING:
     from bngtui.render.text import Line
-    from bngtui.widgets.host import Host
+    from bngtui.widgets.application import Application
 
 
 class Header(LineView):
@@ -18,6 +18,6 @@ class Header(LineView):
 
     def paint(self, width: int, height: int) -> list[Line]:
         """Draw the header."""
-        store = cast("Host", self.app).store
+        store = cast("Application", self.app).store
         now = time.monotonic()
         return paint_header(store.shown, store.freshness(now), width, store.trial(now))[:height]

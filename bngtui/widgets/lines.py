@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from textual import events
 
     from bngtui.theme import Palette
-    from bngtui.widgets.host import Host
+    from bngtui.widgets.application import Application
 
 
 class LineView(Widget):
@@ -34,7 +34,7 @@ class LineView(Widget):
     @property
     def palette(self) -> Palette:
         """The colours of the theme in use."""
-        return cast("Host", self.app).palette
+        return cast("Application", self.app).palette
 
     def update_lines(self) -> None:
         """Paint again, and send the terminal the cells that are not as they were."""

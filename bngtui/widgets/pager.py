@@ -36,6 +36,10 @@ class Pager(LineView):
         self.top += by
         self.update_lines()
 
+    def scroll_pages(self, by: int) -> None:
+        """Scroll by pages, of which a line of the page before stays in sight."""
+        self.scroll_lines(by * max(1, self.size.height - 3))
+
     def edge(self, side: int) -> None:
         """Scroll to the first line (-1) or the last (1)."""
         self.top = 0 if side < 0 else 1_000_000

@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
 
 class Painted(LineView):
-    """One line, drawn for the width there is."""
+    """What `draw` returns for the width and height there are."""
 
-    def __init__(self, draw: Callable[[int], Line]) -> None:
+    def __init__(self, draw: Callable[[int, int], list[Line]]) -> None:
         super().__init__()
         self._draw = draw
 
     def paint(self, width: int, height: int) -> list[Line]:
         """Draw it."""
-        del height
-        return [self._draw(width)]
+        return self._draw(width, height)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.config_engine import ConfigEngine
+from tests.helpers.fake_engine import FakeEngine, busy_state
+
 # Read when textual is imported, so here, before any test does.
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
@@ -19,3 +22,24 @@ def run_dir():
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path, monkeypatch):
+    """Keep drafts away from those of whoever runs the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+async def engine(run_dir):
+    """Forty targets in every state, and no packets."""
+    async with FakeEngine(run_dir, busy_state(40)) as fake:
+        yield fake
+
+
+@pytest.fixture
+async def config_engine(run_dir):
+    """The same server with a configuration that can be changed."""
+    async with ConfigEngine(run_dir) as fake:
+        yield fake

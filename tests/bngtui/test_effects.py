@@ -77,6 +77,7 @@ def test_enable_tells_whether_it_will_serve():
     state = site(make_target(1, [1], admin="disabled"), make_target(2, [1], admin="disabled", health="down"))
     assert effect_of(state, "enable", "target", 1).lines == ("gets new flows at once",)
     assert "it is down now" in effect_of(state, "enable", "target", 2).lines[0]
+    assert not effect_of(state, "enable", "target", 1).last
 
 
 def test_servers():
@@ -84,10 +85,54 @@ def test_servers():
     effect = effect_of(state, "disable", "server", 1)
     assert effect.last
     assert effect.lines == ("2,204 sessions end at once", "172.16.1.10:80 stops serving")
+    assert effect.grave == ("172.16.1.10:80 stops serving",)
     assert "only targets drain" in effect_of(state, "drain", "server", 1).pointless
     off = site(make_target(1, [1]), admin="disabled", operational=False)
-    assert effect_of(off, "enable", "server", 1).lines == (
-        "172.16.1.10:80 is served again, by 1 healthy target",
+    again = effect_of(off, "enable", "server", 1)
+    assert again.lines == ("172.16.1.10:80 is served again, by 1 healthy target",)
+    assert not again.last
+
+
+@pytest.mark.parametrize(
+    ("what", "first"), [("target", "1 session ends at once"), ("server", "1 session ends at once")]
+)
+def test_one_session_ends(what, first):
+    state = site(make_target(1, [1], sessions=1))
+    assert effect_of(state, "disable", what, 1).lines[0] == first
+
+
+def test_no_session_has_to_be_waited_for():
+    effect = effect_of(site(make_target(1, [1]), make_target(2, [1], sessions=0)), "drain", "target", 2)
+    assert effect.lines[0] == "no sessions to wait for; new flows go elsewhere"
+
+
+def test_a_server_that_serves_nobody_is_not_the_last():
+    effect = effect_of(site(make_target(1, [1]), operational=False), "disable", "server", 1)
+    assert not effect.last
+
+
+def test_servers_without_the_target_are_not_mentioned():
+    one, two = make_target(1, [1]), make_target(2, [2])
+    state = make_state([one, two], [make_server(1, [1]), make_server(2, [2]), make_server(3, [], backup=[2])])
+    effect = effect_of(state, "disable", "target", 2)
+    assert [line.split(" keeps ")[0] for line in effect.lines[1:]] == ["server 2 shop", "server 3 mail"]
+    assert effect.grave == effect.lines[1:]
+    assert effect.last
+
+
+def test_names_that_are_missing_leave_no_hole():
+    state = site(make_target(1, [1], name=""), make_target(2, [1]), name="")
+    effect = effect_of(state, "disable", "target", 1)
+    assert effect.object == "target 1"
+    assert effect.lines[1] == "server 1 keeps 1 healthy target"
+    state.targets[0].admin = "disabled"
+    assert effect_of(state, "disable", "target", 1).pointless == "target 1 is disabled already"
+
+
+def test_a_backup_counts_when_a_server_is_enabled():
+    state = site(make_target(1, [1]), make_target(2, [1]), backup=[2], admin="disabled", operational=False)
+    assert effect_of(state, "enable", "server", 1).lines == (
+        "172.16.1.10:80 is served again, by 2 healthy targets",
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from bngtui.history import KEEP, History
-from bngtui.store import Store
-from engine.api.messages import EventFrame
-from tests.helpers.fake_engine import make_event, make_state
+from bngtui.store import KEEP_EVENTS, Store
+from engine.api.messages import ConfigStatus, EventFrame, Pending
+from tests.helpers.fake_engine import busy_state, make_event, make_state
 
 
 def take(store, now=0.0, **changes):
@@ -71,10 +74,110 @@ def test_frozen_is_still_while_the_live_state_goes_on():
 def test_freshness_ages_with_the_clock():
     store = Store()
     assert store.freshness(5.0).age_s is None
-    store.link = "up"
+    store.connection = "up"
     take(store, now=100.0)
     assert not store.freshness(101.0).stale
     assert store.freshness(103.0).stale
-    store.link = "down"
+    store.connection = "down"
     assert store.freshness(100.0).stale
     assert not store.may_change
+    assert store.freshness(100.0).age_s == 0.0
+    assert store.freshness(107.5).age_s == 7.5
+
+
+def test_before_anything_is_known():
+    store = Store()
+    assert store.connection == "connecting"
+    assert not store.frozen
+    assert not store.read_only
+    assert store.last_event_id == 0
+    assert (store.target_rows(), store.server_rows(), store.arp_rows(), store.node_rows()) == ([], [], [], [])
+    assert store.target(1) is None
+    assert store.server(1) is None
+    assert store.trial(0.0) is None
+    fresh = store.freshness(5.0)
+    assert (fresh.connection, fresh.seen, fresh.age_s) == ("connecting", None, None)
+
+
+@pytest.mark.parametrize(
+    ("read_only", "connection", "may"),
+    [(False, "up", True), (True, "up", False), (False, "down", False), (False, "connecting", False)],
+)
+def test_who_may_change_something(read_only, connection, may):
+    store = Store()
+    store.read_only, store.connection = read_only, connection
+    assert store.may_change is may
+
+
+@pytest.mark.parametrize(("connection", "trouble"), [("up", ""), ("connecting", ""), ("down", "refused")])
+def test_the_trouble_is_told_while_there_is_one(connection, trouble):
+    store = Store()
+    store.connection, store.trouble = connection, "refused"
+    assert store.freshness(0.0).trouble == trouble
+
+
+def test_a_trial_counts_down_from_when_it_was_read():
+    store = Store()
+    store.connection = "up"
+    status = ConfigStatus(revision=2, language="balanceng")
+    take(store, now=100.0, config=status)
+    assert store.trial(100.0) is None
+    pending = Pending(revision=2, reverts_to=1, seconds_left=60.0, actor="root(0)")
+    take(store, now=100.0, config=msgspec.structs.replace(status, pending=pending))
+    trial = store.trial(115.0)
+    assert (trial.revision, trial.reverts_to, trial.seconds_left, trial.may_answer) == (2, 1, 45, True)
+    store.read_only = True
+    assert not store.trial(115.0).may_answer
+
+
+def test_events_and_notes_are_bounded_and_the_newest_stay():
+    store = Store()
+    for number in range(1, KEEP_EVENTS + 3):
+        store.take_event(EventFrame(event=make_event(number)))
+        store.notes.append(str(number))
+    assert KEEP_EVENTS == 1000
+    assert len(store.events) == KEEP_EVENTS
+    assert store.events[0].id == store.last_event_id == KEEP_EVENTS + 2
+    assert len(store.notes) == 20
+    assert store.notes[-1] == str(KEEP_EVENTS + 2)
+
+
+def test_the_first_state_is_not_a_restart():
+    store = Store()
+    take(store)
+    take(store, uptime_s=12_000.0)
+    assert not store.notes
+
+
+def test_a_restart_ends_a_picture_that_was_held():
+    store = Store()
+    take(store)
+    store.freeze(on=True)
+    take(store, boot_id="boot-2")
+    assert not store.frozen
+    assert store.shown is store.live
+    store.restarted()
+    assert store.freshness(0.0).age_s is None
+
+
+def test_one_of_many_is_found_by_its_number():
+    store = Store()
+    store.take_state(busy_state(40), 0.0)
+    assert store.target(7).name == "web7"
+    assert store.server(2).name == "shop"
+    assert store.target(41) is None
+    rows = store.server_rows()
+    assert [row.server.number for row in rows] == [1, 2, 3]
+    assert len(store.target_rows()) == 40
+    assert len(store.arp_rows()) >= 40
+    assert store.node_rows()
+
+
+def test_held_histories_do_not_grow():
+    store = Store()
+    take(store, uptime_s=10.0)
+    store.freeze(on=True)
+    take(store, uptime_s=11.0)
+    assert len(store.server_rows()[0].history) == 1
+    store.freeze(on=False)
+    assert len(store.server_rows()[0].history) == 2

@@ -18,6 +18,9 @@ from pathlib import Path
 import pyte
 
 from bngtui.app import BngApp
+from bngtui.dialogs.confirm import ConfirmDialog
+from bngtui.dialogs.dialog import GUARD_S
+from bngtui.dialogs.question import QuestionDialog
 from bngtui.options import Options
 from bngtui.theme import load_themes
 from tests.helpers.paths import ROOT
@@ -56,6 +59,32 @@ async def console(run_dir: Path, size: tuple[int, int] = (120, 40), *, wait: boo
             await until(pilot, lambda: app._due is None)
             await pilot.pause()
         yield pilot
+
+
+def text_of(pilot):
+    return screen_text(pilot.app)
+
+
+def footer(pilot):
+    return text_of(pilot).splitlines()[-1]
+
+
+async def shown(pilot, words, timeout_s=5.0):
+    await until(pilot, lambda: words in text_of(pilot), timeout_s)
+
+
+async def ask(pilot, key):
+    """Press a key that asks, and wait until the dialog listens."""
+    await pilot.press(key)
+    await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
+    await pilot.pause(GUARD_S + 0.05)
+
+
+async def answer(pilot, key):
+    await until(pilot, lambda: isinstance(pilot.app.screen, QuestionDialog))
+    await pilot.pause(GUARD_S + 0.05)
+    await pilot.press(key)
+    await pilot.pause()
 
 
 def cpu_s(pid: int) -> float:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from bngtui.actions import Action
-from bngtui.drafts import Candidate
+from bngtui.candidate import Candidate
 from bngtui.effects import Effect
 from bngtui.render import arp, details, diff, events, node, review, revision_list, servers, targets
 from bngtui.render.complete import best_width, explained, explained_spans, offers, paint_popup, popup_height
@@ -40,7 +40,7 @@ from engine.domain.notices import Alarm
 from tests.helpers.fake_engine import EVENTS, busy_state, make_event, make_server, make_state, make_target
 
 GOLDEN = Path(__file__).with_name("golden")
-LIVE = Freshness(link="up", age_s=0.0)
+LIVE = Freshness(connection="up", age_s=0.0)
 HISTORY = [None, 0.0, 0.04, 0.05, 3.0, 900.0, 1999.0, 2000.0]
 
 
@@ -245,11 +245,11 @@ def headers():
     )
     fresh = [
         LIVE,
-        Freshness(link="connecting", age_s=None),
-        Freshness(link="down", age_s=None, trouble="/r: no such socket"),
-        Freshness(link="down", age_s=14.0, seen=None, trouble="gone"),
-        Freshness(link="up", age_s=2.9, frozen=True),
-        Freshness(link="up", age_s=3.0, frozen=True, read_only=True),
+        Freshness(connection="connecting", age_s=None),
+        Freshness(connection="down", age_s=None, trouble="/r: no such socket"),
+        Freshness(connection="down", age_s=14.0, seen=None, trouble="gone"),
+        Freshness(connection="up", age_s=2.9, frozen=True),
+        Freshness(connection="up", age_s=3.0, frozen=True, read_only=True),
     ]
     return several(
         *(paint_header(state, one, 120) for one in fresh),
@@ -440,8 +440,10 @@ def finding_lists():
 
 def dialogs():
     answers = (Answer("n", "No", ""), Answer("y", "Yes, do it", "yes"))
-    effect = Effect("drain", "target", 2, "web2", ("52 sessions stay", "server 1 has NO healthy target then"))
-    last = Effect("disable", "server", 1, "", ("www stops serving " + "x " * 40,), last=True)
+    none_left = "server 1 has NO healthy target then"
+    effect = Effect("drain", "target", 2, "web2", ("52 sessions stay", none_left), (none_left,))
+    stops = "www stops serving " + "x " * 40
+    last = Effect("disable", "server", 1, "", (stops,), (stops,), last=True)
     question = Question("Why " * 20, ("one", "two " * 30, "three"), answers, grave=("three",))
     return several(
         paint_question(question, 0),

@@ -256,7 +256,7 @@ def head(fresh, state=None, width=80):
 
 
 def test_header_says_who_and_how_fresh():
-    who, flow = head(Freshness(link="up", age_s=0.4))
+    who, flow = head(Freshness(connection="up", age_s=0.4))
     for word in ("lb1", "MASTER", "afpacket on eth1", "up 3 h 12 min", "● live", "no alarms"):
         assert word in who
     assert "READ-ONLY" not in who
@@ -266,14 +266,14 @@ def test_header_says_who_and_how_fresh():
 @pytest.mark.parametrize(
     ("fresh", "words"),
     [
-        (Freshness(link="up", age_s=7.2), "▲ data 7 s old"),
+        (Freshness(connection="up", age_s=7.2), "▲ data 7 s old"),
         (
-            Freshness(link="down", age_s=14, seen="12:03:11", trouble="gone"),
+            Freshness(connection="down", age_s=14, seen="12:03:11", trouble="gone"),
             "✖ engine not reachable, last seen 12:03:11, 14 s ago",
         ),
-        (Freshness(link="up", age_s=0, frozen=True), "■ frozen"),
-        (Freshness(link="up", age_s=9, frozen=True), "▲ data 9 s old"),
-        (Freshness(link="up", age_s=0, read_only=True), "READ-ONLY"),
+        (Freshness(connection="up", age_s=0, frozen=True), "■ frozen"),
+        (Freshness(connection="up", age_s=9, frozen=True), "▲ data 9 s old"),
+        (Freshness(connection="up", age_s=0, read_only=True), "READ-ONLY"),
     ],
 )
 def test_header_never_loses_what_makes_the_picture_doubtful(fresh, words):
@@ -287,8 +287,8 @@ def test_header_never_loses_what_makes_the_picture_doubtful(fresh, words):
 
 
 def test_header_is_still_while_nothing_but_time_goes_on():
-    first = paint_header(make_state(), Freshness(link="up", age_s=0.1), 120)
-    second = paint_header(make_state(uptime_s=11_576.0), Freshness(link="up", age_s=0.9), 120)
+    first = paint_header(make_state(), Freshness(connection="up", age_s=0.1), 120)
+    second = paint_header(make_state(uptime_s=11_576.0), Freshness(connection="up", age_s=0.9), 120)
     assert first == second
 
 

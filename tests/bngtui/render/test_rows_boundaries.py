@@ -55,7 +55,7 @@ def test_silence_is_muted(pps, role):
 def test_drops_stand_out_from_where_they_are_shown_as_more_than_nothing(dropped, role):
     state = make_state()
     state.datapath.dropped_pps = dropped
-    spans = paint_header(state, Freshness(link="up", age_s=0.1), 120)[1].spans
+    spans = paint_header(state, Freshness(connection="up", age_s=0.1), 120)[1].spans
     (at,) = (number for number, span in enumerate(spans) if span.text == "  dropped ")
     assert spans[at + 1].role == role
 

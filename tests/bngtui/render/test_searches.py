@@ -219,12 +219,12 @@ def test_who_is_healthy_and_what_a_server_is_then():
 
 
 def test_freshness_at_the_second():
-    assert not Freshness(link="up", age_s=2.99).stale
-    assert Freshness(link="up", age_s=3.0).stale
-    assert Freshness(link="up", age_s=None).stale
-    assert Freshness(link="down", age_s=0.0).stale
-    assert freshness_span(Freshness(link="up", age_s=0.0)).role == "up"
-    assert freshness_span(Freshness(link="up", age_s=0.0, frozen=True)).role == "accent"
+    assert not Freshness(connection="up", age_s=2.99).stale
+    assert Freshness(connection="up", age_s=3.0).stale
+    assert Freshness(connection="up", age_s=None).stale
+    assert Freshness(connection="down", age_s=0.0).stale
+    assert freshness_span(Freshness(connection="up", age_s=0.0)).role == "up"
+    assert freshness_span(Freshness(connection="up", age_s=0.0, frozen=True)).role == "accent"
 
 
 def test_a_trial_counts_whole_seconds_and_turns_red_at_ten():

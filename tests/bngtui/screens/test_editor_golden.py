@@ -9,21 +9,12 @@ import re
 
 import pytest
 
-from bngtui.screens.ask import AskScreen
+from bngtui.dialogs.question import QuestionDialog
 from bngtui.screens.editor import EditorScreen
-from tests.bngtui.screens.test_editor import (
-    answer,
-    go,
-    line_of,
-    open_editor,
-    other_applies,
-    review,
-    set_weight,
-    shown,
-)
-from tests.bngtui.test_golden import agree
 from tests.helpers.config_engine import SEED, ConfigEngine
-from tests.helpers.driving import console, screen_text, until
+from tests.helpers.driving import answer, console, screen_text, shown, until
+from tests.helpers.editing import go, line_of, open_editor, other_applies, review, set_weight
+from tests.helpers.golden import agree
 
 SIZES = [(80, 24), (120, 40)]
 SETTLED_S = 0.1
@@ -34,7 +25,7 @@ def fixed(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("USER", "root")
     monkeypatch.setattr("os.getuid", lambda: 0)
-    for place in ("engine.changes.transactions.timestamp", "engine.changes.running.timestamp"):
+    for place in ("engine.changes.transactions.timestamp", "engine.changes.configuration.timestamp"):
         monkeypatch.setattr(place, lambda: "2026-03-01T12:03:00Z")
 
 
@@ -85,7 +76,7 @@ async def test_a_change_from_the_first_key_to_the_rollback(run_dir, size):
         await step(pilot, "7-history", size)
 
         await pilot.press("down", "b")
-        await until(pilot, lambda: isinstance(pilot.app.screen, AskScreen))
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuestionDialog))
         await step(pilot, "8-rollback", size)
 
         await answer(pilot, "y")
@@ -106,7 +97,7 @@ async def test_two_at_once(run_dir, size):
         await step(pilot, "told", size)
         await review(pilot)
         await pilot.press("a")
-        await until(pilot, lambda: isinstance(pilot.app.screen, AskScreen))
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuestionDialog))
         await step(pilot, "conflict", size)
         await answer(pilot, "s")
         await shown(pilot, "Made from revision 1")
@@ -119,19 +110,19 @@ async def test_completion(run_dir):
         screen = await open_editor(pilot)
         await go(pilot, line_of(screen, "weight 1"), 200)
         await pilot.press("enter", "p", "ctrl+@")
-        await until(pilot, lambda: screen.list.checked == "engine")
+        await until(pilot, lambda: screen.findings.checked == "engine")
         await step(pilot, "completion", (80, 24))
 
 
 async def test_the_draft_is_offered(run_dir, monkeypatch):
-    monkeypatch.setattr("bngtui.screens.editor_drafts.time.strftime", lambda *_: "2026-03-01T12:02:00Z")
+    monkeypatch.setattr("bngtui.editor.draft_keeper.time.strftime", lambda *_: "2026-03-01T12:02:00Z")
     async with ConfigEngine(run_dir):
         async with console(run_dir, (80, 24)) as pilot:
             await open_editor(pilot)
             await set_weight(pilot, 3)
         async with console(run_dir, (80, 24)) as pilot:
             await pilot.press("C")
-            await until(pilot, lambda: isinstance(pilot.app.screen, AskScreen))
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuestionDialog))
             await pilot.pause(SETTLED_S)
             text = screen_text(pilot.app).replace(str(run_dir), "/etc/bng")
             assert "There is a text of 03-01 12:02:00 UTC that was not applied." in text

@@ -12,7 +12,7 @@ from engine.config.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bngtui.connection import Link
+    from bngtui.connection import Connection
     from bngtui.render.findings import Checked
 
 QUIET_S = 0.15
@@ -30,13 +30,13 @@ class Checker:
 
     def __init__(
         self,
-        link: Link,
+        connection: Connection,
         text: Callable[[], tuple[str, str]],
         told: Callable[[list[Finding], Checked], None],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._link = link
+        self._connection = connection
         self._text = text
         self._told = told
         self._clock = clock
@@ -74,7 +74,7 @@ class Checker:
 
     async def _ask(self, text: str, name: str) -> tuple[list[Finding], Checked]:
         try:
-            return await self._link.ask("check", text=text, file=name, timeout_s=TRIED_S), "engine"
+            return await self._connection.ask("check", text=text, file=name, timeout_s=TRIED_S), "engine"
         except RequestError as error:
             refusal = Finding(
                 file=name, line=1, column=1, severity="error", code=error.code, message=error.message

@@ -1,4 +1,4 @@
-"""A configuration text that an operator works on, and where it is kept so that nothing can lose it."""
+"""Where a text that was not applied is kept, so that nothing can lose it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import os
 import re
 import tempfile
 import threading
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-if TYPE_CHECKING:
-    from engine.api.messages import RunningConfig
+from engine.config.load import Language  # noqa: TC001 - msgspec reads the types of fields
 
 SLOTS = 8
 """Consoles that may edit the same configuration under one user at a time and each keep a draft."""
@@ -27,38 +24,6 @@ FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 MAX_DRAFT_BYTES = 8 * 1024 * 1024
 """Twice the largest frame of the wire: what could never be applied need not be kept."""
-
-Language = Literal["balanceng", "toml"]
-_ENDINGS: dict[Language, tuple[str, ...]] = {"balanceng": (".conf", ".bng"), "toml": (".toml",)}
-
-
-@dataclass
-class Candidate:
-    """A text, the revision it was made from and that revision's text."""
-
-    file: str  # the engine's configuration file
-    language: Language
-    base: int
-    base_text: str
-    text: str
-    note: str = ""
-
-    @classmethod
-    def of(cls, running: RunningConfig) -> Candidate:
-        """Begin with what runs."""
-        return cls(running.file, running.language, running.revision, running.text, running.text)
-
-    @property
-    def changed(self) -> bool:
-        """Whether the text is not what it was made from."""
-        return self.text != self.base_text
-
-    @property
-    def name(self) -> str:
-        """The name under which the engine is given the text: its ending says the language."""
-        name = Path(self.file).name
-        endings = _ENDINGS[self.language]
-        return name if name.lower().endswith(endings) else f"candidate{endings[0]}"
 
 
 class Draft(msgspec.Struct, kw_only=True):
@@ -113,10 +78,7 @@ class Drafts:
                 if path.exists():
                     if not self._hold(path):
                         continue
-                    draft = self._read(path)
-                    if draft is not None:
-                        return draft
-                    return None
+                    return self._read(path)
                 free = free or (path if self._is_free(path) else None)
             if free is not None:
                 self._hold(free)

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.helpers.config_engine import seed_state
 from tests.helpers.driving import make_app, screen_text, until
-from tests.helpers.fake_engine import FakeEngine, busy_state, make_server, make_state, make_target, move
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def agree(name: str, text: str) -> None:
-    path = GOLDEN / f"{name}.txt"
-    if os.environ.get("BNG_GOLDEN") == "write":
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
-
-
-def seed():
-    targets = [make_target(1, [1]), make_target(2, [1])]
-    return make_state(targets, [make_server(1, [1, 2], targets)])
+from tests.helpers.fake_engine import FakeEngine, busy_state, move
+from tests.helpers.golden import agree
 
 
 async def shot(run_dir, name, state, size, keys=(), **options):
@@ -37,7 +23,9 @@ async def shot(run_dir, name, state, size, keys=(), **options):
         state = move(state, chance)
     app.store.take_state(state, 0.0)
     async with FakeEngine(run_dir, state), app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.store.link == "up" and len(app.store.events) == 7 and app._due is None)
+        await until(
+            pilot, lambda: app.store.connection == "up" and len(app.store.events) == 7 and app._due is None
+        )
         await pilot.pause()
         for key in keys:
             await pilot.press(key)
@@ -52,7 +40,7 @@ async def test_many_targets(run_dir, size):
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
 async def test_the_seed(run_dir, size):
-    await shot(run_dir, f"seed-{size[0]}x{size[1]}", seed(), size)
+    await shot(run_dir, f"seed-{size[0]}x{size[1]}", seed_state(), size)
 
 
 async def test_sixteen_colours_and_plain_signs(run_dir):
@@ -72,11 +60,11 @@ async def test_details_of_a_target_that_is_down(run_dir):
 
 
 async def test_help(run_dir):
-    await shot(run_dir, "help-120x40", seed(), (120, 40), ["question_mark"])
+    await shot(run_dir, "help-120x40", seed_state(), (120, 40), ["question_mark"])
 
 
 async def test_help_read_only_names_no_key_that_changes(run_dir):
-    await shot(run_dir, "help-read-only-120x40", seed(), (120, 40), ["question_mark"], read_only=True)
+    await shot(run_dir, "help-read-only-120x40", seed_state(), (120, 40), ["question_mark"], read_only=True)
 
 
 async def test_confirm(run_dir):
@@ -84,7 +72,7 @@ async def test_confirm(run_dir):
 
 
 async def test_confirm_the_last_healthy_target(run_dir):
-    state = seed()
+    state = seed_state()
     state.targets[0] = msgspec.structs.replace(
         state.targets[0], health="down", operational=False, reason="tcpopen 80: connection refused"
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import stat
 
-from bngtui.drafts import Candidate, Draft, Drafts, state_home
+from bngtui.candidate import Candidate
+from bngtui.editor.drafts import Draft, Drafts, state_home
 
 
 def draft(text="weight 3\n", host="lb1"):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.containers import Horizontal
 
 from bngtui.actions import ROWS, available
+from bngtui.pages.page import Page, bindings
+from bngtui.pages.subject import Subject
 from bngtui.render import arp, node, servers, targets
 from bngtui.render import events as event_log
 from bngtui.render.layout import BOTTOM, PANELS, PanelId, arrange
 from bngtui.render.text import Span
-from bngtui.screens.details import DetailScreen, Subject
-from bngtui.screens.page import Page, bindings
 from bngtui.widgets.footer import Footer
 from bngtui.widgets.header import Header
 from bngtui.widgets.panel import Panel
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from bngtui.effects import Verb
 
 
-class MainScreen(Page):
+class DashboardScreen(Page):
     """The screen that the console opens with. One panel has the keys; the others stay as they are."""
 
     BINDINGS = bindings(ROWS)
     DEFAULT_CSS: ClassVar[str] = """
-    MainScreen { background: $background; layout: vertical; }
-    MainScreen Header { height: 2; }
-    MainScreen Footer { height: 1; }
-    MainScreen Horizontal { height: 1; }
+    DashboardScreen { background: $background; layout: vertical; }
+    DashboardScreen Header { height: 2; }
+    DashboardScreen Footer { height: 1; }
+    DashboardScreen Horizontal { height: 1; }
     """
 
     def __init__(self) -> None:
@@ -77,8 +77,8 @@ class MainScreen(Page):
         """Show what the store has now; only cells that differ are sent."""
         if not self.is_attached or not self.size.width:
             return
-        store = self.host.store
-        stale = store.freshness(time.monotonic()).link != "up"
+        store = self.console.store
+        stale = store.freshness(time.monotonic()).connection != "up"
         empty = None if store.shown is not None else self._no_engine()
         rows: dict[PanelId, Sequence[Any]] = {
             "servers": store.server_rows(),
@@ -92,19 +92,19 @@ class MainScreen(Page):
         self._arrange(len(rows["servers"]), wanted)
         for name, panel in self._panels.items():
             panel.take(rows[name], stale=stale, empty=empty if name == "targets" else (empty and " "))
-        self.query_one(Header).update_lines()
+        self.update_header()
         self.footer.offer(self.offered())
 
     def offered(self) -> Sequence[Action]:
         """Return the actions of the panel that has the keys."""
-        return available(self.active, read_only=self.host.store.read_only)
+        return available(self.active, read_only=self.console.store.read_only)
 
     def _events_summary(self, rows: Any) -> list[Span]:
-        return event_log.summary(rows, self.host.store.missed_events)
+        return event_log.summary(rows, self.console.store.missed_events)
 
     def _no_engine(self) -> str:
-        store = self.host.store
-        if store.link != "down":
+        store = self.console.store
+        if store.connection != "down":
             return "Connecting to the engine."
         return (
             "The engine is not reachable.\n"
@@ -223,7 +223,7 @@ class MainScreen(Page):
 
     def action_freeze(self) -> None:
         """Hold the picture, or go on."""
-        store = self.host.store
+        store = self.console.store
         store.freeze(on=not store.frozen)
         self.renew()
         self.say("The picture is held; z goes on." if store.frozen else "Live again.", "accent")
@@ -251,7 +251,7 @@ class MainScreen(Page):
         """Open everything about the selected row."""
         row = self.panel.view.row
         if row is not None:
-            self.app.push_screen(DetailScreen(Subject.of(row)))
+            self.console.open("details", row)
 
     # -- the filter ---------------------------------------------------------------------------------------------
 
@@ -293,7 +293,7 @@ class MainScreen(Page):
         if subject is None or subject.member is None:
             self.say("Select a target or a server first (2 or 1).", "text")
             return
-        self.host.ask_change(verb, *subject.member)
+        self.console.changes.admin(verb, *subject.member)
 
     def shown_panels(self) -> Iterator[PanelId]:
         """Yield the panels on the screen."""

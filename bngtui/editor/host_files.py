@@ -9,7 +9,7 @@ from engine.config.atomic import write_atomic
 from engine.config.load import language_of
 
 if TYPE_CHECKING:
-    from bngtui.drafts import Language
+    from engine.config.load import Language
 
 MAX_BYTES = 4 * 1024 * 1024
 """The largest frame of the wire: a larger text could not be checked."""
@@ -31,14 +31,14 @@ def read(path: str) -> tuple[str, Language]:
         if place.is_dir():
             raise FileError(f"Not read: {path} is a folder.")
         if not place.is_file():
-            raise FileError(f"Not read: {path} is no file.")
+            raise FileError(f"Not read: {path} is not a file.")
         if place.stat().st_size > MAX_BYTES:
             raise FileError(f"Not read: {path} is larger than any configuration.")
         text = place.read_bytes().decode()
     except OSError as error:
         raise FileError(f"Not read: {path}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
-        raise FileError(f"Not read: {path} is no text in UTF-8 (byte {error.start + 1}).") from error
+        raise FileError(f"Not read: {path} is not text in UTF-8 (byte {error.start + 1}).") from error
     return text, language_of(place.name, text)
 
 

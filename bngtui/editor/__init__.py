@@ -1,0 +1,1 @@
+"""The parts of the editor's screen, each with one duty; screens/editor.py puts them together."""

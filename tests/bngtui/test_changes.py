@@ -1,0 +1,310 @@
+"""What the console says of every change it asks for, without a terminal and without an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bngtui.candidate import Candidate
+from bngtui.changes import CHOICES_S, CONFIRM_WITHIN_S, SLOW_S, Changes
+from bngtui.connection import trouble_of
+from bngtui.dialogs.confirm import ConfirmDialog
+from bngtui.dialogs.question import QuestionDialog
+from bngtui.store import Store
+from engine.api.client import EngineUnreachable, RequestError
+from engine.api.messages import AdminResult, Applied, ConfigStatus, Pending, Revision
+from tests.helpers.fake_engine import make_state
+
+UNREACHABLE = EngineUnreachable(Path("/run/bng/operator.sock"), "no such socket")
+PENDING = Pending(revision=2, reverts_to=1, seconds_left=60.0, actor="root(0) pid 812")
+STATUS = ConfigStatus(revision=2, language="balanceng")
+REVISION = Revision(number=1, time="2026-03-01T12:00:00Z", uid=0, user="root", note="", language="balanceng")
+
+
+def applied(number=2, pending=None):
+    return Applied(revision=number, pending=pending)
+
+
+class Bench:
+    """Changes with a screen that only remembers, and an engine that gives one answer."""
+
+    def __init__(self, **state):
+        self.store = Store()
+        self.store.connection = "up"
+        self.store.take_state(make_state(config=STATUS, **state), 0.0)
+        self.said = []
+        self.asked = []
+        self.dialogs = []
+        self.work = []
+        self.answer = None
+        self.changes = Changes(self, self.store, self, lambda text, role: self.said.append((text, role)))
+
+    def status(self, **changes):
+        config = msgspec.structs.replace(STATUS, **changes)
+        self.store.take_state(msgspec.structs.replace(self.store.live, config=config), 0.0)
+
+    # -- the application
+    def push_screen(self, dialog, then):
+        self.dialogs.append((dialog, then))
+
+    def run_worker(self, work, *, name):
+        self.work.append((name, work))
+
+    # -- the connection
+    async def ask(self, op, **args):
+        self.asked.append((op, args))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def done(self, answer):
+        self.answer = answer
+        ((_, work),) = self.work
+        self.work.clear()
+        await work
+        return self.said[-1]
+
+    async def dismiss(self, with_, answer):
+        ((_, then),) = self.dialogs
+        self.dialogs.clear()
+        then(with_)
+        return await self.done(answer)
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def candidate(note=""):
+    return Candidate("/etc/bng/bng.conf", "balanceng", 1, "old\n", "new\n", note)
+
+
+# -- whether anything may be changed ------------------------------------------------------------------------------
+
+
+def test_what_may_be_changed_is_not_talked_about(bench):
+    assert bench.changes.may() is True
+    assert bench.said == []
+
+
+@pytest.mark.parametrize("connection", ["connecting", "down"])
+def test_without_a_connection_nothing_may_be_changed(bench, connection):
+    bench.store.connection = connection
+    assert bench.changes.may() is False
+    assert bench.said == [("The engine is not reachable: nothing can be changed.", "down")]
+
+
+def test_before_the_first_state_nothing_may_be_changed(bench):
+    bench.store.live = None
+    assert bench.changes.may() is False
+    assert bench.said == [("The engine is not reachable: nothing can be changed.", "down")]
+
+
+def test_a_read_only_console_says_that_first(bench):
+    bench.store.read_only = True
+    bench.store.connection = "down"
+    assert bench.changes.may() is False
+    assert bench.said == [("READ-ONLY: nothing can be changed from this console.", "warning")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda changes: changes.admin("disable", "target", 1),
+        lambda changes: changes.confirm(),
+        lambda changes: changes.take_back(),
+        lambda changes: changes.save(),
+    ],
+)
+def test_what_may_not_be_is_neither_asked_nor_done(bench, change):
+    bench.status(pending=PENDING, differs=["target 2 disabled (file: enabled)"])
+    bench.store.read_only = True
+    change(bench.changes)
+    assert not bench.dialogs
+    assert not bench.work
+    assert len(bench.said) == 1
+
+
+# -- a target or a server -------------------------------------------------------------------------------------------
+
+
+async def test_a_target_is_asked_about_and_disabled(bench):
+    bench.changes.admin("disable", "target", 2)
+    assert isinstance(bench.dialogs[0][0], ConfirmDialog)
+    assert bench.dialogs[0][0].effect.object == "target 2 web2"
+    said = await bench.dismiss(True, AdminResult(changed=[2], unchanged=[]))
+    assert said == ("Done: target 2 web2 is disabled.", "up")
+    assert bench.asked == [("admin", {"what": "target", "action": "disable", "numbers": [2]})]
+
+
+async def test_what_was_so_before_is_said(bench):
+    bench.changes.admin("drain", "target", 2)
+    said = await bench.dismiss(True, AdminResult(changed=[], unchanged=[2]))
+    assert said == ("Done: target 2 web2 is draining already.", "up")
+
+
+@pytest.mark.parametrize("no", [False, None])
+def test_no_changes_nothing(bench, no):
+    bench.changes.admin("disable", "server", 1)
+    bench.dialogs[0][1](no)
+    assert not bench.work
+    assert bench.said == [("Nothing was changed: server 1 www stays as it is.", "text")]
+
+
+def test_what_is_gone_and_what_is_pointless_is_said_and_not_asked(bench):
+    bench.changes.admin("disable", "target", 99)
+    bench.changes.admin("enable", "target", 1)
+    assert bench.said == [
+        ("target 99 is not in the running configuration.", "warning"),
+        ("target 1 web1 is enabled already.", "text"),
+    ]
+    assert not bench.dialogs
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RequestError("refused", "a reload is under way"), "Refused: a reload is under way"),
+        (UNREACHABLE, "Not done, the engine is not reachable: no such socket"),
+    ],
+)
+async def test_why_it_was_not_done(bench, error, said):
+    bench.changes.admin("disable", "target", 2)
+    assert await bench.dismiss(True, error) == (said, "down")
+    bench.status(pending=PENDING)
+    for change in (bench.changes.confirm, bench.changes.take_back):
+        change()
+        assert await bench.done(error) == (said, "down")
+
+
+def test_why_a_question_has_no_answer():
+    assert trouble_of(UNREACHABLE) == "The engine is not reachable: no such socket"
+    assert trouble_of(RequestError("gone", "there is no revision 9")) == "Refused: there is no revision 9"
+
+
+# -- a new configuration --------------------------------------------------------------------------------------------
+
+
+async def test_applied_on_trial(bench):
+    bench.answer = applied(pending=PENDING)
+    told = []
+    assert (
+        await bench.changes.apply(candidate(), 60, lambda result: told.append((result, *bench.said))) is None
+    )
+    # The page goes on before the outcome is said.
+    assert told == [(bench.answer, ("Applying …", "text"))]
+    assert bench.said[1:] == [("Revision 2 runs on trial: F8 keeps it, F9 takes it back.", "warning")]
+    op, args = bench.asked[0]
+    assert op == "apply"
+    assert args == {
+        "text": "new\n",
+        "file": "bng.conf",
+        "base": 1,
+        "confirm_within_s": 60,
+        "note": "edited in bngtui",
+        "timeout_s": SLOW_S,
+    }
+
+
+async def test_applied_for_good_with_a_note(bench):
+    bench.answer = applied()
+    await bench.changes.apply(candidate("why"), None, lambda _: None)
+    assert bench.said[-1] == ("Done: applied, revision 2 runs.", "up")
+    assert bench.asked[0][1]["confirm_within_s"] is None
+    assert bench.asked[0][1]["note"] == "why"
+
+
+@pytest.mark.parametrize(
+    ("error", "returned", "said"),
+    [
+        (RequestError("conflict", "revision 2 runs"), "revision 2 runs", "Applying …"),
+        (RequestError("invalid", "no such target"), None, "Not applied: no such target"),
+        (UNREACHABLE, None, "Not known whether it runs, the engine does not answer: no such socket"),
+    ],
+)
+async def test_not_applied(bench, error, returned, said):
+    bench.answer = error
+    told = []
+    assert await bench.changes.apply(candidate(), 60, told.append) == returned
+    assert bench.said[-1][0] == said
+    assert not told
+
+
+@pytest.mark.parametrize(
+    ("within_s", "pending", "said"),
+    [
+        (None, None, ("Done: rolled back to revision 1, revision 3 runs.", "up")),
+        (60, PENDING, ("Revision 3 runs on trial: F8 keeps it, F9 takes it back.", "warning")),
+    ],
+)
+async def test_rollback(bench, within_s, pending, said):
+    bench.changes.rollback(REVISION, within_s)
+    assert await bench.done(applied(3, pending)) == said
+    assert bench.asked == [("rollback", {"revision": 1, "confirm_within_s": within_s, "timeout_s": SLOW_S})]
+
+
+async def test_a_rollback_that_is_refused(bench):
+    bench.changes.rollback(REVISION, None)
+    assert await bench.done(RequestError("gone", "no revision 1")) == ("Refused: no revision 1", "down")
+
+
+# -- the change on trial --------------------------------------------------------------------------------------------
+
+
+async def test_the_change_on_trial_stays_or_is_taken_back(bench):
+    bench.status(pending=PENDING)
+    bench.changes.confirm()
+    said = await bench.done(applied())
+    assert said == ("Confirmed: revision 2 stays, and is in the file.", "up")
+    bench.changes.take_back()
+    assert await bench.done(applied(1)) == ("Taken back: revision 1 runs again.", "up")
+    assert bench.asked == [("confirm", {}), ("rollback", {"timeout_s": SLOW_S})]
+
+
+@pytest.mark.parametrize("config", [STATUS, None])
+def test_without_a_change_on_trial_there_is_nothing_to_confirm(bench, config):
+    bench.store.take_state(msgspec.structs.replace(bench.store.live, config=config), 0.0)
+    bench.changes.confirm()
+    bench.changes.take_back()
+    assert bench.said == [("No change waits to be confirmed.", "text")] * 2
+    assert not bench.work
+
+
+# -- operational state into the file --------------------------------------------------------------------------------
+
+
+async def test_what_differs_is_asked_about_and_saved(bench):
+    bench.status(differs=["target 2 disabled (file: enabled)"])
+    bench.changes.save()
+    dialog = bench.dialogs[0][0]
+    assert isinstance(dialog, QuestionDialog)
+    assert dialog.question.title == "Write into /etc/bng/bng.conf?"
+    assert dialog.question.lines[0] == "target 2 disabled (file: enabled)"
+    assert not dialog.guard.passes("W")
+    assert await bench.dismiss("yes", applied(3)) == ("Saved: the file is revision 3.", "up")
+    assert bench.asked == [("save", {"timeout_s": SLOW_S})]
+
+
+def test_the_file_is_left_as_it_is(bench):
+    bench.status(differs=["target 2 disabled (file: enabled)"])
+    bench.changes.save()
+    bench.dialogs[0][1]("")
+    assert not bench.work
+    assert bench.said == []
+
+
+def test_nothing_to_save(bench):
+    bench.changes.save()
+    assert bench.said == [("Nothing to save: the file says what runs.", "text")]
+    bench.store.take_state(msgspec.structs.replace(bench.store.live, config=None), 0.0)
+    bench.changes.save()
+    assert not bench.dialogs
+
+
+def test_the_time_to_confirm_is_one_of_the_choices():
+    assert CONFIRM_WITHIN_S in CHOICES_S
+    assert CHOICES_S == (15, 30, 60, 120, 300, 600, 1800)
+    assert SLOW_S == 60
