@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-PACKAGES = ("engine",)
+PACKAGES = ("engine", "bngtui")
 
 
 def modules(folder: Path) -> dict[str, Path]:
