@@ -91,7 +91,7 @@ def test_a_target_without_the_loopback_alias_is_down_and_says_so(scene):
     scene.lab.alias("target1", present=False)
     falls(scene, 1, "does not accept 172.16.1.10")
     checks = {check.kind: check.state for check in scene.target(1).checks}
-    assert checks == {"tcpopen": "up", "vip": "down"}  # its own address answers: the black hole of facts.md
+    assert checks == {"tcpopen": "up", "vip": "down"}  # its own address answers: the black hole
     tells(scene, since, "target 1 down", "does not accept 172.16.1.10")
     scene.forget_flows()
     assert dict(scene.traffic(64).answered) == {"target2": 64}

@@ -1,4 +1,4 @@
-"""facts.md 10, as properties: whatever the attempts bring, in whatever order."""
+"""The meaning of interval and timeout (docs/architecture.md, Checks), as properties: whatever the attempts bring, in any order."""
 
 import math
 
