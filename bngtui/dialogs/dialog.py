@@ -26,7 +26,7 @@ Answered = TypeVar("Answered")
 class Guard:
     """Tells keys that answer a question from those of an impatient finger.
 
-    What comes within GUARD_S of the opening is no answer. A key of `trigger`, which opened the dialog, never answers,
+    What comes within GUARD_S of the opening is not an answer. A key of `trigger`, which opened the dialog, never answers,
     and while it repeats nothing else is taken for an answer. `clock` is monotonic seconds.
     """
 

@@ -17,7 +17,7 @@ ErrorCode = Literal[
     "invalid",  # a configuration with errors; `findings` has them
     "conflict",  # the running configuration moved on from the revision the candidate was based on
     "too-large",  # the frame is over MAX_FRAME_BYTES
-    "malformed",  # the frame is no msgpack map of a Request
+    "malformed",  # the frame is not a msgpack map of a Request
     "internal",
 ]
 
