@@ -8,7 +8,7 @@ PINNED := install --require-hashes --only-binary :all:
 PIN := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	--no-header --no-annotate --strip-extras --allow-unsafe
 
-.PHONY: help demo lab test check bench mutants venv venv-test packages requirements clean
+.PHONY: help demo lab test check lint bench mutants venv venv-test packages requirements clean
 
 help:
 	@echo 'make demo    the network of the example, the engine, traffic and the dashboard; nothing stays behind'
@@ -29,12 +29,14 @@ lab: venv
 test: venv-test packages
 	$(BIN)/python -m pytest
 
-check: venv-test packages
+check: lint packages
+	$(BIN)/python -m pytest -m 'not netns and not terminal and not slow'
+
+lint: venv-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m 'not netns and not terminal and not slow'
 
 bench: venv-test
 	$(BIN)/python -m tests.bench.run
