@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from engine.api.console import Console
-from engine.api.messages import AdminResult, Applied
+from engine.api.messages import AdminResult, Applied, ConfigStatus
 from engine.api.ops import OPS, AdminArgs, ApplyArgs, CommandArgs, NoArgs, RollbackArgs, SessionsArgs
+from engine.config.model import Config
+from engine.datapath.contract import Swaps
 from engine.domain.actor import Actor
 from engine.domain.errors import OpError
+from engine.domain.notices import Alarm, Notice
+from engine.modules.state.world import World
 from engine.report.backend import SESSIONS_MOST, Backend, _handlers
+from engine.report.events import EventLog
+from tests.helpers.readings import counters
 
 ACTOR = Actor("alice", 1000, 42)
 
@@ -112,3 +119,74 @@ async def test_an_op_without_a_handler_is_unknown(engine):
     with pytest.raises(OpError, match="not built into this version") as refused:
         await Backend(engine).call("state", NoArgs(), ACTOR)
     assert refused.value.code == "unknown-op"
+
+
+# -- the state ------------------------------------------------------------------------------------------------------
+
+
+class Running:
+    """The parts of an engine that runs an empty configuration, as far as a state tells of them."""
+
+    def __init__(self, *, first_round_done=True, settled=True, master=True):
+        slb = SimpleNamespace(eligibility=lambda _: {1: "decision"}, targets=lambda _: {})
+        self.world = World(Config(), master=master)
+        self.chain = SimpleNamespace(
+            slb=slb,
+            hc=SimpleNamespace(first_round_done=first_round_done),
+            arp=SimpleNamespace(states=lambda _: []),
+            vrrp=SimpleNamespace(states=list),
+            describe=list,
+        )
+        self.forwarding = SimpleNamespace(
+            counters=counters,
+            settled=lambda decisions: settled and decisions == {1: "decision"},
+            describe=lambda: (0, [], 0),
+            swaps=Swaps,
+            generation=0,
+        )
+        self.rates = SimpleNamespace(received_pps=0.0, forwarded_pps=0.0, dropped_pps=0.0)
+        self.admin = None
+        self.options = SimpleNamespace(config="/etc/bng/bng.conf")
+        self.host = SimpleNamespace(addresses={})
+        self.event_log = EventLog()
+        self.alarms = [Alarm(severity="error", subject="host", message="refused")]
+        self.transactions = SimpleNamespace(status=lambda _: ConfigStatus(revision=4, language="toml"))
+
+
+@pytest.mark.parametrize(
+    ("first_round_done", "settled", "ready"),
+    [(True, True, True), (False, True, False), (True, False, False), (False, False, False)],
+)
+def test_the_first_round_is_done_when_the_checks_are_and_the_workers_have_their_table(
+    first_round_done, settled, ready
+):
+    engine = Running(first_round_done=first_round_done, settled=settled)
+    assert Backend(engine).state().first_round_done is ready
+
+
+@pytest.mark.parametrize(("master", "role"), [(True, "master"), (False, "init")])
+def test_the_role_is_what_the_election_says(master, role):
+    assert Backend(Running(master=master)).state().role == role
+
+
+def test_a_state_has_the_engine_s_own_alarms_before_those_of_its_modules():
+    engine = Running()
+    engine.world.alarms["arp", "server 1"] = Alarm(severity="warning", subject="server 1", message="conflict")
+    state = Backend(engine).state()
+    assert [alarm.message for alarm in state.alarms] == ["refused", "conflict"]
+    assert (state.config_file, state.config.revision) == ("/etc/bng/bng.conf", 4)
+
+
+def test_the_newest_event_of_a_state_is_the_last_that_is_kept():
+    engine = Running()
+    backend = Backend(engine)
+    for text in ("up", "down"):
+        engine.event_log.add(Notice("health", "info", "target 1", text))
+    assert backend.state().last_event_id == 2
+    assert [event.message for event in backend.events(1, 10)] == ["down"]
+
+
+def test_the_uptime_runs_from_the_start(monkeypatch):
+    clock = iter([100.0, 102.26])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    assert Backend(Running()).uptime_s == 2.3

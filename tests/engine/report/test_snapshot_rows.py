@@ -1,0 +1,206 @@
+"""The state that every console draws from: what is told of servers, targets, links and the datapath."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from engine.changes.admin import AdminState
+from engine.config.model import Config, Interface, Network, Server, Target
+from engine.datapath.contract import DropReason, Swaps
+from engine.domain.checks import ProbeKey
+from engine.domain.frame import Link
+from engine.modules.state.world import CheckResult, Neighbour, ServerDecision, TargetStatus, World
+from engine.report.rates import Rates
+from engine.report.snapshot import Gatherer
+from tests.helpers.readings import counters
+
+MAC = bytes.fromhex("020000000201")
+
+
+def server(number, **changes):
+    fields = {"name": "www", "ipaddr": "172.16.1.10", "port": 80, "protocol": "tcp", "targets": [1, 2]}
+    return Server(number=number, **{**fields, "registered": True, "enabled": True, **changes})
+
+
+def target(number, **changes):
+    fields = {"name": "web", "ipaddr": f"172.17.2.{number}", "port": 80, "protocol": "tcp", "dsr": True}
+    return Target(number=number, **{**fields, "registered": True, "enabled": True, **changes})
+
+
+CONFIG = Config(
+    interfaces=[
+        Interface(number=number, name=f"eth{number}", registered=number < 4) for number in range(1, 5)
+    ],
+    networks=[
+        Network(number=1, name="lan", addr="172.16.1.0", mask="255.255.255.0", virt="172.16.1.1", interface=1, registered=True),
+        Network(number=2, registered=True),
+        Network(number=3, addr="10.0.0.0"),
+    ],
+    servers=[
+        server(1, backup=[3]),
+        server(2, targets=[2], backup=[1], enabled=False),
+        server(3, ipaddr=None, targets=[]),
+        server(4, registered=False, targets=[3], backup=[2]),
+    ],
+    targets=[target(1, weight=5), target(2), target(3, ipaddr=None), target(4, registered=False)],
+)  # fmt: skip
+
+
+@pytest.fixture
+def world():
+    return World(CONFIG, master=True)
+
+
+def gatherer(world, decisions=None, statuses=None, rates=None, forwarding=None):
+    slb = SimpleNamespace(eligibility=lambda _: decisions or {}, targets=lambda _: statuses or {})
+    admin = AdminState(world, file=None)
+    return Gatherer(world, SimpleNamespace(slb=slb), forwarding, rates or Rates(), admin)
+
+
+def row(number, value):
+    rows = np.zeros(2000, np.int64)
+    rows[number] = value
+    return rows
+
+
+SERVING = {1: ServerDecision(1, new=(1,), keep=(1, 2))}
+
+
+def test_a_server_as_consoles_see_it(world):
+    rates = Rates(server_pps=row(1, 1.0) + 0.26, server_bps=row(1, 8.0) + 0.24)
+    read = counters(server_packets=row(1, 10), server_bytes=row(1, 900), server_sessions=row(1, 4))
+    first, *others = gatherer(world, SERVING, rates=rates).servers(read, 100.0)
+    assert [one.number for one in others] == [2, 3]
+    assert (first.number, first.name, first.ipaddr, first.port, first.protocol, first.method) == (
+        (1, "www", "172.16.1.10", 80, "tcp", "rr")
+    )  # fmt: skip
+    assert (first.targets, first.backup) == ([1, 2], [3])
+    assert (first.sessions, first.packets, first.bytes, first.pps, first.bps) == (4, 10, 900, 1.3, 8.2)
+    assert others[1].ipaddr == ""
+
+
+@pytest.mark.parametrize(
+    ("master", "admin", "new", "operational"),
+    [
+        (True, "enabled", (1,), True),
+        (False, "enabled", (1,), False),
+        (True, "disabled", (1,), False),
+        (True, "enabled", (), False),
+    ],
+)
+def test_a_server_is_operational_on_a_master_while_it_is_enabled_and_has_a_target(
+    world, master, admin, new, operational
+):
+    world.master, world.server_admin[1] = master, admin
+    decision = ServerDecision(1, new, new, reason=None if new else "no healthy target")
+    state = gatherer(world, {1: decision}).servers(counters(), 100.0)[0]
+    assert (state.admin, state.operational) == (admin, operational)
+    assert state.reason == ("disabled" if admin == "disabled" else decision.reason)
+
+
+def test_a_server_that_was_not_decided_yet_is_not_operational_and_has_no_reason(world):
+    state = gatherer(world).servers(counters(), 100.0)[0]
+    assert (state.admin, state.operational, state.reason) == ("enabled", False, None)
+    assert gatherer(world).servers(counters(), 100.0)[1].reason == "disabled"
+
+
+def test_a_target_as_consoles_see_it(world):
+    world.neighbours["172.17.2.1"] = Neighbour(mac=MAC)
+    world.target_admin[1] = "draining"
+    statuses = {1: TargetStatus(1, "up", operational=True, reason="why", last_change=97.76)}
+    rates = Rates(target_pps=row(1, 1.0) + 0.26, target_bps=row(1, 8.0) + 0.24)
+    read = counters(target_packets=row(1, 10), target_bytes=row(1, 900), target_sessions=row(1, 4))
+    first, *others = gatherer(world, statuses=statuses, rates=rates).targets(read, 100.0)
+    assert [one.number for one in others] == [2, 3]
+    assert (first.name, first.ipaddr, first.port, first.protocol) == ("web", "172.17.2.1", 80, "tcp")
+    assert (first.mac, first.dsr, first.weight) == ("02:00:00:00:02:01", True, 5)
+    assert (first.admin, first.health, first.operational, first.reason) == ("draining", "up", True, "why")
+    assert (first.sessions, first.packets, first.bytes, first.pps, first.bps) == (4, 10, 900, 1.3, 8.2)
+    assert first.last_change_s == 2.2
+
+
+def test_a_target_is_told_with_the_registered_servers_that_have_it(world):
+    states = gatherer(world).targets(counters(), 100.0)
+    assert [(one.servers, one.backup_of) for one in states] == [([1, 2], [2]), ([1, 2], []), ([1], [1])]
+
+
+def test_a_target_that_nobody_has_looked_at_yet(world):
+    world.neighbours["172.17.2.2"] = Neighbour()
+    first, second, third = gatherer(world).targets(counters(), 100.0)
+    assert (first.health, first.operational, first.reason) == ("unknown", False, "not looked at yet")
+    assert (first.last_change_s, first.mac, second.mac) == (0.0, None, None)
+    assert (third.ipaddr, third.mac, third.checks) == ("", None, [])
+
+
+def test_a_target_that_gets_no_flows_is_not_operational(world):
+    statuses = {1: TargetStatus(1, "down", operational=False, reason="refused", last_change=100.0)}
+    assert not gatherer(world, statuses=statuses).targets(counters(), 100.0)[0].operational
+
+
+def test_the_checks_of_a_target(world):
+    open_ = ProbeKey(1, "tcpopen", "172.17.2.1", 80, 3, 10)
+    world.checks = {
+        open_: CheckResult("up", last_ok=98.76, rtt_ms=0.12345),
+        ProbeKey(1, "ping", "172.17.2.1", None, 3, 10): CheckResult("down", error="no answer"),
+    }
+    first, second, _ = gatherer(world).targets(counters(), 100.0)
+    assert [
+        (one.kind, one.port, one.state, one.last_ok_s, one.rtt_ms, one.error, one.address)
+        for one in first.checks
+    ] == [
+        ("tcpopen", 80, "up", 1.2, 0.123, None, "172.17.2.1"),
+        ("ping", None, "down", None, None, "no answer", "172.17.2.1"),
+    ]
+    assert second.checks == []
+
+
+def test_the_datapath_tells_what_it_drops_by_reason_and_how_long_swaps_took(world):
+    forwarding = SimpleNamespace(
+        describe=lambda: (2, ["eth1"], 1000),
+        swaps=lambda: Swaps(count=3, last_ms=0.12345, longest_ms=1.98765),
+        generation=7,
+    )
+    dropped = np.zeros(len(DropReason), np.int64)
+    dropped[DropReason.NO_SERVER] = 12
+    rates = Rates(received_pps=10.04, forwarded_pps=9.06, dropped_pps=0.05)
+    read = counters(
+        received=30, forwarded=20, passed=5, ring_lost=1, dropped=dropped, target_sessions=row(1, 4) + row(2, 5)
+    )  # fmt: skip
+    state = gatherer(world, rates=rates, forwarding=forwarding).datapath(read)
+    assert (state.kind, state.workers, state.interfaces, state.sessions_max) == (
+        "afpacket",
+        2,
+        ["eth1"],
+        1000,
+    )
+    assert (state.received, state.forwarded, state.passed, state.ring_lost) == (30, 20, 5, 1)
+    assert state.dropped == {"no-server": 12}
+    assert (state.received_pps, state.forwarded_pps, state.dropped_pps) == (10.0, 9.1, 0.1)
+    assert (state.sessions, state.table_generation) == (9, 7)
+    assert (state.swaps, state.swap_last_ms, state.swap_longest_ms) == (3, 0.123, 1.988)
+
+
+def test_interfaces_are_up_down_or_missing(world):
+    world.links = {
+        1: Link(1, "eth1", 5, MAC, 1500, up=True),
+        2: Link(2, "eth2", 6, MAC, 9000, up=False),
+    }
+    states = gatherer(world).interfaces({"eth1": {"172.16.1.252", "10.0.0.1"}})
+    assert [(one.number, one.name, one.link, one.mac, one.mtu, one.addresses) for one in states] == [
+        (1, "eth1", "up", "02:00:00:00:02:01", 1500, ["10.0.0.1", "172.16.1.252"]),
+        (2, "eth2", "down", "02:00:00:00:02:01", 9000, []),
+        (3, "eth3", "missing", None, None, []),
+    ]
+
+
+def test_networks_as_configured(world):
+    assert [
+        (one.number, one.name, one.addr, one.mask, one.real, one.virt, one.interface)
+        for one in gatherer(world).networks()
+    ] == [
+        (1, "lan", "172.16.1.0", "255.255.255.0", None, "172.16.1.1", 1),
+        (2, "", "", "", None, None, None),
+    ]
