@@ -107,7 +107,7 @@ def _toml(lines: Sequence[str], row: int, start: int, before: str) -> list[Offer
     first = where.words[0]
     if first in _LISTS:
         return _numbers(lines, _LISTS[first], "toml")
-    word = TOP["modules"] if not where.block and first == "modules" else words.get(first)
+    word = words.get(first)
     if first == "dsr":
         word = Keyword(BLOCKS["target"]["dsr"].help, "true", ("true", "false"))
     bare = word is not None and word.values == ("true", "false")
@@ -181,7 +181,7 @@ def popup_height(count: int, room: int) -> int:
 def paint_popup(items: Sequence[Offer], chosen: int, width: int, height: int) -> list[Line]:
     """Draw a popup: the offers, and below them what the chosen one means."""
     body = max(1, height - 1)
-    top = max(0, min(chosen - body + 1, len(items) - body)) if chosen >= body else 0
+    top = max(0, chosen - body + 1)
     shown = items[top : top + body]
     column = min(max((len(offer.word) for offer in shown), default=1), width // 2)
     lines = []

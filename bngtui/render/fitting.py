@@ -60,10 +60,9 @@ def fit_sizes(sizes: Sequence[Size], room: int) -> dict[int, int]:
         shown -= {at for at in shown if sizes[at].priority == level}
     fitted = {at: widths[at] for at in sorted(shown)}
     spare = room - total(fitted.values())
-    if spare < 0:
-        _cut(sizes, fitted, -spare)
-    elif spare > 0:
-        _grow(sizes, fitted, spare, room)
+    # Of the two one has something to do, or neither.
+    _cut(sizes, fitted, -spare)
+    _grow(sizes, fitted, spare, room)
     return fitted
 
 
@@ -82,7 +81,7 @@ def _cut(sizes: Sequence[Size], widths: dict[int, int], missing: int) -> None:
         widths[widest] -= take
         missing -= take
     for at in sorted(widths, key=lambda at: (sizes[at].yields != "first", -at)):
-        take = min(missing, max(0, widths[at] - sizes[at].floor))
+        take = max(0, min(missing, widths[at] - sizes[at].floor))
         widths[at] -= take
         missing -= take
 

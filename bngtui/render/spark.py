@@ -13,13 +13,11 @@ IDLE = "·"  # a measured zero; nothing measured is a blank
 
 
 def ceiling(values: Sequence[float | None]) -> float:
-    """Return the top of the scale: the next of 1, 2, 5 times a power of ten over the largest value.
+    """Return the top of the scale: the next of 1, 2, 5 times a power of ten over the largest value, at least 1.
 
     The scale stands still while traffic wavers, so the graph moves and does not flicker.
     """
-    top = max((value for value in values if value is not None), default=0.0)
-    if top <= 1:
-        return 1.0
+    top = max([1.0, *(value for value in values if value is not None)])
     magnitude = 10.0 ** math.floor(math.log10(top))
     return next((step * magnitude for step in (1, 2, 5) if top <= step * magnitude), 10 * magnitude)
 

@@ -90,6 +90,12 @@ def test_the_block_of_a_line(row, block):
     assert block_at(LINES, row, "balanceng") == block
 
 
+def test_a_brace_on_a_line_of_its_own_opens_the_block_named_above_it():
+    assert block_at(["target 7", "{", "  "], 2, "balanceng") == ("target", 7)
+    assert block_at(["", "target 7", "", "{", "  "], 4, "balanceng") == ("target", 7)
+    assert block_at(["{", "  "], 1, "balanceng") == (None, None)
+
+
 def test_the_block_of_a_toml_line():
     lines = ["modules = []", "[server.1]", "port = 80", "[target.2]  # two", "", "[nonsense]", "x = 1"]
     assert [block_at(lines, row, "toml") for row in (0, 2, 4, 6)] == [

@@ -51,6 +51,14 @@ def test_the_widest_give_way_evenly_down_to_their_floor():
     assert fit_sizes(sizes, 5) == {0: 4, 1: 4, 2: 6}
 
 
+def test_no_column_is_cut_below_its_floor_however_wide_it_is():
+    assert fit_sizes([Size(40, floor=38, yields="evenly")], 30) == {0: 38}
+    assert fit_sizes([Size(40, floor=38, yields="evenly"), Size(16, floor=4, yields="evenly")], 50) == {
+        0: 38,
+        1: 10,
+    }
+
+
 def test_what_yields_first_gives_way_from_the_right_then_the_rest():
     sizes = [Size(10), Size(10, floor=6, yields="first"), Size(10), Size(10, floor=6, yields="first")]
     assert fit_sizes(sizes, 46) == {0: 10, 1: 10, 2: 10, 3: 10}

@@ -35,6 +35,20 @@ def test_selection_follows_the_row_and_not_the_index():
     assert (view.row.target.number, view.index) == (2, 3)
 
 
+def test_a_table_does_not_follow_what_comes_before_its_first_row():
+    view = view_of(2, 3)
+    view.take(rows(1, 2, 3))
+    assert (view.row.target.number, view.index) == (2, 1)
+
+
+def test_names_are_ordered_from_the_first_letter():
+    view = view_of(2, 3, 1)
+    while view.cycle_order(1) != "Name":
+        pass
+    view.take(rows(2, 3, 1))
+    assert shown(view) == [1, 2, 3]
+
+
 def test_where_the_selected_row_goes_its_neighbour_is_selected():
     view = view_of(1, 2, 3)
     view.select(1)
