@@ -273,7 +273,7 @@ def _check_hello(path: Path, data: bytes | None) -> Hello:
     return frame
 
 
-def _connect_reason(error: Exception) -> str:
+def _connect_reason(error: OSError | EOFError | FrameTooLargeError) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such socket; is the engine running?"
     if isinstance(error, PermissionError):
@@ -284,9 +284,7 @@ def _connect_reason(error: Exception) -> str:
         return f"what answers is not the engine: {error}"
     if isinstance(error, EOFError | ConnectionError):
         return "the engine closed the connection"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error)
+    return error.strerror.lower() if error.strerror else str(error)
 
 
 def _frame_type(data: bytes) -> str | None:

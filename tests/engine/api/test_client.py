@@ -7,8 +7,10 @@ import pytest_asyncio
 
 from engine.api import client as client_module
 from engine.api.client import Client, EngineUnreachable, RequestError
-from engine.api.messages import AdminResult, Event, EventFrame, State, StateFrame, Version
+from engine.api.codec import read_frame
+from engine.api.messages import AdminResult, Event, EventFrame, Response, State, StateFrame, Version
 from engine.api.server import Server
+from engine.config.finding import Finding
 
 
 @pytest.fixture
@@ -59,6 +61,17 @@ async def test_a_missing_socket_says_so(tmp_path):
     with pytest.raises(EngineUnreachable, match="is the engine running") as caught:
         await Client.connect(tmp_path / "none.sock")
     assert caught.value.path == tmp_path / "none.sock"
+
+
+async def test_a_socket_that_cannot_be_reached_says_why(tmp_path):
+    (tmp_path / "file").touch()
+    for path, reason in (
+        (tmp_path / "file" / "operator.sock", "not a directory"),
+        (tmp_path / ("x" * 200), "AF_UNIX path too long"),
+    ):
+        with pytest.raises(EngineUnreachable) as caught:
+            await Client.connect(path)
+        assert (caught.value.reason, str(caught.value)) == (reason, f"{path}: {reason}")
 
 
 @pytest_asyncio.fixture
@@ -192,21 +205,68 @@ async def test_a_slow_consumer_gets_the_latest_state_and_a_counted_gap(server, p
         assert isinstance(found[-1].state, State)
 
 
-async def test_frames_of_a_kind_unknown_here_are_skipped(impostor, path, canned):
-    def framed(message):
-        body = msgspec.msgpack.encode(message)
-        return struct.pack(">I", len(body)) + body
+HELLO = {
+    "type": "hello",
+    "protocol": 1,
+    "engine_version": "1",
+    "boot_id": "b",
+    "role": "operator",
+    "hostname": "h",
+}
 
-    hello = {
-        "type": "hello",
-        "protocol": 1,
-        "engine_version": "1",
-        "boot_id": "b",
-        "role": "operator",
-        "hostname": "h",
-    }
+
+def framed(message):
+    body = msgspec.msgpack.encode(message)
+    return struct.pack(">I", len(body)) + body
+
+
+async def test_what_the_engine_left_out_before_an_event_that_is_left_out_here_is_counted_too(
+    impostor, path, canned, monkeypatch
+):
+    monkeypatch.setattr(client_module, "MAX_EVENTS_WAITING", 2)
+    sent = [
+        EventFrame(event=canned.event(number), gap=gap) for number, gap in ((8, 7), (9, 0), (12, 2), (13, 0))
+    ]
+    await impostor(framed(HELLO) + b"".join(map(framed, sent)))
+    async with await Client.connect(path) as client:
+        await asyncio.sleep(0.05)
+        frames = client.frames()
+        taken = [await anext(frames) for _ in range(2)]
+    assert [(frame.event.id, frame.gap) for frame in taken] == [(12, 11), (13, 0)]
+
+
+async def test_requests_are_numbered_from_one(path):
+    numbers, ended = [], asyncio.Event()
+
+    async def answer(reader, writer):
+        writer.write(framed(HELLO))
+        while (data := await read_frame(reader)) is not None:
+            numbers.append(msgspec.msgpack.decode(data)["id"])
+            writer.write(framed(Response(id=numbers[-1], ok=True)))
+        writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    path.parent.mkdir()
+    engine = await asyncio.start_unix_server(answer, path)
+    async with await Client.connect(path) as client:
+        for _ in range(3):
+            await client.request("unsubscribe")
+    await ended.wait()
+    engine.close()
+    await engine.wait_closed()
+    assert numbers == [1, 2, 3]
+
+
+def test_a_refusal_has_the_findings_that_came_with_it():
+    one = Finding(file="x", line=1, column=1, severity="error", code="c", message="wrong")
+    assert RequestError("invalid", "not valid", [one]).findings == [one]
+    assert RequestError("refused", "no").findings == []
+
+
+async def test_frames_of_a_kind_unknown_here_are_skipped(impostor, path, canned):
     stream = (
-        framed(hello)
+        framed(HELLO)
         + framed({"type": "weather", "sun": True})
         + framed(EventFrame(event=canned.event(1)))
         + framed({"type": "event", "event": 3})

@@ -224,6 +224,14 @@ async def test_subscribers_get_the_state_at_once_then_news(server, raw, backend,
         assert (await peer.ask({"id": 3, "op": "version"}))["id"] == 3
 
 
+async def test_who_has_not_subscribed_is_sent_nothing_but_answers(server, raw, canned):
+    async with raw() as peer:
+        await peer.frame()
+        server.publish_event(canned.event(9))
+        server.publish_state(canned.state())
+        assert [(await peer.ask({"id": number, "op": "conf"}))["id"] for number in (1, 2, 3)] == [1, 2, 3]
+
+
 async def test_events_without_state_and_state_without_events(server, raw, canned):
     async with raw() as peer:
         await peer.frame()
