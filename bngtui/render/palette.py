@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bngtui.actions import key_text
 from bngtui.render.dialog import framed
-from bngtui.render.text import Line, Span, clean, fit_spans, line, spread
+from bngtui.render.text import Line, Span, clean, line, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,5 +38,5 @@ def paint_palette(found: Sequence[Action], typed: str, chosen: int, width: int, 
         lines.append(Line(spread(left, [Span(f" {key_text(action.keys[0])}", "muted")], inner - 2)))
     if not found:
         lines.append(line(Span("  nothing here does that", "muted")))
-    lines += [Line(fit_spans((), inner - 2))] * (height - 2 - len(lines))
-    return framed(lines[: height - 2], inner)
+    blanks = [Line()] * height
+    return framed([*lines, *blanks][: height - 2], inner)

@@ -221,23 +221,3 @@ def test_no_line_is_ever_wider_than_the_terminal(width, rows):
 )
 def test_numbers_as_balanceng_writes_them(numbers, text):
     assert ranges(numbers) == text
-
-
-def test_only_the_servers_that_were_asked_for(canned):
-    state = canned.state(servers=[canned.server(number) for number in (1, 2, 3)])
-    assert [line.split()[0] for line in servers(state, Style(), [2])] == ["#", "2"]
-    assert [line.split()[0] for line in servers(state, Style(), [1, 3])] == ["#", "1", "3"]
-    assert servers(state, Style(), [9]) == ["no servers"]
-
-
-@pytest.mark.parametrize(
-    ("differs", "text"),
-    [
-        (["one"], "one; save writes it into the file"),
-        (["one", "two"], "one, two; save writes it into the file"),
-        (["one", "two", "three"], "one, two and 1 more; save writes it into the file"),
-        (["one", "two", "three", "four"], "one, two and 2 more; save writes it into the file"),
-    ],
-)
-def test_two_differences_are_named_and_the_others_counted(differs, text):
-    assert changes.differing(differs) == text

@@ -9,7 +9,7 @@ import pytest
 
 from engine.api.codec import encode_frame
 from engine.api.messages import EventFrame
-from engine.api.outbox import Outbox
+from engine.api.outbox import Outbox, StalledError
 from tests.helpers import canned
 
 
@@ -94,3 +94,18 @@ async def test_after_the_end_no_answer_is_taken(writer):
     with pytest.raises(ConnectionResetError):
         await asyncio.wait_for(outbox.answer(b"answer"), 5)
     assert writer.frames == []
+
+
+async def test_a_console_that_takes_nothing_is_waited_for_ten_tenths_of_the_stall_time(writer):
+    waited = []
+
+    async def drain():
+        waited.append(None)
+        raise TimeoutError
+
+    writer.drain = drain
+    outbox = Outbox(writer, stall_s=30)
+    outbox.offer_state(b"state")
+    with pytest.raises(StalledError, match="took nothing for 30 s"):
+        await outbox.run()
+    assert len(waited) == 10
