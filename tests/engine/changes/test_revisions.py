@@ -371,7 +371,7 @@ def test_killed_at_200_instants_the_file_and_the_history_are_whole(tmp_path):
             moved += newest > highest
             highest = newest
             if not turn:
-                most = min(0.05, 6 * 0.3 / max(1, newest))  # two revisions a round: up to three rounds
+                most = min(0.3, 6 * 0.3 / max(1, newest))  # two revisions a round: up to three rounds
             turn += 1
             with contextlib.suppress(FileNotFoundError):
                 text = (tmp_path / "bng.conf").read_bytes()
