@@ -36,7 +36,7 @@ def paint_table(
     `active`: this panel has the keys. `summary` follows the title, `tabs` ends its line. `stale`: the rows are of the past, so they lose
     their colours. `empty` overrides what is said where there is no row.
     """
-    if height <= 0:
+    if height < 1:
         return []
     body = body_height(view, height)
     view.scroll_to_selection(body)
@@ -61,13 +61,13 @@ def paint_table(
         spans = (*fit_spans((mark, *cells), width - EDGE), bar[place - view.top])
         lines.append(Line(spans, "cursor" if here else "plain"))
     blank = line(" " * width)
-    lines += [blank] * (height - len(lines))
+    lines += [blank] * height
     return lines[:height]
 
 
 def body_height(view: View[Row], height: int) -> int:
     """Rows that fit a table of `height` lines."""
-    return max(1, height - (2 if view.spec.heading and height > 2 else 1))
+    return max(1, height - (2 if view.spec.heading else 1))
 
 
 def _title(
