@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bngtui.drafts import Candidate
+from bngtui.candidate import Candidate
 from bngtui.render.review import paint_review
 
 

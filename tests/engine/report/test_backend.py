@@ -11,14 +11,15 @@ from engine.api.console import Console
 from engine.api.messages import AdminResult, Applied, ConfigStatus
 from engine.api.ops import OPS, AdminArgs, ApplyArgs, CommandArgs, NoArgs, RollbackArgs, SessionsArgs
 from engine.config.model import Config
-from engine.datapath.contract import Swaps
+from engine.datapath.contract import Counters
 from engine.domain.actor import Actor
 from engine.domain.errors import OpError
 from engine.domain.notices import Alarm, Notice
+from engine.domain.states import NodeRole
 from engine.modules.state.world import World
 from engine.report.backend import SESSIONS_MOST, Backend, _handlers
 from engine.report.events import EventLog
-from tests.helpers.readings import counters
+from engine.report.rates import Rates
 
 ACTOR = Actor("alice", 1000, 42)
 
@@ -124,33 +125,34 @@ async def test_an_op_without_a_handler_is_unknown(engine):
 # -- the state ------------------------------------------------------------------------------------------------------
 
 
-class Running:
-    """The parts of an engine that runs an empty configuration, as far as a state tells of them."""
-
-    def __init__(self, *, first_round_done=True, settled=True, master=True):
-        slb = SimpleNamespace(eligibility=lambda _: {1: "decision"}, targets=lambda _: {})
-        self.world = World(Config(), master=master)
-        self.chain = SimpleNamespace(
+def running(*, first_round_done=True, settled=True, role=NodeRole.MASTER):
+    """An engine with an empty configuration, as far as a state tells of it."""
+    slb = SimpleNamespace(eligibility=lambda _: {1: "decision"}, targets=lambda _: {})
+    return SimpleNamespace(
+        world=World(Config(), role=role),
+        chain=SimpleNamespace(
             slb=slb,
+            view=None,
             hc=SimpleNamespace(first_round_done=first_round_done),
-            arp=SimpleNamespace(states=lambda _: []),
-            vrrp=SimpleNamespace(states=list),
+            arp=SimpleNamespace(entries=lambda _: []),
+            vrrp=SimpleNamespace(elections=list),
             describe=list,
-        )
-        self.forwarding = SimpleNamespace(
-            counters=counters,
+        ),
+        forwarding=SimpleNamespace(
+            counters=Counters,
             settled=lambda decisions: settled and decisions == {1: "decision"},
-            describe=lambda: (0, [], 0),
-            swaps=Swaps,
+            describe=list,
+            choice=SimpleNamespace(kind="afpacket", why=()),
             generation=0,
-        )
-        self.rates = SimpleNamespace(received_pps=0.0, forwarded_pps=0.0, dropped_pps=0.0)
-        self.admin = None
-        self.options = SimpleNamespace(config="/etc/bng/bng.conf")
-        self.host = SimpleNamespace(addresses={})
-        self.event_log = EventLog()
-        self.alarms = [Alarm(severity="error", subject="host", message="refused")]
-        self.transactions = SimpleNamespace(status=lambda _: ConfigStatus(revision=4, language="toml"))
+        ),
+        rates=Rates(),
+        admin=None,
+        options=SimpleNamespace(config="/etc/bng/bng.conf"),
+        host=SimpleNamespace(addresses={}),
+        event_log=EventLog(),
+        alarms=[Alarm(severity="error", subject="host", message="refused")],
+        transactions=SimpleNamespace(status=lambda _: ConfigStatus(revision=4, language="toml")),
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,17 +162,17 @@ class Running:
 def test_the_first_round_is_done_when_the_checks_are_and_the_workers_have_their_table(
     first_round_done, settled, ready
 ):
-    engine = Running(first_round_done=first_round_done, settled=settled)
+    engine = running(first_round_done=first_round_done, settled=settled)
     assert Backend(engine).state().first_round_done is ready
 
 
-@pytest.mark.parametrize(("master", "role"), [(True, "master"), (False, "init")])
-def test_the_role_is_what_the_election_says(master, role):
-    assert Backend(Running(master=master)).state().role == role
+@pytest.mark.parametrize("role", NodeRole)
+def test_the_role_is_what_the_election_says(role):
+    assert Backend(running(role=role)).state().role == role.value
 
 
 def test_a_state_has_the_engine_s_own_alarms_before_those_of_its_modules():
-    engine = Running()
+    engine = running()
     engine.world.alarms["arp", "server 1"] = Alarm(severity="warning", subject="server 1", message="conflict")
     state = Backend(engine).state()
     assert [alarm.message for alarm in state.alarms] == ["refused", "conflict"]
@@ -178,7 +180,7 @@ def test_a_state_has_the_engine_s_own_alarms_before_those_of_its_modules():
 
 
 def test_the_newest_event_of_a_state_is_the_last_that_is_kept():
-    engine = Running()
+    engine = running()
     backend = Backend(engine)
     for text in ("up", "down"):
         engine.event_log.add(Notice("health", "info", "target 1", text))
@@ -189,4 +191,4 @@ def test_the_newest_event_of_a_state_is_the_last_that_is_kept():
 def test_the_uptime_runs_from_the_start(monkeypatch):
     clock = iter([100.0, 102.26])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    assert Backend(Running()).uptime_s == 2.3
+    assert Backend(running()).uptime_s == 2.3

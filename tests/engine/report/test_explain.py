@@ -9,6 +9,7 @@ import pytest
 from engine.api.ops import ExplainArgs
 from engine.config.model import Config, Server
 from engine.domain.errors import OpError
+from engine.domain.reason import Cause, Reason
 from engine.modules.state.view import View
 from engine.modules.state.world import ServerDecision, TargetStatus, World
 from engine.report.explain import Explainer
@@ -29,7 +30,13 @@ NEW = SimpleNamespace(target=2, known=False, idle_s=None)
 KNOWN = SimpleNamespace(target=1, known=True, idle_s=7)
 LATER = SimpleNamespace(target=None, known=False, idle_s=None)
 STATUSES = {
-    1: TargetStatus(1, "down", operational=False, reason="connection refused", last_change=0),
+    1: TargetStatus(
+        1,
+        "down",
+        operational=False,
+        reason=Cause(Reason.CHECK_FAILED, error="connection refused"),
+        last_change=0,
+    ),
     2: TargetStatus(2, "up", operational=True, reason=None, last_change=0),
     3: TargetStatus(3, "up", operational=True, reason=None, last_change=0),
 }
@@ -154,8 +161,8 @@ def test_a_server_that_does_not_forward(to, why):
         ("9", "not-found", "there is no server 9"),
         ("9" * 5000, "not-found", "there is no server " + "9" * 40),
         ("172.16.1.99", "not-found", "no server has the address 172.16.1.99"),
-        ("www", "bad-args", "'www' is no IPv4 address"),
-        ("²", "bad-args", "'²' is no IPv4 address"),
+        ("www", "bad-args", "'www' is not an IPv4 address"),
+        ("²", "bad-args", "'²' is not an IPv4 address"),
     ],
 )
 def test_a_server_that_does_not_exist(to, code, message):

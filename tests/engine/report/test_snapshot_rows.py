@@ -1,4 +1,4 @@
-"""The state that every console draws from: what is told of servers, targets, links and the datapath."""
+"""The state that every console draws from: what is told of servers, targets, links and networks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import pytest
 
 from engine.changes.admin import AdminState
 from engine.config.model import Config, Interface, Network, Server, Target
-from engine.datapath.contract import DropReason, Swaps
+from engine.datapath.contract import Counters
+from engine.domain.address import Address
 from engine.domain.checks import ProbeKey
 from engine.domain.frame import Link
+from engine.domain.reason import Cause, Reason
+from engine.domain.states import NodeRole
+from engine.modules.state.view import View
 from engine.modules.state.world import CheckResult, Neighbour, ServerDecision, TargetStatus, World
-from engine.report.rates import Rates
 from engine.report.snapshot import Gatherer
-from tests.helpers.readings import counters
 
 MAC = bytes.fromhex("020000000201")
 
@@ -51,13 +53,19 @@ CONFIG = Config(
 
 @pytest.fixture
 def world():
-    return World(CONFIG, master=True)
+    return World(CONFIG, role=NodeRole.MASTER)
 
 
-def gatherer(world, decisions=None, statuses=None, rates=None, forwarding=None):
+RATES = SimpleNamespace(
+    server=lambda number: (number + 0.26, 8.24), target=lambda number: (number + 0.26, 8.24)
+)
+
+
+def gatherer(world, decisions=None, statuses=None):
     slb = SimpleNamespace(eligibility=lambda _: decisions or {}, targets=lambda _: statuses or {})
-    admin = AdminState(world, file=None)
-    return Gatherer(world, SimpleNamespace(slb=slb), forwarding, rates or Rates(), admin)
+    view = View(world)
+    view.refresh()
+    return Gatherer(world, SimpleNamespace(slb=slb, view=view), None, RATES, AdminState(world, file=None))
 
 
 def row(number, value):
@@ -70,9 +78,8 @@ SERVING = {1: ServerDecision(1, new=(1,), keep=(1, 2))}
 
 
 def test_a_server_as_consoles_see_it(world):
-    rates = Rates(server_pps=row(1, 1.0) + 0.26, server_bps=row(1, 8.0) + 0.24)
-    read = counters(server_packets=row(1, 10), server_bytes=row(1, 900), server_sessions=row(1, 4))
-    first, *others = gatherer(world, SERVING, rates=rates).servers(read, 100.0)
+    read = Counters(server_packets=row(1, 10), server_bytes=row(1, 900), server_sessions=row(1, 4))
+    first, *others = gatherer(world, SERVING).servers(read, 100.0)
     assert [one.number for one in others] == [2, 3]
     assert (first.number, first.name, first.ipaddr, first.port, first.protocol, first.method) == (
         (1, "www", "172.16.1.10", 80, "tcp", "rr")
@@ -82,71 +89,65 @@ def test_a_server_as_consoles_see_it(world):
     assert others[1].ipaddr == ""
 
 
-@pytest.mark.parametrize(
-    ("master", "admin", "new", "operational"),
-    [
-        (True, "enabled", (1,), True),
-        (False, "enabled", (1,), False),
-        (True, "disabled", (1,), False),
-        (True, "enabled", (), False),
-    ],
-)
-def test_a_server_is_operational_on_a_master_while_it_is_enabled_and_has_a_target(
-    world, master, admin, new, operational
-):
-    world.master, world.server_admin[1] = master, admin
-    decision = ServerDecision(1, new, new, reason=None if new else "no healthy target")
-    state = gatherer(world, {1: decision}).servers(counters(), 100.0)[0]
-    assert (state.admin, state.operational) == (admin, operational)
-    assert state.reason == ("disabled" if admin == "disabled" else decision.reason)
-
-
 def test_a_server_that_was_not_decided_yet_is_not_operational_and_has_no_reason(world):
-    state = gatherer(world).servers(counters(), 100.0)[0]
+    state = gatherer(world).servers(Counters(), 100.0)[0]
     assert (state.admin, state.operational, state.reason) == ("enabled", False, None)
-    assert gatherer(world).servers(counters(), 100.0)[1].reason == "disabled"
+    assert gatherer(world).servers(Counters(), 100.0)[1].reason == "disabled"
 
 
 def test_a_target_as_consoles_see_it(world):
-    world.neighbours["172.17.2.1"] = Neighbour(mac=MAC)
+    world.neighbours[Address.parse("172.17.2.1")] = Neighbour(mac=MAC)
     world.target_admin[1] = "draining"
-    statuses = {1: TargetStatus(1, "up", operational=True, reason="why", last_change=97.76)}
-    rates = Rates(target_pps=row(1, 1.0) + 0.26, target_bps=row(1, 8.0) + 0.24)
-    read = counters(target_packets=row(1, 10), target_bytes=row(1, 900), target_sessions=row(1, 4))
-    first, *others = gatherer(world, statuses=statuses, rates=rates).targets(read, 100.0)
+    statuses = {1: TargetStatus(1, "up", operational=True, reason=Cause(Reason.DRAINING), last_change=97.76)}
+    read = Counters(target_packets=row(1, 10), target_bytes=row(1, 900), target_sessions=row(1, 4))
+    first, *others = gatherer(world, statuses=statuses).targets(read, 100.0)
     assert [one.number for one in others] == [2, 3]
     assert (first.name, first.ipaddr, first.port, first.protocol) == ("web", "172.17.2.1", 80, "tcp")
     assert (first.mac, first.dsr, first.weight) == ("02:00:00:00:02:01", True, 5)
-    assert (first.admin, first.health, first.operational, first.reason) == ("draining", "up", True, "why")
+    assert (first.admin, first.health, first.operational, first.reason) == (
+        "draining",
+        "up",
+        True,
+        "draining",
+    )
     assert (first.sessions, first.packets, first.bytes, first.pps, first.bps) == (4, 10, 900, 1.3, 8.2)
     assert first.last_change_s == 2.2
 
 
 def test_a_target_is_told_with_the_registered_servers_that_have_it(world):
-    states = gatherer(world).targets(counters(), 100.0)
+    states = gatherer(world).targets(Counters(), 100.0)
     assert [(one.servers, one.backup_of) for one in states] == [([1, 2], [2]), ([1, 2], []), ([1], [1])]
 
 
 def test_a_target_that_nobody_has_looked_at_yet(world):
-    world.neighbours["172.17.2.2"] = Neighbour()
-    first, second, third = gatherer(world).targets(counters(), 100.0)
+    world.neighbours[Address.parse("172.17.2.2")] = Neighbour()
+    first, second, third = gatherer(world).targets(Counters(), 100.0)
     assert (first.health, first.operational, first.reason) == ("unknown", False, "not looked at yet")
     assert (first.last_change_s, first.mac, second.mac) == (0.0, None, None)
     assert (third.ipaddr, third.mac, third.checks) == ("", None, [])
 
 
 def test_a_target_that_gets_no_flows_is_not_operational(world):
-    statuses = {1: TargetStatus(1, "down", operational=False, reason="refused", last_change=100.0)}
-    assert not gatherer(world, statuses=statuses).targets(counters(), 100.0)[0].operational
+    statuses = {
+        1: TargetStatus(
+            1,
+            "down",
+            operational=False,
+            reason=Cause(Reason.CHECK_FAILED, error="refused"),
+            last_change=100.0,
+        )
+    }
+    assert not gatherer(world, statuses=statuses).targets(Counters(), 100.0)[0].operational
 
 
 def test_the_checks_of_a_target(world):
-    open_ = ProbeKey(1, "tcpopen", "172.17.2.1", 80, 3, 10)
+    address = Address.parse("172.17.2.1")
+    open_ = ProbeKey(1, "tcpopen", address, 80, 3, 10)
     world.checks = {
         open_: CheckResult("up", last_ok=98.76, rtt_ms=0.12345),
-        ProbeKey(1, "ping", "172.17.2.1", None, 3, 10): CheckResult("down", error="no answer"),
+        ProbeKey(1, "ping", address, None, 3, 10): CheckResult("down", error="no answer"),
     }
-    first, second, _ = gatherer(world).targets(counters(), 100.0)
+    first, second, _ = gatherer(world).targets(Counters(), 100.0)
     assert [
         (one.kind, one.port, one.state, one.last_ok_s, one.rtt_ms, one.error, one.address)
         for one in first.checks
@@ -155,32 +156,6 @@ def test_the_checks_of_a_target(world):
         ("ping", None, "down", None, None, "no answer", "172.17.2.1"),
     ]
     assert second.checks == []
-
-
-def test_the_datapath_tells_what_it_drops_by_reason_and_how_long_swaps_took(world):
-    forwarding = SimpleNamespace(
-        describe=lambda: (2, ["eth1"], 1000),
-        swaps=lambda: Swaps(count=3, last_ms=0.12345, longest_ms=1.98765),
-        generation=7,
-    )
-    dropped = np.zeros(len(DropReason), np.int64)
-    dropped[DropReason.NO_SERVER] = 12
-    rates = Rates(received_pps=10.04, forwarded_pps=9.06, dropped_pps=0.05)
-    read = counters(
-        received=30, forwarded=20, passed=5, ring_lost=1, dropped=dropped, target_sessions=row(1, 4) + row(2, 5)
-    )  # fmt: skip
-    state = gatherer(world, rates=rates, forwarding=forwarding).datapath(read)
-    assert (state.kind, state.workers, state.interfaces, state.sessions_max) == (
-        "afpacket",
-        2,
-        ["eth1"],
-        1000,
-    )
-    assert (state.received, state.forwarded, state.passed, state.ring_lost) == (30, 20, 5, 1)
-    assert state.dropped == {"no-server": 12}
-    assert (state.received_pps, state.forwarded_pps, state.dropped_pps) == (10.0, 9.1, 0.1)
-    assert (state.sessions, state.table_generation) == (9, 7)
-    assert (state.swaps, state.swap_last_ms, state.swap_longest_ms) == (3, 0.123, 1.988)
 
 
 def test_interfaces_are_up_down_or_missing(world):
