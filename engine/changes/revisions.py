@@ -201,8 +201,6 @@ class RevisionStore:
 
     def _prune(self, protected: set[int]) -> None:
         numbers = self._look()
-        if len(numbers) <= self.keep:
-            return
         latest = self.latest_confirmed()
         if latest is not None:
             protected.add(latest.number)

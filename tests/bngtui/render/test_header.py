@@ -11,7 +11,7 @@ def test_an_alarm_is_told_beside_the_numbers_where_thirteen_cells_are_left_for_i
     state = make_state(alarms=[Alarm(severity="error", subject="target 3", message="is a black hole")])
 
     def flow(width):
-        return paint_header(state, Freshness(link="up", age_s=0.1), width)[1].text
+        return paint_header(state, Freshness(connection="up", age_s=0.1), width)[1].text
 
     numbers = flow(60).rstrip()
     assert numbers.endswith("sessions 308")

@@ -82,6 +82,12 @@ def test_changed_runs_join_what_is_near_and_part_what_is_far():
     assert changed_runs(old, old._replace(tone="cursor")) == [(0, 100)]
 
 
+def test_a_change_behind_wide_characters_is_where_it_stands_on_the_screen():
+    assert changed_runs(line("世世a"), line("世世b")) == [(4, 1)]
+    assert changed_runs(line("a世b"), line("a界b")) == [(1, 1)]
+    assert changed_runs(line("世a"), line("aaa")) == [(0, 2)]
+
+
 def test_what_would_move_the_cursor_is_not_shown():
     assert clean("web\x1b[2J\n1") == "web�[2J�1"
 
