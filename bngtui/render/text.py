@@ -186,8 +186,5 @@ def changed_runs(old: Line, new: Line, *, join: int = 16) -> list[tuple[int, int
             runs[-1] = (runs[-1][0], index + 1 - runs[-1][0])
         else:
             runs.append((index, 1))
-    # A run never starts in the middle of a wide character.
-    return [
-        (start - 1, length + 1) if start and after[start][0] == "" else (start, length)
-        for start, length in runs
-    ]
+    # No run starts in the middle of a wide character: its second cell differs only where the first one does.
+    return runs

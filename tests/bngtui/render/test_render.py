@@ -82,6 +82,12 @@ def test_changed_runs_join_what_is_near_and_part_what_is_far():
     assert changed_runs(old, old._replace(tone="cursor")) == [(0, 100)]
 
 
+def test_runs_are_joined_over_fifteen_cells_and_not_over_sixteen():
+    old = line("a" * 100)
+    assert changed_runs(old, line("b" * 10 + "a" * 15 + "b" + "a" * 74)) == [(0, 26)]
+    assert changed_runs(old, line("b" * 10 + "a" * 16 + "b" + "a" * 73)) == [(0, 10), (26, 1)]
+
+
 def test_a_change_behind_wide_characters_is_where_it_stands_on_the_screen():
     assert changed_runs(line("世世a"), line("世世b")) == [(4, 1)]
     assert changed_runs(line("a世b"), line("a界b")) == [(1, 1)]

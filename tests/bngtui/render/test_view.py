@@ -115,3 +115,29 @@ def test_events_follow_the_newest_until_another_is_chosen():
     view.select(0)
     view.take([make_event(10), make_event(9)])
     assert view.row.id == 10
+
+
+def test_a_chosen_event_that_goes_leaves_the_next_one_chosen():
+    view = View(events.SPEC)
+    view.take([make_event(number) for number in (7, 6, 5, 4)])
+    view.select(2)
+    view.take([make_event(number) for number in (7, 6, 4)])
+    assert view.row.id == 4
+    view.take([make_event(number) for number in (8, 7, 6, 4)])
+    assert view.row.id == 4
+
+
+def test_where_the_oldest_chosen_event_goes_the_newest_is_followed_again():
+    view = View(events.SPEC)
+    view.take([make_event(number) for number in (7, 6)])
+    view.select(1)
+    view.take([make_event(6)])
+    view.take([make_event(number) for number in (9, 8)])
+    view.take([make_event(number) for number in (10, 9, 8)])
+    assert view.row.id == 10
+
+
+def test_no_event_is_chosen_where_there_is_none():
+    view = View(events.SPEC)
+    view.take([])
+    assert (view.index, view.row) == (None, None)

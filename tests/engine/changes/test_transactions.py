@@ -464,6 +464,15 @@ async def test_what_runs_and_what_a_trial_goes_back_to_are_never_pruned(transact
     assert start().running.revision == 1
 
 
+async def test_a_trial_that_runs_is_kept_when_the_change_after_it_is_refused(transactions):
+    transactions.store.keep = 2
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    transactions.runner.refuse = "no"
+    with pytest.raises(OpError):
+        await transactions.apply(ApplyArgs(text=NAMED, confirm_within_s=60), ACTOR, 1)
+    assert transactions.revision(2).text == transactions.running.text == HASH
+
+
 # -- the file --------------------------------------------------------------------------------------------------------
 
 
