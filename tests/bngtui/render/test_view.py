@@ -103,6 +103,17 @@ def test_the_selected_row_is_always_in_the_window(total, height, moves):
         assert view.top == 0 or view.top + height <= total
 
 
+def test_a_window_that_grows_at_the_end_shows_the_rows_before_it():
+    view = view_of(*range(1, 21))
+    view.select(19)
+    view.scroll_to_selection(5)
+    assert view.top == 15
+    view.scroll_to_selection(12)
+    assert view.top == 8
+    view.scroll_to_selection(30)
+    assert view.top == 0
+
+
 def test_events_follow_the_newest_until_another_is_chosen():
     view = View(events.SPEC)
     view.take(EVENTS[::-1])
