@@ -60,7 +60,7 @@ def fit_sizes(sizes: Sequence[Size], room: int) -> dict[int, int]:
         shown -= {at for at in shown if sizes[at].priority == level}
     fitted = {at: widths[at] for at in sorted(shown)}
     spare = room - total(fitted.values())
-    # Of the two one has something to do, or neither.
+    # At most one of the two has anything to do.
     _cut(sizes, fitted, -spare)
     _grow(sizes, fitted, spare, room)
     return fitted
