@@ -170,6 +170,12 @@ def test_the_word_of_a_line_is_explained_wherever_the_cursor_is():
     assert explained(["[target.1]", "weight = 3"], 1, 8, "toml")[0] == "weight"
 
 
+@pytest.mark.parametrize(("line", "word"), [("   weight", "weight"), ("   weight{", "weight"), ("   ", None)])
+def test_in_the_blanks_before_a_word_that_ends_the_line_it_is_explained(line, word):
+    found = explained(["target 1 {", line, "}"], 1, 1, "balanceng")
+    assert (found and found[0]) == word
+
+
 def test_a_popup_scrolls_to_the_chosen_one():
     items = offers(["target 1 {", "  "], 1, 2, "balanceng").items
     lines = paint_popup(items, 12, 40, 6)
