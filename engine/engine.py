@@ -35,7 +35,7 @@ from engine.follow_host import HOST_REFUSES, HostFollower
 from engine.forwarding import Forwarding
 from engine.health.runner import Prober
 from engine.io.control_sockets import ControlSockets
-from engine.io.netlink import Host
+from engine.io.host.host import Host
 from engine.modules.chain import build_chain
 from engine.modules.state.world import Outcome, World
 from engine.report.alarms import Alarms
@@ -151,10 +151,12 @@ class Engine:
         try:
             await self._start()
             settling = asyncio.create_task(self.settler.keep_settled(), name="settle")
+            following = asyncio.create_task(self.follower.follow_notices(self._tick), name="follow host")
             try:
                 await self._serve()
             finally:
                 settling.cancel()
+                following.cancel()
         finally:
             await self._finish()
         return 0
@@ -194,8 +196,12 @@ class Engine:
         await self.transactions.tick(now)
         if every_second:
             await self._every_second(now)
-        self._act(self.chain.tick(time.monotonic()))
+        self._tick()
         self.settler.wake()
+
+    def _tick(self) -> None:
+        """Have the modules do what is due."""
+        self._act(self.chain.tick(time.monotonic()))
 
     def _next_due(self, now: float) -> float:
         trial = self.transactions.trial

@@ -1,24 +1,27 @@
-"""A chapter of the engine: follow the host's links, addresses and routes, and put right what is missing.
+"""A chapter of the engine: follow the host's links, addresses and routes, and put right what differs.
 
-At the start, and when another configuration is taken up, what the host refuses ends the attempt; while running it is an
+Driven by the kernel's notices, and once a second all the same: a notice may be lost. At the start, and when another configuration is taken up, what the host refuses ends the attempt; while running it is an
 alarm, and forwarding goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from pyroute2.netlink.exceptions import NetlinkError
 
 from engine.domain.notices import Notice
-from engine.io.netlink import HostError
+from engine.io.host.host import HostError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.domain.frame import Link
     from engine.forwarding import Forwarding
     from engine.io.control_sockets import ControlSockets
-    from engine.io.netlink import Host
+    from engine.io.host.host import Host
     from engine.modules.chain import Chain
     from engine.modules.state.world import World
     from engine.report.alarms import Alarms
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
 HOST_REFUSES = (HostError, NetlinkError, OSError)
 """What the host may say to anything asked of it: reasons to try again, never to end."""
+
+NOTICES_S = 0.2
+"""Notices that come so close after one another are followed together: a card that is replaced makes a dozen."""
 
 
 class HostFollower:
@@ -53,13 +59,15 @@ class HostFollower:
         self._event_log = event_log
         self._lock = asyncio.Lock()
         self._link_told: dict[str, str] = {}
+        self._wrong: set[str] = set()
 
     async def follow(self) -> None:
         """Take links, addresses and routes as they are now, and put right what is missing. Raises `HOST_REFUSES`."""
         async with self._lock:
             before = self._world.links
             await self._take_links()
-            await self._prepare_host()
+            self._host.refuse_owned(self._virtual())
+            await self._put_right()
             self._follow_links(before)
 
     async def keep_following(self) -> None:
@@ -69,7 +77,8 @@ class HostFollower:
                 before, config = self._world.links, self._world.config
                 await self._take_links()
                 try:
-                    await self._prepare_host()
+                    await self._put_right()
+                    self._host.refuse_owned(self._virtual())
                 finally:
                     # A change that the host refuses just now is taken back: then there is nothing to follow.
                     if self._world.config is config:
@@ -80,19 +89,40 @@ class HostFollower:
         else:
             self._alarms.clear("host")
 
+    async def follow_notices(self, followed: Callable[[], None]) -> None:
+        """Follow whenever the kernel says that something has changed; `followed` is called each time, then it is settled."""
+        while True:
+            await self._host.changed()
+            try:
+                await self.keep_following()
+                followed()
+                self._settler.wake()
+                self._alarms.clear("notices")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next notice is followed
+                self._alarms.report_fault("notices", error)
+            await asyncio.sleep(NOTICES_S)
+
     async def _take_links(self) -> None:
         self._world.links = await self._host.links(self._world.config)
         self._chain.view.refresh()
 
-    async def _prepare_host(self) -> None:
-        """Have the addresses and routes that the configuration needs. Raises `HOST_REFUSES`."""
-        world = self._world
-        virtual = [str(v.address) for v in self._chain.view.virtuals.values()]
-        self._host.refuse_owned(virtual)
-        networks = [n for n in world.config.networks if n.registered and n.enabled]
-        await self._host.ensure_real(networks, world.links)
-        await self._host.retire_real(n.real for n in networks if n.real)
-        await self._host.blackhole(virtual)
+    def _virtual(self) -> list[str]:
+        return [str(v.address) for v in self._chain.view.virtuals.values()]
+
+    async def _put_right(self) -> None:
+        """Have the addresses and routes that the configuration needs, tell what was put right. Raises `HOST_REFUSES`."""
+        networks = [n for n in self._world.config.networks if n.registered and n.enabled]
+        righted = await self._host.put_right(networks, self._world.links, self._virtual(), time.monotonic())
+        for notice in righted.notices:
+            self._event_log.add(notice)
+        for key, text in righted.wrong.items():
+            if self._alarms.set(key, "host", text):
+                self._event_log.add(Notice("datapath", "error", "host", text))
+        for key in self._wrong - righted.wrong.keys():
+            self._alarms.clear(key)
+        self._wrong = set(righted.wrong)
+        if righted.refusals:
+            raise HostError("; ".join(righted.refusals))
 
     def _follow_links(self, before: dict[int, Link]) -> None:
         """Have a datapath and a control socket on what links there are."""

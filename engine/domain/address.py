@@ -123,6 +123,9 @@ class Prefix:
         """The length as people and netlink give it: of 32 bits for IPv4, of 128 for IPv6."""
         return self.length - 96 if self.first.family == 4 else self.length
 
+    def __str__(self) -> str:
+        return f"{self.first}/{self.family_length}"
+
     def __contains__(self, address: Address) -> bool:
         """Tell whether an address is in the network."""
         return address.word & self.mask == self.start

@@ -52,12 +52,12 @@ class Forwarding:
     def follow_links(self) -> list[Notice]:
         """Start a datapath where an interface has appeared, and afresh where its MTU changed; flows outlive both.
 
-        An interface that went and came back is not among these: its workers ended with it, and `watch` starts them
-        again. Another number of workers waits for the next start of the engine, since each has flows of its own.
+        The link of an interface is the one that has its name. Where another index has the name now, or none, the
+        datapath ends, and its flows wait for the next link of that name (`_parked`). Another number of workers waits for the next start of the engine, since each has flows of its own.
         """
         notices = []
         wanted = {site.interface for site in self._view.sites}
-        for number in [n for n in self._datapaths if n not in wanted or self._renamed(n)]:
+        for number in [n for n in self._datapaths if n not in wanted or self._renamed(n) or self._moved(n)]:
             self._end(number)
         for number in sorted(wanted):
             link = self._world.links.get(number)
@@ -75,6 +75,10 @@ class Forwarding:
     def _renamed(self, number: int) -> bool:
         interface = self._world.config.interface(number)
         return interface is None or interface.name != self._datapaths[number].ifname
+
+    def _moved(self, number: int) -> bool:
+        link = self._world.links.get(number)
+        return link is None or link.ifindex != self._started[number].ifindex
 
     def _follow(self, number: int, link: Link) -> str | None:
         datapath = self._datapaths.get(number)

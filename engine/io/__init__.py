@@ -1,1 +1,1 @@
-"""What touches the kernel: netlink, packet sockets, their filters and numbers. Nothing here decides."""
+"""What touches the kernel: netlink, packet sockets, their filters and numbers. What is decided here is how `host` differs."""

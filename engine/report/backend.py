@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from engine.config.finding import Finding
     from engine.domain.actor import Actor
     from engine.forwarding import Forwarding
-    from engine.io.netlink import Host
+    from engine.io.host.host import Host
     from engine.modules.chain import Chain
     from engine.modules.state.world import World
     from engine.options import RunOptions

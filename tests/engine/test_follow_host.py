@@ -1,15 +1,18 @@
 """How links, addresses and routes of the host are followed, at the start and while running."""
 
+import asyncio
+import time
 from types import SimpleNamespace
 
 import pytest
 
+from engine import follow_host
 from engine.config.model import Config, Interface, Network
 from engine.domain.address import Address
 from engine.domain.frame import Link
 from engine.domain.notices import Notice
 from engine.follow_host import HostFollower
-from engine.io.netlink import HostError
+from engine.io.host.host import HostError, Righted
 from engine.report.alarms import Alarms
 
 VIP = Address.parse("172.16.1.10")
@@ -30,6 +33,8 @@ class Host:
         self.refusal = None
         self.asked = []
         self.during = lambda: None
+        self.righted = Righted()
+        self.notices = asyncio.Event()
 
     async def links(self, config):
         self.asked.append(("links", config))
@@ -41,14 +46,14 @@ class Host:
         if self.refusal:
             raise self.refusal
 
-    async def ensure_real(self, networks, links):
-        self.asked.append(("ensure_real", [n.number for n in networks], sorted(links)))
+    async def put_right(self, networks, links, virtual, now):
+        self.asked.append(("put_right", [n.number for n in networks], sorted(links), list(virtual)))
+        assert abs(now - time.monotonic()) < 10
+        return self.righted
 
-    async def retire_real(self, wanted):
-        self.asked.append(("retire_real", list(wanted)))
-
-    async def blackhole(self, virtual):
-        self.asked.append(("blackhole", list(virtual)))
+    async def changed(self):
+        await self.notices.wait()
+        self.notices.clear()
 
 
 class Everything:
@@ -75,7 +80,9 @@ class Everything:
         chain = SimpleNamespace(view=view, listening=lambda: self.listening)
         forwarding = SimpleNamespace(follow_links=self._datapaths)
         sockets = SimpleNamespace(follow=self._listen)
-        settler = SimpleNamespace(want_table=lambda: self.did.append("table"))
+        settler = SimpleNamespace(
+            want_table=lambda: self.did.append("table"), wake=lambda: self.did.append("wake")
+        )
         log = SimpleNamespace(add=self.events.append)
         self.alarms = Alarms(log)
         self.follower = HostFollower(
@@ -107,12 +114,79 @@ async def test_everything_is_asked_of_the_host_in_order(all_):
     assert all_.host.asked == [
         ("links", all_.world.config),
         ("refuse_owned", ["172.16.1.10"]),
-        ("ensure_real", [1, 4], [1]),  # registered and enabled, both
-        ("retire_real", ["172.16.1.252"]),  # network 4 has none
-        ("blackhole", ["172.16.1.10"]),
+        ("put_right", [1, 4], [1], ["172.16.1.10"]),  # networks registered and enabled, both
     ]
+    all_.host.asked.clear()
+    await all_.follower.keep_following()
+    # While running, an address that the host owns keeps nothing else from being put right.
+    assert [what for what, *_ in all_.host.asked] == ["links", "put_right", "refuse_owned"]
     assert all_.world.links == all_.host.has
-    assert all_.did == ["refresh", "datapaths", "table", "sockets"]
+    assert all_.did[:4] == ["refresh", "datapaths", "table", "sockets"]
+
+
+async def test_what_was_put_right_is_told_and_what_is_wrong_is_an_alarm_while_it_is(all_):
+    notice = Notice("datapath", "warning", "host", "the address was gone and is back")
+    all_.host.righted = Righted([notice], {"contested": "again and again", "other": "in place"})
+    await all_.follower.follow()
+    assert all_.events[0] is notice
+    assert all_.raised()[:2] == [("error", "host", "again and again"), ("error", "host", "in place")]
+    all_.events.clear()
+    all_.host.righted = Righted([], {"contested": "again and again"})
+    await all_.follower.keep_following()
+    assert all_.told() == []
+    assert all_.raised() == [("error", "host", "again and again")]
+    all_.host.righted = Righted([], {"contested": "more of it"})
+    await all_.follower.keep_following()
+    assert all_.told() == [("error", "host", "more of it")]
+    all_.host.righted = Righted()
+    await all_.follower.keep_following()
+    assert all_.raised() == []
+
+
+async def test_what_could_not_be_put_right_is_a_refusal(all_):
+    all_.host.righted = Righted(refusals=["no address", "no route"])
+    with pytest.raises(HostError, match="no address; no route"):
+        await all_.follower.follow()
+    await all_.follower.keep_following()
+    assert all_.raised() == [("error", "host", "no address; no route")]
+
+
+async def test_notices_are_followed_one_round_for_all_that_come_together(all_, monkeypatch):
+    monkeypatch.setattr(follow_host, "NOTICES_S", 0.05)
+    rounds = []
+    task = asyncio.create_task(all_.follower.follow_notices(lambda: rounds.append(list(all_.did))))
+    await asyncio.sleep(0.01)
+    assert rounds == []
+    all_.host.notices.set()
+    await asyncio.sleep(0.01)
+    assert rounds == [["refresh", "datapaths", "table", "sockets"]]
+    assert all_.did[-1] == "wake"
+    all_.host.notices.set()
+    await asyncio.sleep(0.01)
+    all_.host.notices.set()
+    assert len(rounds) == 1
+    await asyncio.sleep(0.06)
+    assert len(rounds) == 2
+    task.cancel()
+
+
+async def test_a_fault_while_following_a_notice_is_told_and_the_next_one_is_followed(all_, monkeypatch):
+    monkeypatch.setattr(follow_host, "NOTICES_S", 0.001)
+    rounds = []
+
+    def followed():
+        rounds.append(1)
+        if len(rounds) == 1:
+            raise ValueError("a fault")
+
+    task = asyncio.create_task(all_.follower.follow_notices(followed))
+    all_.host.notices.set()
+    await asyncio.sleep(0.02)
+    assert any("a fault" in message for _, _, message in all_.raised())
+    all_.host.notices.set()
+    await asyncio.sleep(0.02)
+    assert (len(rounds), all_.raised()) == (2, [])
+    task.cancel()
 
 
 async def test_a_table_is_wanted_where_links_or_datapaths_changed_and_only_then(all_):

@@ -37,6 +37,12 @@ PARTS = (
     _folder("engine/changes"),
     _folder("engine/api"),
     _folder("engine/report"),
+    # What only the kernel can answer (netlink.py, presence.py) is tested in tests/netns.
+    Part(
+        "engine/io/host",
+        ("engine/io/host/[hrs]*.py", "engine/io/host/netlink_notices.py", "engine/follow_host.py"),
+        ("tests/engine/io/host/test_*.py", "tests/engine/test_follow_host.py"),
+    ),
     # The tables of bngctl are drawn by this part, and compared as a whole where the command's golden texts stand.
     Part(
         "bngtui/render",

@@ -9,7 +9,7 @@ import pytest
 from pyroute2 import IPRoute
 
 from engine.config.load import load
-from engine.io.netlink import Host, HostError
+from engine.io.host.host import Host, HostError
 from engine.lab import namespaces
 
 TEXT = """
@@ -74,12 +74,16 @@ def config():
     return loaded.config
 
 
+async def right(host: Host, config, virtual: list[str]) -> None:
+    links = await host.links(config)
+    host.refuse_owned(virtual)
+    righted = await host.put_right(config.networks, links, virtual, 0.0)
+    assert (righted.notices, righted.wrong, righted.refusals) == ([], {}, [])
+
+
 async def take(host: Host, config) -> None:
     await host.open()
-    links = await host.links(config)
-    host.refuse_owned(VIRTUAL)
-    await host.ensure_real(config.networks, links)
-    await host.blackhole(VIRTUAL)
+    await right(host, config, VIRTUAL)
 
 
 def test_addresses_and_routes_come_and_go(inside, config, tmp_path):
@@ -88,7 +92,7 @@ def test_addresses_and_routes_come_and_go(inside, config, tmp_path):
         await take(host, config)
         assert await addresses() == ["172.16.1.252"]
         assert await blackholes() == VIRTUAL
-        await host.blackhole(VIRTUAL[:1])
+        await right(host, config, VIRTUAL[:1])
         assert await blackholes() == VIRTUAL[:1]
         await host.close()
         assert await addresses() == await blackholes() == []
@@ -100,7 +104,7 @@ def test_what_a_killed_engine_left_is_taken_over(inside, config, tmp_path):
     async def killed() -> None:
         host = Host(tmp_path / "added.json")
         await take(host, config)
-        host.netlink.close()
+        host._close_sockets()
 
     async def after() -> None:
         host = Host(tmp_path / "added.json")

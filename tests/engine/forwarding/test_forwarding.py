@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,11 +62,26 @@ def test_an_interface_that_is_not_there_waits_until_it_is(play):
     assert play.follow() == [("info", "interface 2", "afpacket forwards on eth1")]
 
 
-def test_an_interface_that_goes_keeps_its_datapath(play):
+def test_an_interface_that_goes_ends_its_datapath_and_coming_back_it_has_its_flows(play):
     play.follow()
+    first = play.on("eth0")
     play.links(link(2))
     assert play.follow() == []
-    assert play.on("eth0").did == ["start"]
+    assert first.did == ["start", "stop"]
+    play.links(link(1), link(2))
+    assert play.follow() == [("info", "interface 1", "afpacket forwards on eth0")]
+    assert first.did == ["start", "stop", "restart 1500"]
+    assert play.on("eth1").did == ["start"]
+
+
+def test_another_card_under_the_same_name_is_taken_at_once(play):
+    play.follow()
+    first = play.on("eth0")
+    play.links(replace(link(1, 9000), ifindex=99), link(2))
+    assert play.follow() == [("info", "interface 1", "afpacket forwards on eth0")]
+    assert first.did == ["start", "stop", "restart 9000"]
+    assert play.follow() == []
+    assert play.on("eth1").did == ["start"]
 
 
 def test_another_mtu_starts_it_afresh(play):
