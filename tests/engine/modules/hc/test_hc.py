@@ -166,6 +166,11 @@ def test_an_answer_nobody_waits_for_changes_nothing(kit, play):
     assert len(play.world.checks) == 4
 
 
+def test_an_answer_before_anything_was_asked_changes_nothing(kit, play):
+    play.result(TCP_1, ok=True, rtt_ms=1.0)
+    assert state(play, TCP_1) == "unknown"
+
+
 # -- going down, coming back ------------------------------------------------------------------------------------------
 
 
@@ -416,6 +421,21 @@ def test_a_healthy_target_stays_up_while_changed_checks_have_their_first_say(kit
     states = {(k.target, k.kind): c.state for k, c in play.world.checks.items()}
     assert states[1, "tcpopen"] == states[1, "ping"] == states[1, "vip"] == "up"
     assert states[2, "tcpopen"] == "unknown"  # another address: nothing is known of it
+
+
+def test_a_target_that_a_change_has_taken_away_is_asked_no_more_even_before_the_next_tick(kit, play):
+    play.tick()  # no MAC is known: the VIP checks wait for one
+    play.chain.reconfigure(kit.seed(targets=[kit.target(2)]))
+    outcome = play.give(kit.arp(2, kit.T2, "172.16.1.101", kit.REAL, dst=kit.LB, tha=kit.LB))
+    assert [kit.ether(f).dst for f in outcome.send] == [kit.T2]
+
+
+def test_without_a_real_address_nothing_is_asked_from(kit, play):
+    play.up()
+    changed = kit.seed()
+    changed.networks[0].real = None
+    play.chain.reconfigure(changed)
+    assert play.chain.hc._vips.start(VIP_1, play.now) is None
 
 
 def test_very_many_vip_checks_are_stretched_and_it_is_said(kit):
