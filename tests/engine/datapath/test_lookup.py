@@ -26,7 +26,10 @@ def test_the_most_exact_server_comes_first():
     any_port, any_protocol = server(2, port=0), server(3, protocol="any")
     anything = server(4, port=0, protocol="any")
     lookup = Lookup(compiled(anything, any_protocol, any_port, server(1)))
-    assert [lookup.number[found(lookup, port=p, protocol=q)] for p, q in [(HTTP, TCP), (OTHER, TCP)]] == [1, 2]
+    assert [lookup.number[found(lookup, port=p, protocol=q)] for p, q in [(HTTP, TCP), (OTHER, TCP)]] == [
+        1,
+        2,
+    ]
     assert lookup.number[found(lookup, protocol=UDP)] == 3
     assert lookup.number[found(lookup, port=OTHER, protocol=UDP)] == 4
     assert lookup.number[found(lookup, port=0, protocol=GRE)] == 4

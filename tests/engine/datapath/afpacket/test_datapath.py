@@ -50,7 +50,7 @@ class Worker:
             says = messages.encode(messages.Ready(table.generation))
         if says:
             self.control.send(says)
-        else:
+        elif says is not False:
             self.control.close()
 
     def poll(self):
@@ -87,7 +87,10 @@ class Worker:
 
 @pytest.fixture
 def started(monkeypatch):
-    """Return the processes that were started, and what the next ones say: None for what a worker says, b"" to end."""
+    """Return the processes that were started, and what the next ones say.
+
+    None: what a worker says; b"" to end, False to say nothing.
+    """
     made = []
     answers = {"says": None}
 
@@ -128,6 +131,23 @@ def test_a_worker_that_does_not_start_says_why_and_none_runs(started, datapath):
         datapath.start()
     assert made[0].killed
     assert datapath.process_ids() == []
+
+
+def test_a_worker_that_says_nothing_is_not_waited_for_long(started, datapath, monkeypatch):
+    made, answers = started
+    answers["says"] = False
+    monkeypatch.setattr(module, "START_TIMEOUT_S", 0.01)
+    with pytest.raises(DatapathError, match="the worker on eth9 did not start"):
+        datapath.start()
+    assert made[0].killed
+
+
+def test_what_a_worker_writes_to_its_errors_holds_nobody_up(started, datapath):
+    made, _ = started
+    datapath.start()
+    assert not os.get_blocking(made[0].stderr.fileno())
+    datapath.stop()
+    assert all(worker.stderr.closed for worker in made)
 
 
 def test_a_stop_closes_the_sockets_and_waits(started, datapath):
@@ -277,6 +297,23 @@ def test_a_full_socket_holds_nobody_up(started, datapath):
     for _ in range(1000):
         datapath._processes[0].hand_over(1, datapath._table_memory)
     assert not datapath._processes[0].take_flows(1, datapath._table_memory)
+
+
+def test_flows_are_handed_to_a_worker_that_runs(started, datapath):
+    assert not datapath._processes[0].take_flows(1, datapath._table_memory)
+    datapath.start()
+    assert datapath._processes[0].take_flows(1, datapath._table_memory)
+
+
+def test_a_sign_of_life_may_be_two_seconds_old(started, datapath, monkeypatch):
+    datapath.start()
+    now = time.monotonic_ns()
+    monkeypatch.setattr(module.time, "monotonic_ns", lambda: now)
+    for process in datapath._processes:
+        process.block.flat[HEARTBEAT_NS] = now - 2 * 10**9
+    assert datapath.watch(1.0) == []
+    datapath._processes[0].block.flat[HEARTBEAT_NS] -= 1000
+    assert [event.severity for event in datapath.watch(2.0)] == ["warning"]
 
 
 def test_counters_are_those_of_all_workers(datapath):

@@ -423,6 +423,18 @@ def test_a_healthy_target_stays_up_while_changed_checks_have_their_first_say(kit
     assert states[2, "tcpopen"] == "unknown"  # another address: nothing is known of it
 
 
+def test_a_changed_check_is_as_old_as_the_one_before_and_a_new_address_is_not_trusted(kit, play):
+    play.up()
+    known = play.world.checks[TCP_1].last_ok
+    play.now += 2
+    changed = [kit.target(1, checks={"tcpopen": CheckSettings(80, 5, 10)}), kit.target(2)]
+    servers = [kit.server(1), kit.server(2, ipaddr="172.16.1.11")]
+    play.chain.reconfigure(kit.seed(targets=changed, servers=servers))
+    play.chain.tick(play.now)
+    assert play.world.checks[probe_key(1, "tcpopen", "172.16.1.100", 80, 5, 10)].last_ok == known
+    assert state(play, probe_key(2, "vip", "172.16.1.11", 80, 3, 10)) == "unknown"
+
+
 def test_a_target_that_a_change_has_taken_away_is_asked_no_more_even_before_the_next_tick(kit, play):
     play.tick()  # no MAC is known: the VIP checks wait for one
     play.chain.reconfigure(kit.seed(targets=[kit.target(2)]))
