@@ -256,6 +256,7 @@ class Loop:
         worker.counters = types.SimpleNamespace(flat={HEARTBEAT_NS: 0, word("ring_lost"): 0})
         worker.take_orders = lambda: self.note("orders")
         worker.look_after_interface = lambda: self.note("interface")
+        worker.tell_fault = lambda: None
         clock = types.SimpleNamespace(monotonic=lambda: self.now, monotonic_ns=lambda: int(self.now * 1e9))
         monkeypatch.setattr(module, "time", clock)
         monkeypatch.setattr(module, "IDLE_POLL_MS", 250)
