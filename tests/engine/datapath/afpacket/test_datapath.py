@@ -8,11 +8,13 @@ import os
 import socket
 import subprocess
 import time
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
 import pytest
 
+from engine.datapath.afpacket import datapath as of_interface
 from engine.datapath.afpacket import messages
 from engine.datapath.afpacket import process as module
 from engine.datapath.afpacket.datapath import AfPacketDatapath
@@ -217,6 +219,13 @@ def test_waiting_ends_when_a_table_is_in_force_or_takes_too_long(datapath):
     assert asyncio.run(later())
 
 
+def test_a_wait_of_no_time_does_not_wait(datapath, monkeypatch):
+    use(datapath, 5, 3)
+    monkeypatch.setattr(of_interface, "time", SimpleNamespace(monotonic=lambda: 5.0))
+    monkeypatch.setattr(of_interface, "asyncio", SimpleNamespace(sleep=None))
+    assert not asyncio.run(datapath.wait_in_force(4, 0))
+
+
 def alive(datapath, age_s=0.0):
     for process in datapath._processes:
         process.block.flat[HEARTBEAT_NS] = time.monotonic_ns() - int(age_s * 1e9)
@@ -394,6 +403,23 @@ def test_a_flow_is_found_where_its_entry_is(datapath):
     found = find(datapath)
     assert (found.target, found.known) == (2, True)
     assert 20 <= found.idle_s <= 22
+
+
+def test_a_flow_is_known_wherever_in_the_table_it_stands():
+    datapath = AfPacketDatapath("eth9", 1500, 1, 1)
+    datapath.install(compiled(server()))
+    clients = [f"192.0.2.{n}" for n in range(1, WAYS + 1)]
+    datapath.import_flows(records(*clients))
+    assert all(find(datapath, client=Address.parse(client)).known for client in clients)
+    datapath.close()
+
+
+def test_a_flow_that_its_target_has_lost_is_not_known(datapath):
+    compiler = Compiler()
+    datapath.install(compiled(server(), compiler=compiler))
+    datapath.import_flows(records(str(CLIENT), target=2))
+    datapath.install(compiled(server(new=(1,), keep=(1,)), compiler=compiler))
+    assert find(datapath) == Found(0, 1, 1, known=False, idle_s=None)
 
 
 def test_a_flow_by_port_is_found_by_it(datapath):

@@ -396,6 +396,10 @@ def sent_at(play, what):
     return [at - 1000.0 for at, f in play.sent if what(f)]
 
 
+def is_probe(frame):
+    return frame.data[28:32] == bytes(4)
+
+
 def test_announcements_go_out_to_the_moment(kit):
     play = kit.make()
     play.tick()
@@ -475,11 +479,27 @@ def test_many_addresses_are_probed_for_more_slowly_but_within_ten_seconds(kit):
     play.tick(25)
     probes: dict[bytes, list[float]] = {}
     for at, frame in play.sent:
-        if frame.data[28:32] == bytes(4):
+        if is_probe(frame):
             probes.setdefault(frame.data[38:42], []).append(at)
     gaps = [b - a for times in probes.values() for a, b in itertools.pairwise(times)]
     assert len(probes) == 400
     assert 7.9 <= min(gaps) <= max(gaps) <= 8.2  # 400 at 50 a second
+
+
+def test_the_first_probes_are_spread_over_the_second_after_the_announcements(kit):
+    play = kit.make(kit.seed(servers=[kit.server(n, ipaddr=f"172.16.1.{n}") for n in (1, 2, 3)]))
+    play.tick()
+    play.tick(2)
+    assert sent_at(play, is_probe) == pytest.approx([0.3, 0.55, 0.8, 1.05], abs=0.03)
+
+
+def test_a_machine_that_has_just_started_takes_up_macs_and_defends_its_addresses(kit):
+    play = kit.make(now=0.25)
+    play.tick()
+    play.give(kit.arp(2, kit.T1, "172.16.1.100", kit.REAL, dst=kit.LB))
+    assert play.world.neighbours[kit.ip("172.16.1.100")].mac == kit.mac(kit.T1)
+    outcome = play.give(kit.arp(2, kit.STRANGER, kit.VIP, kit.REAL))
+    assert [announced(f) for f in outcome.send] == [kit.VIP]
 
 
 def test_an_announcement_waits_for_its_link_and_comes_with_it(kit):
