@@ -15,6 +15,7 @@ from engine.datapath.contract import DropReason
 from engine.datapath.flowtable import WAYS
 from engine.datapath.lookup import Lookup
 from engine.datapath.table import Compiler
+from engine.packets.checksum import checksum
 from tests.helpers.frames import (
     ICMP,
     OWN,
@@ -44,9 +45,13 @@ def batch(tables, frames: list[bytes], now: int = 100) -> list[int]:
 
 @cache
 def clients() -> list[bytes]:
-    """Return a first frame each of 4,000 clients; the datapath looks at no checksum."""
+    """Return a first frame each of 4,000 clients: one by scapy, and the others by what differs in the IP header."""
     first = frame()
-    return [first[:26] + bytes([10, 1, n >> 8, n & 255]) + first[30:] for n in range(4000)]
+    found = []
+    for n in range(4000):
+        header = first[14:24] + bytes(2) + bytes([10, 1, n >> 8, n & 255]) + first[30:34]
+        found.append(first[:24] + checksum(header).to_bytes(2, "big") + header[12:] + first[34:])
+    return found
 
 
 KINDS = st.sampled_from(

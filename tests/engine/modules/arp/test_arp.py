@@ -461,6 +461,23 @@ def test_a_conflict_is_over_thirty_seconds_after_the_last_claim_and_not_before(k
     assert len(play.said("no longer claimed")) == 1
 
 
+def test_a_conflict_is_over_at_the_moment_at_which_it_is_due(kit, play):
+    play.up()
+    play.give(kit.arp(2, kit.T1, kit.VIP, kit.REAL))
+    conflicts, over = play.chain.arp._conflicts, play.now + 30
+    assert not [n for n in conflicts.due(over - 0.001).notices if "no longer claimed" in n.message]
+    assert [n for n in conflicts.due(over).notices if "no longer claimed" in n.message]
+
+
+def test_whose_a_mac_is_may_turn_out_until_every_target_was_asked_three_times(kit, play):
+    play.tick()
+    one, other = play.world.neighbours.values()
+    one.mac, other.asked = kit.mac(kit.T1), 2
+    assert not play.chain.arp._neighbours.settled()
+    other.asked = 3
+    assert play.chain.arp._neighbours.settled()
+
+
 def test_a_conflict_without_a_name_is_reported_after_two_seconds_and_is_due_then(kit):
     play = kit.make()
     play.tick()
