@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import Ether
 
+from engine.config.model import Server
 from engine.domain.address import Address
 from engine.domain.checks import CheckSettings, ProbeKey
 from engine.modules.hc import vip_frames as vip
@@ -69,6 +70,13 @@ def test_the_port_of_a_vip_check(kit, server, target, port):
         kit.seed(servers=[kit.server(1, targets=[1], **server)], targets=[kit.target(1, **target)])
     )
     assert [k.port for k in play.world.checks if k.kind == "vip"] == [port]
+
+
+@pytest.mark.parametrize("useless", [{"ipaddr": "172.16.1.11", "enabled": False}, {"ipaddr": "2001:db8::1"}])
+def test_a_server_that_is_disabled_or_not_ipv4_has_no_vip_checks(kit, useless):
+    other = Server(**{"number": 2, "port": 80, "registered": True, "enabled": True, "targets": [1]} | useless)
+    play = kit.make(kit.seed(servers=[kit.server(1), other]))
+    assert {str(k.address) for k in play.world.checks if k.kind == "vip"} == {kit.VIP}
 
 
 def test_a_vip_check_is_timed_like_the_targets_own_check_else_3_10(kit):
