@@ -519,6 +519,19 @@ def test_a_machine_that_has_just_started_takes_up_macs_and_defends_its_addresses
     assert [announced(f) for f in outcome.send] == [kit.VIP]
 
 
+def test_another_mac_is_taken_up_and_an_address_defended_again_after_a_second(kit, play):
+    play.up()
+    begun, neighbour = play.now, play.world.neighbours[kit.ip("172.16.1.100")]
+    taken, defended = [], []
+    for after, host in ((0, kit.STRANGER), (0.75, kit.T1), (1, kit.T1)):
+        play.now = begun + after
+        play.give(kit.arp(2, host, "172.16.1.100", kit.REAL, dst=kit.LB))
+        taken.append(neighbour.mac.hex(":"))
+        defended.append(len(play.give(kit.arp(2, kit.STRANGER, kit.VIP, kit.REAL)).send))
+    assert taken == [kit.STRANGER, kit.STRANGER, kit.T1]
+    assert defended == [1, 0, 1]
+
+
 def test_an_announcement_waits_for_its_link_and_comes_with_it(kit):
     play = kit.make()
     play.world.links[1].up = False
