@@ -102,10 +102,19 @@ def test_a_table_taken_up_in_pieces_is_the_same(worker_tables):
 # -- orders -------------------------------------------------------------------------------------------------------------
 
 
+class EndedError(Exception):
+    """The worker's process would have ended."""
+
+
 @pytest.fixture
-def ordered(swapped):
+def ordered(swapped, monkeypatch):
     """Return a worker with a control socket, the other end of it, and what it did."""
     ends = []
+
+    def end(code):
+        raise EndedError(code)
+
+    monkeypatch.setattr(module.os, "_exit", end)
 
     def make(index=0, workers=1):
         worker, did = swapped(compiled(server()))
@@ -195,15 +204,8 @@ def test_flows_that_are_replaced_are_off_the_counts(ordered):
     assert worker.counters.target_sessions[2] == 1
 
 
-def test_when_the_other_end_is_closed_the_worker_ends(ordered, monkeypatch):
-    class EndedError(Exception):
-        pass
-
-    def end(code):
-        raise EndedError(code)
-
+def test_when_the_other_end_is_closed_the_worker_ends(ordered):
     worker, control, _ = ordered()
-    monkeypatch.setattr(module.os, "_exit", end)
     control.close()
     with pytest.raises(EndedError, match="0"):
         worker.take_orders()
@@ -345,10 +347,12 @@ def test_once_a_second_losses_are_counted_and_a_hidden_error_is_looked_after(loo
     loop.lost = 5
     loop.worker.rx.troubled = True
     did = loop.run(*[0] * 4)  # until 101.0
-    assert [one for one in did if one[0] == "interface"] == [("interface", 100.25)]
     assert loop.worker.counters.flat[word("ring_lost")] == 5
-    loop.run(0)
-    assert loop.worker.counters.flat[word("ring_lost")] == 10
+    loop.now, loop.worker.rx.troubled = 100.0, True
+    did.clear()
+    loop.run(*[0] * 5)  # until 101.25: the second time, a second after the first
+    assert [one for one in did if one[0] == "interface"] == [("interface", 100.25)]
+    assert loop.worker.counters.flat[word("ring_lost")] == 15
 
 
 # -- its interface, its start -------------------------------------------------------------------------------------------
