@@ -345,6 +345,19 @@ def test_an_answer_that_does_not_fit_is_none(kit, play):
     assert state(play, VIP_1) == "up"
 
 
+def test_an_answer_after_its_time_is_none(kit):
+    play = kit.make(
+        kit.seed(targets=[kit.target(1, checks={"tcpopen": CheckSettings(80, 20, 2)}), kit.target(2)])
+    )
+    key = probe_key(1, "vip", "172.16.1.10", 80, 20, 2)
+    syn = in_flight(kit, play)
+    play.now += key.attempt_s + 0.01
+    play.chain.tick(play.now)
+    assert play.world.checks[key].error == "does not accept 172.16.1.10"
+    play.give(answer(syn, src=kit.T1))
+    assert state(play, key) != "up"
+
+
 def test_another_target_may_not_answer_in_its_place(kit, play):
     """Target 1 without the alias but with ip_forward=1 sends the SYN on, and target 2 would accept it."""
     syn = in_flight(kit, play)
@@ -441,6 +454,19 @@ def test_a_changed_check_is_as_old_as_the_one_before_and_a_new_address_is_not_tr
     play.chain.tick(play.now)
     assert play.world.checks[probe_key(1, "tcpopen", "172.16.1.100", 80, 5, 10)].last_ok == known
     assert state(play, probe_key(2, "vip", "172.16.1.11", 80, 3, 10)) == "unknown"
+
+
+def test_a_target_of_which_one_check_failed_is_not_trusted_when_another_is_changed(kit):
+    def checked(ping_s):
+        checks = {"ping": CheckSettings(None, ping_s, 10), "tcpopen": CheckSettings(80, 3, 10)}
+        return kit.seed(targets=[kit.target(1, checks=checks), kit.target(2)])
+
+    play = kit.make(checked(3))
+    play.up()
+    play.world.checks[TCP_1].state = "down"
+    play.chain.reconfigure(checked(4))
+    play.chain.tick(play.now)
+    assert state(play, probe_key(1, "ping", "172.16.1.100", None, 4, 10)) == "unknown"
 
 
 def test_a_target_that_a_change_has_taken_away_is_asked_no_more_even_before_the_next_tick(kit, play):
