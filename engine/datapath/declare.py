@@ -41,9 +41,9 @@ class Counter:
     """
 
     meaning: str
-    shape: tuple[int, ...] = ()
-    combine: Literal["sum", "max"] = "sum"
-    now: bool = False
+    shape: tuple[int, ...]
+    combine: Literal["sum", "max"]
+    now: bool
 
     @property
     def words(self) -> int:

@@ -68,7 +68,7 @@ class Module:
         """Say in a few words what the module is at."""
         return ""
 
-    def describe(self, *, standby: bool = False) -> ModuleStatus:
+    def describe(self, *, standby: bool) -> ModuleStatus:
         """Return what `show modules` tells; `standby` where it stands behind `master` on another node than that."""
         return ModuleStatus(self.name, "standby" if standby else self.state, self.frames, self.note())
 

@@ -122,7 +122,7 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._forget()
+        self._forget(self._process)
 
     def close(self) -> None:
         """Stop, and give the memory back."""
@@ -130,10 +130,10 @@ class WorkerProcess:
         self._flow_memory.close()
         self.block.memory.close()
 
-    def _forget(self) -> None:
+    def _forget(self, process: subprocess.Popen[bytes]) -> None:
         self.ask_to_stop()
-        if self._process is not None and self._process.stderr is not None:
-            self._process.stderr.close()
+        if process.stderr is not None:
+            process.stderr.close()
         self._process = self._control = None
 
     # -- looking after it -------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ class WorkerProcess:
         """Start it again if it died, and tell of stalls (contract.Datapath.watch)."""
         if self._process is not None and self._process.poll() is not None:
             yield WorkerEvent("error", self._epitaph(self._process))
-            self._forget()
+            self._forget(self._process)
         if self._process is not None:
             yield from self._watch_heartbeat()
         elif present and now >= self._retry_at:

@@ -154,7 +154,7 @@ class Worker:
 
     def take_orders(self) -> None:
         """Do what messages on the control socket ask for; end where its other end is closed."""
-        table = -1  # of tables the newest that was handed over
+        table: int | None = None  # of tables the newest that was handed over
         while True:
             try:
                 data, descriptors, _, _ = socket.recv_fds(self.control, MESSAGE_BYTES, 1)
@@ -166,15 +166,15 @@ class Worker:
                 os._exit(0)  # nothing to put in order: the kernel takes rings and descriptors back
             message = decode_to_worker(data)
             if isinstance(message, UseTable):
-                if table >= 0:
+                if table is not None:
                     os.close(table)
                 (table,) = descriptors
             else:
-                if table >= 0:
+                if table is not None:
                     self.swap(table)
-                    table = -1
+                    table = None
                 self.take_flows(message, *descriptors)
-        if table >= 0:
+        if table is not None:
             self.swap(table)
 
     def take_flows(self, message: TakeFlows, descriptor: int) -> None:

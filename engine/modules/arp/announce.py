@@ -41,7 +41,7 @@ class Announcer:
         self._agenda: PacedAgenda[Address] = PacedAgenda(RATE_PPS, BURST)
         self._defended: dict[Address, float] = {}
 
-    def set_addresses(self, addresses: set[Address], now: float, *, again: bool = False) -> None:
+    def set_addresses(self, addresses: set[Address], now: float, *, again: bool) -> None:
         """Announce from now on these; new ones from the first copy, all of them with `again`."""
         for address in self._sent.keys() - addresses:
             del self._sent[address]

@@ -34,7 +34,7 @@ class Arp(Module):
         self._announcer = Announcer(view)
         self._neighbours = Neighbours(world, view)
         self._conflicts = Conflicts(world, view, self._neighbours)
-        self._followed: tuple[int, bool] = (0, False)  # view's version, master
+        self._followed: tuple[int, bool] | None = None  # view's version, master
         self._links: dict[int, bytes] = {}  # links that were up, and their MACs
 
     def handle(self, frame: Frame, now: float) -> Outcome:

@@ -244,7 +244,7 @@ class Hc(Module):
             timeout = max(float(key.timeout_s), 3 * interval) if factor > 1 else float(key.timeout_s)
             watch_before = self._watches.get(key)
             if watch_before is None:
-                watch = self._begin_watch(trusted.get(_subject(key)), interval, timeout, now)
+                watch = self._begin_watch(trusted.get(_subject(key)), interval, timeout)
                 watch.hear(now, possible=self._link_down_reason(key) is None)
                 self._watches[key], self.world.checks[key] = watch, watch.result
                 self.world.untried.add(key)
@@ -281,14 +281,12 @@ class Hc(Module):
         return {subject: watch for subject, watch in trusted.items() if subject not in ailing}
 
     @staticmethod
-    def _begin_watch(before: Watch | None, interval_s: float, timeout_s: float, now: float) -> Watch:
+    def _begin_watch(before: Watch | None, interval_s: float, timeout_s: float) -> Watch:
         """Watch a probe that is new; `before` watched the same thing with other parameters, and found it well."""
         if before is None:
             return Watch(CheckResult(), interval_s, timeout_s)
-        last_ok = now if before.result.last_ok is None else before.result.last_ok
-        result = CheckResult(state="up", last_ok=last_ok)
         return Watch(
-            result,
+            CheckResult(state="up", last_ok=before.result.last_ok),
             interval_s,
             timeout_s,
             excused_s=before.excused_s,

@@ -60,9 +60,11 @@ class VipChecks:
     def start(self, key: ProbeKey, now: float) -> Frame | None:
         """Return the frame that asks; None while the target's MAC or the link is missing."""
         site = self._view.target_site.get(key.target)
-        link = self._view.link(site.interface) if site is not None else None
+        if site is None or site.real is None:  # a change has taken them away; hc takes it up at its next tick
+            return None
+        link = self._view.link(site.interface)
         neighbour = self._world.neighbours.get(self._view.target_address[key.target])
-        if site is None or site.real is None or link is None or neighbour is None or neighbour.mac is None:
+        if link is None or neighbour is None or neighbour.mac is None:
             return None
         self.forget(key)
         attempt = self._fresh_id(site.real, key.address, key.port)

@@ -90,7 +90,8 @@ def test_what_the_table_in_force_does_not_allow_is_left_out(tables):
     wrong = [
         ("192.0.2.9", 0, 1, 3, 0, FlowState.OPEN),  # not the server's
         ("192.0.2.9", 0, 3, 1, 0, FlowState.OPEN),  # no such server
-        ("192.0.2.9", 0, 600, 1, 0, FlowState.OPEN),  # no number of a server
+        ("192.0.2.9", 0, 513, 1, 0, FlowState.OPEN),  # no number of a server
+        ("192.0.2.9", 0, 600, 1, 0, FlowState.OPEN),
         ("192.0.2.9", 0, 1, 5000, 0, FlowState.OPEN),
         ("192.0.2.9", 0, 1, 1, 0, 3),
         ("192.0.2.9", 0, 1, 1, 601, FlowState.OPEN),  # over
@@ -149,6 +150,14 @@ def test_a_void_entry_of_the_flow_itself_is_replaced(tables):
     assert len(used) == 2
     assert table.find(flow_hash(Address.parse("192.0.2.1"), 0, 1), 1) == 1
     assert told(records_of(table, later, RULES)) == [FLOWS[0]]
+
+
+def test_a_free_place_is_as_good_as_a_void_entry(tables):
+    table = tables(1)
+    write_records(table, records(*[(f"192.0.2.{n}", 0, 1, 1, 0, FlowState.OPEN) for n in (7, 8)]), NOW, RULES)
+    table.entries[0] = 0
+    written, replaced = write_records(table, records(FLOWS[0]), NOW + 601, RULES)
+    assert (len(written), len(replaced)) == (1, 0)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

@@ -45,6 +45,8 @@ def test_the_order_of_targets_does_not_matter():
     [
         ([1, 1], "bcfb9c102b44a76e"),
         ([1, 2, 5], "eb03fbd594a21b1d"),
+        ([1] * 8, "f0fb2b90a39912e3"),
+        ([1] * 9, "66b9975225a6ff43"),
         ([1] * 11, "f6e2bd0090a90b42"),
         (list(range(1, 41)), "359c0454069975ba"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 from engine.datapath import table
 from engine.datapath.table import ServerInput, TargetInput
@@ -49,6 +50,25 @@ async def test_maglev_tables_are_made_beforehand_and_others_have_their_turns_mea
     misses = table._maglev.cache_info().misses
     await play.forwarding.prepare({})
     assert table._maglev.cache_info().misses == misses
+
+
+async def test_others_have_a_turn_whenever_it_has_taken_longer_than_they_may_have_to_wait(play, monkeypatch):
+    play.follow()
+    clock, turns = [1000], []
+
+    def make(_method: str, _targets: list[TargetInput]) -> None:
+        clock[0] += 1
+
+    async def sleep(_delay: float) -> None:
+        turns.append(clock[0])
+
+    monkeypatch.setattr(module, "Inputs", Inputs)
+    monkeypatch.setattr(module, "buckets", make)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(module, "TURN_S", 2)
+    await play.forwarding.prepare({})
+    assert turns == [1003, 1006, 1009, 1012, 1015, 1018]
 
 
 async def test_preparation_makes_what_compilation_needs(play):

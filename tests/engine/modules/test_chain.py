@@ -71,6 +71,7 @@ def test_master_at_once_without_a_section_and_with_one_too_but_with_a_warning(ki
     play.tick()
     assert play.world.is_master
     assert [(n.kind, n.severity) for n in play.notices if n.kind == "vrrp"] == [("vrrp", "info")]
+    assert play.chain.vrrp.note() == "no vrrp section: master at once"
     (row,) = play.chain.vrrp.elections()
     assert (row.vrid, row.role) == (None, "master")
 
@@ -85,6 +86,14 @@ def test_master_at_once_without_a_section_and_with_one_too_but_with_a_warning(ki
     play.chain.reconfigure(kit.seed())
     play.tick(0.1)
     assert ("vrrp", "vrrp") not in play.world.alarms
+
+
+def test_a_table_is_made_when_this_node_becomes_master_and_not_because_the_section_changes(kit, play):
+    assert play.chain.vrrp.tick(play.now).recompile
+    play.world.config.vrrp = Vrrp(vrid=7)
+    changed = play.chain.vrrp.tick(play.now)
+    assert (changed.recompile, len(changed.notices)) == (False, 1)
+    assert play.chain.vrrp.note() == changed.notices[0].message
 
 
 def test_a_new_order_keeps_the_modules_state(kit, play):

@@ -8,11 +8,13 @@ import os
 import socket
 import subprocess
 import time
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
 import pytest
 
+from engine.datapath.afpacket import datapath as of_interface
 from engine.datapath.afpacket import messages
 from engine.datapath.afpacket import process as module
 from engine.datapath.afpacket.datapath import AfPacketDatapath
@@ -50,7 +52,7 @@ class Worker:
             says = messages.encode(messages.Ready(table.generation))
         if says:
             self.control.send(says)
-        else:
+        elif says is not False:
             self.control.close()
 
     def poll(self):
@@ -87,7 +89,10 @@ class Worker:
 
 @pytest.fixture
 def started(monkeypatch):
-    """Return the processes that were started, and what the next ones say: None for what a worker says, b"" to end."""
+    """Return the processes that were started, and what the next ones say.
+
+    None: what a worker says; b"" to end, False to say nothing.
+    """
     made = []
     answers = {"says": None}
 
@@ -128,6 +133,23 @@ def test_a_worker_that_does_not_start_says_why_and_none_runs(started, datapath):
         datapath.start()
     assert made[0].killed
     assert datapath.process_ids() == []
+
+
+def test_a_worker_that_says_nothing_is_not_waited_for_long(started, datapath, monkeypatch):
+    made, answers = started
+    answers["says"] = False
+    monkeypatch.setattr(module, "START_TIMEOUT_S", 0.01)
+    with pytest.raises(DatapathError, match="the worker on eth9 did not start"):
+        datapath.start()
+    assert made[0].killed
+
+
+def test_what_a_worker_writes_to_its_errors_holds_nobody_up(started, datapath):
+    made, _ = started
+    datapath.start()
+    assert not os.get_blocking(made[0].stderr.fileno())
+    datapath.stop()
+    assert all(worker.stderr.closed for worker in made)
 
 
 def test_a_stop_closes_the_sockets_and_waits(started, datapath):
@@ -195,6 +217,13 @@ def test_waiting_ends_when_a_table_is_in_force_or_takes_too_long(datapath):
         return await waiting
 
     assert asyncio.run(later())
+
+
+def test_a_wait_of_no_time_does_not_wait(datapath, monkeypatch):
+    use(datapath, 5, 3)
+    monkeypatch.setattr(of_interface, "time", SimpleNamespace(monotonic=lambda: 5.0))
+    monkeypatch.setattr(of_interface, "asyncio", SimpleNamespace(sleep=None))
+    assert not asyncio.run(datapath.wait_in_force(4, 0))
 
 
 def alive(datapath, age_s=0.0):
@@ -279,6 +308,23 @@ def test_a_full_socket_holds_nobody_up(started, datapath):
     assert not datapath._processes[0].take_flows(1, datapath._table_memory)
 
 
+def test_flows_are_handed_to_a_worker_that_runs(started, datapath):
+    assert not datapath._processes[0].take_flows(1, datapath._table_memory)
+    datapath.start()
+    assert datapath._processes[0].take_flows(1, datapath._table_memory)
+
+
+def test_a_sign_of_life_may_be_two_seconds_old(started, datapath, monkeypatch):
+    datapath.start()
+    now = time.monotonic_ns()
+    monkeypatch.setattr(module.time, "monotonic_ns", lambda: now)
+    for process in datapath._processes:
+        process.block.flat[HEARTBEAT_NS] = now - 2 * 10**9
+    assert datapath.watch(1.0) == []
+    datapath._processes[0].block.flat[HEARTBEAT_NS] -= 1000
+    assert [event.severity for event in datapath.watch(2.0)] == ["warning"]
+
+
 def test_counters_are_those_of_all_workers(datapath):
     for process, value in zip(datapath._processes, (3, 4), strict=True):
         process.block.flat[word("received")] = value
@@ -357,6 +403,23 @@ def test_a_flow_is_found_where_its_entry_is(datapath):
     found = find(datapath)
     assert (found.target, found.known) == (2, True)
     assert 20 <= found.idle_s <= 22
+
+
+def test_a_flow_is_known_wherever_in_the_table_it_stands():
+    datapath = AfPacketDatapath("eth9", 1500, 1, 1)
+    datapath.install(compiled(server()))
+    clients = [f"192.0.2.{n}" for n in range(1, WAYS + 1)]
+    datapath.import_flows(records(*clients))
+    assert all(find(datapath, client=Address.parse(client)).known for client in clients)
+    datapath.close()
+
+
+def test_a_flow_that_its_target_has_lost_is_not_known(datapath):
+    compiler = Compiler()
+    datapath.install(compiled(server(), compiler=compiler))
+    datapath.import_flows(records(str(CLIENT), target=2))
+    datapath.install(compiled(server(new=(1,), keep=(1,)), compiler=compiler))
+    assert find(datapath) == Found(0, 1, 1, known=False, idle_s=None)
 
 
 def test_a_flow_by_port_is_found_by_it(datapath):

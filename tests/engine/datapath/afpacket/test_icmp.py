@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import IP, IPerror, TCPerror
 
-from engine.datapath.afpacket.icmp import fragmentation_needed
+from engine.datapath.afpacket.icmp import checksum, fragmentation_needed
 from tests.helpers.frames import ICMP, OWN, ROUTER, TCP, UDP, VIP, VNET, Ether, frame
 
 BIG = b"x" * 1600
@@ -59,3 +59,16 @@ def test_nor_who_sent_to_many_or_a_later_fragment():
     later.frag = 100
     whole = Ether(dst=OWN, src=ROUTER) / later
     assert answer(bytes(whole)) is None
+
+
+def test_the_longest_header_is_quoted_whole_and_eight_bytes_behind_it():
+    from scapy.layers.inet import IPOption_NOP
+
+    sent = frame(UDP(sport=1, dport=80), payload=b"x", flags="DF", options=[IPOption_NOP()] * 40)
+    assert len(sent) == 14 + 60 + 9  # one byte over the smallest MTU there is
+    made = fragmentation_needed(memoryview(bytearray(VNET + sent)), 68)
+    assert made[-68:] == sent[14 : 14 + 68]
+
+
+def test_a_carry_out_of_a_carry_is_added_too():
+    assert checksum(b"\xff\xff\xff\xff\x00\x01") == 0xFFFE

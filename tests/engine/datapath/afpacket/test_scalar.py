@@ -75,6 +75,14 @@ def test_fragments_follow_the_first(worker_tables):
     assert decide(scalar, frame(b"y" * 64, proto=17, frag=5, id=8)) == drop(DropReason.FRAGMENT)
 
 
+def test_a_first_fragment_is_remembered_for_thirty_seconds(worker_tables):
+    scalar = Scalar(worker_tables(compiled(server(by_port=True, protocol="udp"))))
+    first = decide(scalar, frame(UDP(sport=999, dport=80), flags="MF", id=7, payload=b"x" * 32), now=100)
+    later = frame(b"y" * 64, proto=17, frag=5, id=7)
+    assert decide(scalar, later, now=130) == first
+    assert decide(scalar, later, now=131) == drop(DropReason.FRAGMENT)
+
+
 def test_a_later_fragment_alone_follows_its_client(scalar):
     known = decide(scalar, frame())
     assert decide(scalar, frame(b"y" * 64, proto=6, frag=5, id=9)) == known

@@ -25,6 +25,11 @@ def test_the_next_in_turn_is_counted_by_server_and_survives_a_change_of_table(wo
     assert tables.counters.flat[GENERATION] == 2
 
 
+def test_every_target_has_its_turn(worker_tables):
+    tables = worker_tables(compiled(server(new=(1, 2, 3), keep=())))
+    assert [tables.pick(0, 0) for _ in range(4)] == [1, 2, 3, 1]
+
+
 def test_hash_and_what_is_not_recorded_go_by_the_hash(worker_tables):
     tables = worker_tables(
         compiled(server(method="hash", new=(1, 2, 3), keep=(1, 2, 3)), server(2, port=443))

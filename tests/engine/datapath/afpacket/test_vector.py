@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +15,7 @@ from engine.datapath.contract import DropReason
 from engine.datapath.flowtable import WAYS
 from engine.datapath.lookup import Lookup
 from engine.datapath.table import Compiler
+from engine.packets.checksum import checksum
 from tests.helpers.frames import (
     ICMP,
     OWN,
@@ -38,6 +41,17 @@ def one_by_one(tables, data: bytes, now: int = 100) -> int:
 def batch(tables, frames: list[bytes], now: int = 100) -> list[int]:
     verdicts, _ = Vector(tables).decide(columns(frames), now)
     return verdicts.tolist()
+
+
+@cache
+def clients() -> list[bytes]:
+    """Return a first frame each of 4,000 clients: one by scapy, and the others by what differs in the IP header."""
+    first = frame()
+    found = []
+    for n in range(4000):
+        header = first[14:24] + bytes(2) + bytes([10, 1, n >> 8, n & 255]) + first[30:34]
+        found.append(first[:24] + checksum(header).to_bytes(2, "big") + header[12:] + first[34:])
+    return found
 
 
 KINDS = st.sampled_from(
@@ -144,9 +158,7 @@ def test_a_new_flow_seen_twice_in_a_batch_gets_one_target(worker_tables):
 def test_methods_share_by_weight(worker_tables, method):
     table = compiled(server(method=method, new=(1, 2), keep=(1, 2)), weights={1: 3, 2: 1})
     tables = worker_tables(table, buckets=4096)
-    got: list[int] = []
-    for block in range(16):
-        got += batch(tables, [frame(ACK, src=f"10.1.{block}.{n}") for n in range(250)])
+    got = [target for block in range(16) for target in batch(tables, clients()[block * 250 :][:250])]
     share = got.count(1) / len(got)
     assert 0.70 < share < 0.80, share
 
@@ -160,7 +172,7 @@ def test_surviving_flows_never_move(worker_tables):
     compiler = Compiler()
     everyone = (1, 2, 3, 4)
     tables = worker_tables(compiled(server(new=everyone, keep=everyone), compiler=compiler), buckets=4096)
-    frames = [frame(ACK, src=f"10.{n >> 8}.{n & 255}.9") for n in range(2000)]
+    frames = clients()[:2000]
     before = [t for k in range(0, 2000, 250) for t in batch(tables, frames[k : k + 250])]
     rest = (1, 2, 4)
     tables.install(Lookup(compiled(server(new=rest, keep=rest), compiler=compiler)))

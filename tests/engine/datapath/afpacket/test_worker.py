@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
 import types
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,8 +20,8 @@ from engine.datapath.afpacket import messages
 from engine.datapath.afpacket import worker as module
 from engine.datapath.afpacket.worker import Worker
 from engine.datapath.contract import FLOW_RECORD
-from engine.datapath.counters import GENERATION, word
-from engine.datapath.flowtable import pack
+from engine.datapath.counters import GENERATION, HEARTBEAT_NS, CounterBlock, word
+from engine.datapath.flowtable import FlowTable, pack, table_bytes
 from engine.datapath.lookup import Lookup
 from engine.datapath.shared_memory import SharedMemory, store_table
 from engine.datapath.table import Compiler
@@ -62,7 +66,7 @@ def test_frames_are_forwarded_by_the_former_table_while_the_next_is_taken_up(swa
     assert did == sorted(did)  # and never again by the former one
     flat = worker.counters.flat
     assert flat[word("swaps")] == 1
-    assert 0 < flat[word("swap_last_ns")] == flat[word("swap_longest_ns")]
+    assert 0 < flat[word("swap_last_ns")] == flat[word("swap_longest_ns")] < 60e9
     worker.swap(hand_over(compiled(server(), compiler=compiler)))
     assert flat[word("swaps")] == 2
     assert flat[word("swap_longest_ns")] >= flat[word("swap_last_ns")]
@@ -78,6 +82,13 @@ def test_no_frame_to_a_new_address_meets_the_former_table(swapped):
     assert did[did.index("filter") + 1] == (1, 2)
 
 
+def test_the_filter_stays_where_the_addresses_do(swapped):
+    compiler = Compiler()
+    worker, did = swapped(compiled(server(), compiler=compiler))
+    worker.swap(hand_over(compiled(server(new=(2,)), compiler=compiler)))
+    assert "filter" not in did
+
+
 def test_a_table_taken_up_in_pieces_is_the_same(worker_tables):
     table = compiled(server(new=(1, 2, 3), keep=(1, 2, 3), by_port=True))
     pieces = []
@@ -91,10 +102,19 @@ def test_a_table_taken_up_in_pieces_is_the_same(worker_tables):
 # -- orders -------------------------------------------------------------------------------------------------------------
 
 
+class EndedError(Exception):
+    """The worker's process would have ended."""
+
+
 @pytest.fixture
-def ordered(swapped):
+def ordered(swapped, monkeypatch):
     """Return a worker with a control socket, the other end of it, and what it did."""
     ends = []
+
+    def end(code):
+        raise EndedError(code)
+
+    monkeypatch.setattr(module.os, "_exit", end)
 
     def make(index=0, workers=1):
         worker, did = swapped(compiled(server()))
@@ -184,15 +204,8 @@ def test_flows_that_are_replaced_are_off_the_counts(ordered):
     assert worker.counters.target_sessions[2] == 1
 
 
-def test_when_the_other_end_is_closed_the_worker_ends(ordered, monkeypatch):
-    class EndedError(Exception):
-        pass
-
-    def end(code):
-        raise EndedError(code)
-
+def test_when_the_other_end_is_closed_the_worker_ends(ordered):
     worker, control, _ = ordered()
-    monkeypatch.setattr(module.os, "_exit", end)
     control.close()
     with pytest.raises(EndedError, match="0"):
         worker.take_orders()
@@ -211,3 +224,281 @@ def test_a_worker_starts_without_what_only_the_control_process_needs():
     assert not {"ipaddress", "asyncio", "scapy", "pyroute2", "engine.datapath.table"} & set(
         run.stdout.split()
     )
+
+
+# -- the loop -----------------------------------------------------------------------------------------------------------
+
+
+class OverError(Exception):
+    """The playbook is at its end."""
+
+
+class Loop:
+    """What the loop meets, by a clock of its own: `polls` are the answers of poll, each `frames` takes 1/8 s.
+
+    An idle worker sleeps 1/4 s here. `did` is what it did, and when.
+    """
+
+    CONTROL, RING = 7, 8
+
+    def __init__(self, monkeypatch):
+        self.now = 100.0
+        self.did: list[tuple] = []
+        self.counts: list[int] = []
+        self.polls: list[list[tuple[int, int]]] = []
+        self.lost = 0
+        self.registered: list[tuple] = []
+        worker = self.worker = object.__new__(Worker)
+        worker.control = types.SimpleNamespace(fileno=lambda: self.CONTROL)
+        worker.rx = types.SimpleNamespace(
+            sock=self.RING, ready=self.ready, troubled=False, lost=lambda: self.lost
+        )
+        worker.forwarder = types.SimpleNamespace(frames=self.frames, unsent=False, flush=self.flush)
+        worker.tables = types.SimpleNamespace(sweep=lambda now_s: self.note("sweep", now_s))
+        worker.counters = types.SimpleNamespace(flat={HEARTBEAT_NS: 0, word("ring_lost"): 0})
+        worker.take_orders = lambda: self.note("orders")
+        worker.look_after_interface = lambda: self.note("interface")
+        worker.tell_fault = lambda: None
+        clock = types.SimpleNamespace(monotonic=lambda: self.now, monotonic_ns=lambda: int(self.now * 1e9))
+        monkeypatch.setattr(module, "time", clock)
+        monkeypatch.setattr(module, "IDLE_POLL_MS", 250)
+        monkeypatch.setattr(module, "select", types.SimpleNamespace(poll=lambda: self, POLLIN=select.POLLIN))
+
+    def note(self, what, *more):
+        self.did.append((what, self.now, *more))
+
+    def register(self, fd, events):
+        self.registered.append((fd, events))
+
+    def ready(self, most):
+        assert most == module.BATCH
+        if not self.counts:
+            raise OverError
+        return self.counts.pop(0)
+
+    def frames(self, count, now_s):
+        self.note("frames", count, now_s)
+        self.now += 0.125
+
+    def flush(self):
+        self.note("flush")
+        self.worker.forwarder.unsent = False
+
+    def poll(self, timeout_ms):
+        events = self.polls.pop(0) if self.polls else []
+        if not events:
+            self.now += timeout_ms / 1000
+        return events
+
+    def run(self, *counts: int) -> list[tuple]:
+        """Run until nothing more is told of the ring; each count is what stands ready at one look."""
+        self.counts = list(counts)
+        with pytest.raises(OverError):
+            self.worker.run()
+        return self.did
+
+
+@pytest.fixture
+def loop(monkeypatch):
+    return Loop(monkeypatch)
+
+
+def test_while_frames_come_orders_and_the_sweep_have_their_times_between_them(loop):
+    assert loop.run(3, 4, 5) == [
+        ("frames", 100.0, 3, 100),
+        ("sweep", 100.125, 100),
+        ("orders", 100.125),
+        ("frames", 100.125, 4, 100),
+        ("frames", 100.25, 5, 100),
+        ("sweep", 100.375, 100),
+        ("orders", 100.375),
+    ]
+    assert loop.registered == [(loop.RING, select.POLLIN), (loop.worker.control, select.POLLIN)]
+
+
+def test_an_idle_worker_sleeps_and_sweeps_and_shows_that_it_lives(loop):
+    assert loop.run(0, 0, 0) == [("sweep", 100.25, 100), ("sweep", 100.5, 100), ("sweep", 100.75, 100)]
+    assert loop.worker.counters.flat[HEARTBEAT_NS] == 100_750_000_000
+
+
+def test_it_wakes_for_orders_and_for_frames(loop):
+    loop.polls = [[(loop.CONTROL, select.POLLIN)], [(loop.RING, select.POLLIN)]]
+    did = loop.run(0, 0, 1)
+    assert [what for what, *_ in did] == ["orders", "sweep", "frames"]
+
+
+@pytest.mark.parametrize("events", [select.POLLERR, select.POLLIN | select.POLLERR, select.POLLHUP])
+def test_an_error_of_the_ring_is_looked_after(loop, events):
+    loop.polls = [[(loop.RING, events)]]
+    assert loop.run(0)[0] == ("interface", 100.0)
+
+
+def test_what_the_device_did_not_take_is_tried_again_soon(loop):
+    loop.worker.forwarder.unsent = True
+    assert loop.run(1)[:2] == [("flush", 100.0), ("frames", 100.0, 1, 100)]
+    loop.worker.forwarder.flush = lambda: None  # it still takes nothing
+    loop.worker.forwarder.unsent = True
+    before = loop.now
+    loop.run(0)
+    assert loop.now == before + 0.001
+
+
+def test_once_a_second_losses_are_counted_and_a_hidden_error_is_looked_after(loop):
+    loop.lost = 5
+    loop.worker.rx.troubled = True
+    did = loop.run(*[0] * 4)  # until 101.0
+    assert loop.worker.counters.flat[word("ring_lost")] == 5
+    loop.now, loop.worker.rx.troubled = 100.0, True
+    did.clear()
+    loop.run(*[0] * 5)  # until 101.25: the second time, a second after the first
+    assert [one for one in did if one[0] == "interface"] == [("interface", 100.25)]
+    assert loop.worker.counters.flat[word("ring_lost")] == 15
+
+
+# -- its interface, its start -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def interface(monkeypatch):
+    """Return a worker on eth9, of which the socket's name can be changed, and what it did."""
+    did = []
+    worker = object.__new__(Worker)
+    worker.args = types.SimpleNamespace(ifname="eth9")
+    sock = types.SimpleNamespace(
+        getsockopt=lambda level, option: did.append((level, option)), getsockname=lambda: ("eth9", 3)
+    )
+    worker.rx = types.SimpleNamespace(sock=sock)
+    monkeypatch.setattr(module.time, "sleep", did.append)
+    monkeypatch.setattr(module.socket, "if_nametoindex", lambda name: {"eth9": 4}[name])
+    return worker, did
+
+
+def test_a_link_that_is_down_is_waited_for(interface):
+    worker, did = interface
+    worker.look_after_interface()
+    assert did == [(socket.SOL_SOCKET, socket.SO_ERROR), module.IDLE_POLL_MS / 1000]
+
+
+def test_a_worker_whose_interface_is_gone_ends(interface, monkeypatch):
+    def gone(_name):
+        raise OSError(errno.ENODEV, "no interface with this name")
+
+    worker, _ = interface
+    monkeypatch.setattr(module.socket, "if_nametoindex", gone)
+    with pytest.raises(SystemExit) as ended:
+        worker.look_after_interface()
+    assert ended.value.code == messages.EXIT_INTERFACE_GONE
+
+
+def test_a_worker_whose_interface_has_another_name_ends(interface):
+    worker, _ = interface
+    worker.rx.sock.getsockname = lambda: ("eth8", 3)
+    with pytest.raises(SystemExit) as ended:
+        worker.look_after_interface()
+    assert ended.value.code == messages.EXIT_INTERFACE_GONE
+
+
+@pytest.fixture
+def arguments():
+    """Return arguments with memory behind them: a flow of target 1 is in the flow table, the table is of generation 5."""
+    buckets = 16
+    flows = SharedMemory.create("test-flows", table_bytes(buckets))
+    block = CounterBlock.create()
+    table = store_table(compiled(server(), compiler=Compiler(generation=4)))
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    FlowTable(flows.view, buckets).flat[3] = pack(1, 1, 1, 0, 0, 0)
+    yield messages.Arguments(
+        ifname="eth9",
+        mtu=1500,
+        index=1,
+        workers=2,
+        buckets=buckets,
+        rx_slots=64,
+        tx_slots=32,
+        control_fd=theirs.detach(),
+        counters_fd=block.memory.fd,
+        flows_fd=flows.fd,
+        table_fd=os.dup(table.fd),
+    )
+    ours.close()
+    for memory in (flows, block.memory, table):
+        memory.close()
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Have rings and sockets be records of what they were made with."""
+    made = []
+
+    def ring(kind):
+        def make(*args):
+            made.append((kind, *args))
+            return types.SimpleNamespace(sock=kind, ready=lambda _most: 0, slot=args[2])
+
+        return make
+
+    def plain(ifname, **options):
+        made.append(("socket", ifname, options))
+        return "socket"
+
+    monkeypatch.setattr(module, "ReceiveRing", ring("rx"))
+    monkeypatch.setattr(module, "TransmitRing", ring("tx"))
+    monkeypatch.setattr(module, "packet_socket", plain)
+    monkeypatch.setattr(module, "want_buffer", lambda sock, _option, octets: made.append((sock, octets)))
+    monkeypatch.setattr(module.packet_filter, "attach", lambda sock, _program: made.append(("filter", sock)))
+    return made
+
+
+def test_a_worker_begins_with_the_flows_and_the_table_that_are_there(arguments, built):
+    worker = Worker(arguments)
+    try:
+        slot = module.slot_bytes(1500)
+        assert built[:2] == [("rx", "eth9", 64, slot), ("tx", "eth9", 32, slot)]
+        assert ("socket", "eth9", {"protocol": 0}) in built
+        assert ("socket", "eth9", {"protocol": 0, "direct": False}) in built
+        assert {sock for sock, octets, *_ in built if octets == 32 << 20} == {"tx", "socket"}
+        assert built[-1] == ("filter", "rx")  # nothing was received before
+        counters = worker.counters.read()
+        assert worker.counters.flat[GENERATION] == 5
+        assert worker.counters.flat[HEARTBEAT_NS] > 0
+        assert counters.target_sessions[1] == counters.server_sessions[1] == 1
+        assert counters.swaps == 0  # nothing had to wait
+    finally:
+        worker.control.close()
+
+
+def test_without_addresses_a_worker_still_begins_with_a_filter(arguments, built):
+    nothing = Compiler().compile([], [], virtual=[], own_mac=[], blocked_mac=[], mtu=1500)
+    empty = store_table(nothing)
+    os.dup2(empty.fd, arguments.table_fd)
+    empty.close()
+    worker = Worker(arguments)
+    worker.control.close()
+    assert built[-1] == ("filter", "rx")
+
+
+def test_it_runs_before_others_ignores_ctrl_c_and_says_that_it_is_ready(arguments, monkeypatch):
+    did = []
+
+    class Ready:
+        def __init__(self, given):
+            assert given == arguments
+            self.control = types.SimpleNamespace(
+                send=lambda data: did.append(messages.decode_from_worker(data))
+            )
+            self.tables = types.SimpleNamespace(lookup=types.SimpleNamespace(generation=5))
+
+        def run(self):
+            did.append("run")
+
+    monkeypatch.setattr(module, "Worker", Ready)
+    monkeypatch.setattr(module.sys, "argv", ["-c", "something", msgspec.json.encode(arguments).decode()])
+    monkeypatch.setattr(module.signal, "signal", lambda *args: did.append(args))
+    monkeypatch.setattr(module.os, "setpriority", lambda _kind, who, nice: did.append((who, nice < 0)))
+    monkeypatch.setattr(
+        module, "gc", types.SimpleNamespace(collect=int, freeze=int, disable=lambda: did.append("gc"))
+    )
+    module.main()
+    assert did == [(signal.SIGINT, signal.SIG_IGN), (0, True), messages.Ready(5), "gc", "run"]
+    os.close(arguments.control_fd)
+    os.close(arguments.table_fd)

@@ -396,6 +396,10 @@ def sent_at(play, what):
     return [at - 1000.0 for at, f in play.sent if what(f)]
 
 
+def is_probe(frame):
+    return frame.data[28:32] == bytes(4)
+
+
 def test_announcements_go_out_to_the_moment(kit):
     play = kit.make()
     play.tick()
@@ -448,7 +452,7 @@ def test_a_conflict_is_over_thirty_seconds_after_the_last_claim_and_not_before(k
     play.up()
     play.give(kit.arp(2, kit.T1, kit.VIP, kit.REAL))
     claimed = play.now
-    assert play.chain.arp._conflicts.next_due() <= claimed + 30
+    assert claimed < play.chain.arp._conflicts.next_due() <= claimed + 30
     play.live(29.9)
     assert play.said("no longer claimed") == []
     (entry,) = [e for e in play.chain.arp.entries(play.now) if e.kind == "conflict"]
@@ -457,11 +461,28 @@ def test_a_conflict_is_over_thirty_seconds_after_the_last_claim_and_not_before(k
     assert len(play.said("no longer claimed")) == 1
 
 
+def test_a_conflict_is_over_at_the_moment_at_which_it_is_due(kit, play):
+    play.up()
+    play.give(kit.arp(2, kit.T1, kit.VIP, kit.REAL))
+    conflicts, over = play.chain.arp._conflicts, play.now + 30
+    assert not [n for n in conflicts.due(over - 0.001).notices if "no longer claimed" in n.message]
+    assert [n for n in conflicts.due(over).notices if "no longer claimed" in n.message]
+
+
+def test_whose_a_mac_is_may_turn_out_until_every_target_was_asked_three_times(kit, play):
+    play.tick()
+    one, other = play.world.neighbours.values()
+    one.mac, other.asked = kit.mac(kit.T1), 2
+    assert not play.chain.arp._neighbours.settled()
+    other.asked = 3
+    assert play.chain.arp._neighbours.settled()
+
+
 def test_a_conflict_without_a_name_is_reported_after_two_seconds_and_is_due_then(kit):
     play = kit.make()
     play.tick()
     play.give(kit.arp(2, kit.STRANGER, kit.VIP, "0.0.0.0", dst=kit.LB))
-    assert play.chain.arp._conflicts.next_due() <= play.now + 2
+    assert play.now < play.chain.arp._conflicts.next_due() <= play.now + 2
     play.tick(1.9)
     assert play.said("also claims") == []
     play.tick(0.15)
@@ -475,11 +496,40 @@ def test_many_addresses_are_probed_for_more_slowly_but_within_ten_seconds(kit):
     play.tick(25)
     probes: dict[bytes, list[float]] = {}
     for at, frame in play.sent:
-        if frame.data[28:32] == bytes(4):
+        if is_probe(frame):
             probes.setdefault(frame.data[38:42], []).append(at)
     gaps = [b - a for times in probes.values() for a, b in itertools.pairwise(times)]
     assert len(probes) == 400
     assert 7.9 <= min(gaps) <= max(gaps) <= 8.2  # 400 at 50 a second
+
+
+def test_the_first_probes_are_spread_over_the_second_after_the_announcements(kit):
+    play = kit.make(kit.seed(servers=[kit.server(n, ipaddr=f"172.16.1.{n}") for n in (1, 2, 3)]))
+    play.tick()
+    play.tick(2)
+    assert sent_at(play, is_probe) == pytest.approx([0.3, 0.55, 0.8, 1.05], abs=0.03)
+
+
+def test_a_machine_that_has_just_started_takes_up_macs_and_defends_its_addresses(kit):
+    play = kit.make(now=0.25)
+    play.tick()
+    play.give(kit.arp(2, kit.T1, "172.16.1.100", kit.REAL, dst=kit.LB))
+    assert play.world.neighbours[kit.ip("172.16.1.100")].mac == kit.mac(kit.T1)
+    outcome = play.give(kit.arp(2, kit.STRANGER, kit.VIP, kit.REAL))
+    assert [announced(f) for f in outcome.send] == [kit.VIP]
+
+
+def test_another_mac_is_taken_up_and_an_address_defended_again_after_a_second(kit, play):
+    play.up()
+    begun, neighbour = play.now, play.world.neighbours[kit.ip("172.16.1.100")]
+    taken, defended = [], []
+    for after, host in ((0, kit.STRANGER), (0.75, kit.T1), (1, kit.T1)):
+        play.now = begun + after
+        play.give(kit.arp(2, host, "172.16.1.100", kit.REAL, dst=kit.LB))
+        taken.append(neighbour.mac.hex(":"))
+        defended.append(len(play.give(kit.arp(2, kit.STRANGER, kit.VIP, kit.REAL)).send))
+    assert taken == [kit.STRANGER, kit.STRANGER, kit.T1]
+    assert defended == [1, 0, 1]
 
 
 def test_an_announcement_waits_for_its_link_and_comes_with_it(kit):

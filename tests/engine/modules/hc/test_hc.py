@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import Ether
 
+from engine.config.model import Server
 from engine.domain.address import Address
 from engine.domain.checks import CheckSettings, ProbeKey
 from engine.modules.hc import vip_frames as vip
@@ -69,6 +70,13 @@ def test_the_port_of_a_vip_check(kit, server, target, port):
         kit.seed(servers=[kit.server(1, targets=[1], **server)], targets=[kit.target(1, **target)])
     )
     assert [k.port for k in play.world.checks if k.kind == "vip"] == [port]
+
+
+@pytest.mark.parametrize("useless", [{"ipaddr": "172.16.1.11", "enabled": False}, {"ipaddr": "2001:db8::1"}])
+def test_a_server_that_is_disabled_or_not_ipv4_has_no_vip_checks(kit, useless):
+    other = Server(**{"number": 2, "port": 80, "registered": True, "enabled": True, "targets": [1]} | useless)
+    play = kit.make(kit.seed(servers=[kit.server(1), other]))
+    assert {str(k.address) for k in play.world.checks if k.kind == "vip"} == {kit.VIP}
 
 
 def test_a_vip_check_is_timed_like_the_targets_own_check_else_3_10(kit):
@@ -164,6 +172,11 @@ def test_an_answer_nobody_waits_for_changes_nothing(kit, play):
     play.result(probe_key(9, "ping", "1.2.3.4", None, 3, 8), ok=True, rtt_ms=1.0)
     assert play.world.checks[TCP_1].error is None
     assert len(play.world.checks) == 4
+
+
+def test_an_answer_before_anything_was_asked_changes_nothing(kit, play):
+    play.result(TCP_1, ok=True, rtt_ms=1.0)
+    assert state(play, TCP_1) == "unknown"
 
 
 # -- going down, coming back ------------------------------------------------------------------------------------------
@@ -332,6 +345,19 @@ def test_an_answer_that_does_not_fit_is_none(kit, play):
     assert state(play, VIP_1) == "up"
 
 
+def test_an_answer_after_its_time_is_none(kit):
+    play = kit.make(
+        kit.seed(targets=[kit.target(1, checks={"tcpopen": CheckSettings(80, 20, 2)}), kit.target(2)])
+    )
+    key = probe_key(1, "vip", "172.16.1.10", 80, 20, 2)
+    syn = in_flight(kit, play)
+    play.now += key.attempt_s + 0.01
+    play.chain.tick(play.now)
+    assert play.world.checks[key].error == "does not accept 172.16.1.10"
+    play.give(answer(syn, src=kit.T1))
+    assert state(play, key) != "up"
+
+
 def test_another_target_may_not_answer_in_its_place(kit, play):
     """Target 1 without the alias but with ip_forward=1 sends the SYN on, and target 2 would accept it."""
     syn = in_flight(kit, play)
@@ -416,6 +442,46 @@ def test_a_healthy_target_stays_up_while_changed_checks_have_their_first_say(kit
     states = {(k.target, k.kind): c.state for k, c in play.world.checks.items()}
     assert states[1, "tcpopen"] == states[1, "ping"] == states[1, "vip"] == "up"
     assert states[2, "tcpopen"] == "unknown"  # another address: nothing is known of it
+
+
+def test_a_changed_check_is_as_old_as_the_one_before_and_a_new_address_is_not_trusted(kit, play):
+    play.up()
+    known = play.world.checks[TCP_1].last_ok
+    play.now += 2
+    changed = [kit.target(1, checks={"tcpopen": CheckSettings(80, 5, 10)}), kit.target(2)]
+    servers = [kit.server(1), kit.server(2, ipaddr="172.16.1.11")]
+    play.chain.reconfigure(kit.seed(targets=changed, servers=servers))
+    play.chain.tick(play.now)
+    assert play.world.checks[probe_key(1, "tcpopen", "172.16.1.100", 80, 5, 10)].last_ok == known
+    assert state(play, probe_key(2, "vip", "172.16.1.11", 80, 3, 10)) == "unknown"
+
+
+def test_a_target_of_which_one_check_failed_is_not_trusted_when_another_is_changed(kit):
+    def checked(ping_s):
+        checks = {"ping": CheckSettings(None, ping_s, 10), "tcpopen": CheckSettings(80, 3, 10)}
+        return kit.seed(targets=[kit.target(1, checks=checks), kit.target(2)])
+
+    play = kit.make(checked(3))
+    play.up()
+    play.world.checks[TCP_1].state = "down"
+    play.chain.reconfigure(checked(4))
+    play.chain.tick(play.now)
+    assert state(play, probe_key(1, "ping", "172.16.1.100", None, 4, 10)) == "unknown"
+
+
+def test_a_target_that_a_change_has_taken_away_is_asked_no_more_even_before_the_next_tick(kit, play):
+    play.tick()  # no MAC is known: the VIP checks wait for one
+    play.chain.reconfigure(kit.seed(targets=[kit.target(2)]))
+    outcome = play.give(kit.arp(2, kit.T2, "172.16.1.101", kit.REAL, dst=kit.LB, tha=kit.LB))
+    assert [kit.ether(f).dst for f in outcome.send] == [kit.T2]
+
+
+def test_without_a_real_address_nothing_is_asked_from(kit, play):
+    play.up()
+    changed = kit.seed()
+    changed.networks[0].real = None
+    play.chain.reconfigure(changed)
+    assert play.chain.hc._vips.start(VIP_1, play.now) is None
 
 
 def test_very_many_vip_checks_are_stretched_and_it_is_said(kit):

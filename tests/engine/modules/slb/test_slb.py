@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config.model import MODULES
+from engine.domain.checks import CheckSettings
 from engine.modules.state.world import CheckResult, Neighbour
 
 
@@ -263,6 +264,28 @@ def test_why_a_target_is_left_out(kit, change, reason):
     assert decision(play).new == decision(play).keep == (2,)
     assert why(status(play)) == reason
     assert not status(play).operational
+
+
+@pytest.mark.parametrize(
+    ("ping", "tcpopen", "health", "reason"),
+    [
+        ("up", "down", "down", "refused"),
+        ("down", "unknown", "down", "refused"),
+        ("unknown", "down", "down", "refused"),
+        ("unknown", "up", "unknown", "waiting for the first answer of ping 172.16.1.100"),
+        ("up", "unknown", "unknown", "waiting for the first answer of tcpopen 172.16.1.100:80"),
+    ],
+)
+def test_of_several_checks_the_worst_counts(kit, ping, tcpopen, health, reason):
+    checks = {"ping": CheckSettings(None, 3, 10), "tcpopen": CheckSettings(80, 3, 10)}
+    play = kit.make(kit.seed(targets=[kit.target(1, checks=checks), kit.target(2)]))
+    play.up()
+    for key, check in play.world.checks.items():
+        if key.target == 1 and key.kind != "vip":
+            check.state, check.error = {"ping": ping, "tcpopen": tcpopen}[key.kind], "refused"
+    play.chain.slb.facts_changed(play.now)
+    assert decision(play).new == (2,)
+    assert (status(play).health, why(status(play))) == (health, reason)
 
 
 def test_a_network_without_real_cannot_check_its_targets(kit):
