@@ -55,6 +55,9 @@ class Host:
     _added: _Added = field(default_factory=_Added)
     _routes: set[str] = field(default_factory=set)
     _seen: set[int] = field(default_factory=set)  # interfaces by index
+    _vlans: dict[tuple[int, int], tuple[int, str]] = field(
+        default_factory=dict
+    )  # index and name of a VLAN's link, by the index of the one below it and the VLAN
     _netlink: AsyncIPRoute | None = None
 
     async def open(self) -> None:
@@ -81,9 +84,13 @@ class Host:
         numbers = {i.name: i.number for i in config.interfaces if i.enabled and i.name}
         found: dict[int, Link] = {}
         names: dict[int, str] = {}
+        self._vlans = {}
         async for link in await self.netlink.get_links():
             name = link.get("ifname")
             names[link["index"]] = name
+            vlan = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", "IFLA_VLAN_ID")
+            if vlan is not None and link.get("link"):
+                self._vlans[link.get("link"), vlan] = link["index"], name
             if name in numbers:
                 mac = bytes.fromhex((link.get("address") or "00:00:00:00:00:00").replace(":", ""))
                 up = bool(link["flags"] & _IFF_UP and link["flags"] & _IFF_LOWER_UP)
@@ -117,20 +124,34 @@ class Host:
                 self._seen.add(link.ifindex)
                 if not link.up:
                     await self.netlink.link("set", index=link.ifindex, state="up")
-            if network.real in self.addresses.get(link.name, set()):
+            index, name = self._place_of_real(network, link)
+            if network.real in self.addresses.get(name, set()):
                 continue
             prefix = Prefix.parse(network.real, network.mask).family_length
             try:
-                await self.netlink.addr("add", index=link.ifindex, address=network.real, prefixlen=prefix)
+                await self.netlink.addr("add", index=index, address=network.real, prefixlen=prefix)
             except NetlinkError as error:
                 if error.code == errno.EEXIST:
                     continue
-                raise HostError(f"{network.real}/{prefix} cannot be added to {link.name}: {error}") from error
-            log.info("added %s/%d to %s", network.real, prefix, link.name)
-            self.addresses.setdefault(link.name, set()).add(network.real)
-            if (link.name, network.real, prefix) not in self._added.addresses:
-                self._added.addresses.append((link.name, network.real, prefix))
+                raise HostError(f"{network.real}/{prefix} cannot be added to {name}: {error}") from error
+            log.info("added %s/%d to %s", network.real, prefix, name)
+            self.addresses.setdefault(name, set()).add(network.real)
+            if (name, network.real, prefix) not in self._added.addresses:
+                self._added.addresses.append((name, network.real, prefix))
                 self._write_record()
+
+    def _place_of_real(self, network: Network, link: Link) -> tuple[int, str]:
+        """Return index and name of the link that a network's `real` is on: that of its VLAN, where it has one."""
+        if network.vlan is None:
+            return link.ifindex, link.name
+        place = self._vlans.get((link.ifindex, network.vlan))
+        if place is None:
+            name = f"{link.name}.{network.vlan}"
+            raise HostError(
+                f"network {network.number} is on VLAN {network.vlan}, which this host has no link of; "
+                f"ip link add link {link.name} name {name} type vlan id {network.vlan} && ip link set {name} up"
+            )
+        return place
 
     async def retire_real(self, wanted: Iterable[str]) -> None:
         """Remove addresses that were added here and that no network names any more."""

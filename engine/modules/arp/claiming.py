@@ -88,7 +88,9 @@ class Claiming:
 
     def withhold(self, addresses: Iterable[Address]) -> None:
         """Leave those alone that nothing is known of yet."""
-        self._world.withheld.update(a for a in addresses if a not in self._claims)
+        if not self._world.force_claim:
+            known = self._claims.keys() | self._given_up.keys()
+            self._world.withheld.update(a for a in addresses if a not in known)
 
     @property
     def held(self) -> set[Address]:
