@@ -91,6 +91,10 @@ class HostFollower:
         self._host.refuse_owned(virtual)
         networks = [n for n in world.config.networks if n.registered and n.enabled]
         await self._host.ensure_real(networks, world.links)
+        if self._host.lacking:
+            self._alarms.set("vlan", "host", "; ".join(self._host.lacking))
+        else:
+            self._alarms.clear("vlan")
         await self._host.retire_real(n.real for n in networks if n.real)
         await self._host.blackhole(virtual)
 

@@ -52,6 +52,7 @@ class Host:
 
     record: Path
     addresses: dict[str, set[str]] = field(default_factory=dict)  # by interface name
+    lacking: list[str] = field(default_factory=list)
     _added: _Added = field(default_factory=_Added)
     _routes: set[str] = field(default_factory=set)
     _seen: set[int] = field(default_factory=set)  # interfaces by index
@@ -114,8 +115,9 @@ class Host:
     async def ensure_real(self, networks: Iterable[Network], links: dict[int, Link]) -> None:
         """Add each network's `real` address where it is missing, and set up interfaces that have just appeared.
 
-        One that an operator sets down later stays down.
+        One that an operator sets down later stays down. `lacking` says which VLANs have no link to put it on.
         """
+        self.lacking = []
         for network in networks:
             link = links.get(network.interface or 0)
             if link is None or network.real is None or network.mask is None:
@@ -124,7 +126,10 @@ class Host:
                 self._seen.add(link.ifindex)
                 if not link.up:
                     await self.netlink.link("set", index=link.ifindex, state="up")
-            index, name = self._place_of_real(network, link)
+            place = self._place_of_real(network, link)
+            if place is None:
+                continue
+            index, name = place
             if network.real in self.addresses.get(name, set()):
                 continue
             prefix = Prefix.parse(network.real, network.mask).family_length
@@ -140,16 +145,20 @@ class Host:
                 self._added.addresses.append((name, network.real, prefix))
                 self._write_record()
 
-    def _place_of_real(self, network: Network, link: Link) -> tuple[int, str]:
-        """Return index and name of the link that a network's `real` is on: that of its VLAN, where it has one."""
+    def _place_of_real(self, network: Network, link: Link) -> tuple[int, str] | None:
+        """Return index and name of the link that a network's `real` is on: that of its VLAN, where it has one.
+
+        None where the host has no such link. Frames of our own carry the tag all the same; the kernel's cannot.
+        """
         if network.vlan is None:
             return link.ifindex, link.name
         place = self._vlans.get((link.ifindex, network.vlan))
         if place is None:
             name = f"{link.name}.{network.vlan}"
-            raise HostError(
-                f"network {network.number} is on VLAN {network.vlan}, which this host has no link of; "
-                f"ip link add link {link.name} name {name} type vlan id {network.vlan} && ip link set {name} up"
+            self.lacking.append(
+                f"network {network.number} is on VLAN {network.vlan}, which this host has no link of, so its targets "
+                f"cannot be checked; ip link add link {link.name} name {name} type vlan id {network.vlan} && "
+                f"ip link set {name} up"
             )
         return place
 
