@@ -229,17 +229,18 @@ def test_a_target_that_does_not_keep_its_alias_quiet_is_no_living_host(lab, laun
     lab.set_arp("target1", ignore=0, announce=0)
     scene = launch()
     assert not alarm(scene, "is not taken")
-    assert dict(scene.traffic(64).failed) == {}
     until(lambda: alarm(scene, text(TARGET1), f"also claims {addressing.VIP}"), 12, "it is a conflict")
 
 
-def test_a_server_that_is_disabled_and_enabled_is_back_at_once(launch):
+def test_a_server_that_is_disabled_and_enabled_is_back_at_once(lab, launch):
     scene = launch()
     scene.admin("disable", 1, what="server")
     start = time.monotonic()
     scene.admin("enable", 1, what="server")
     assert time.monotonic() - start < 0.4
-    assert scene.get(timeout=0.9).target in {"target1", "target2"}
+    with Port(lab) as port:
+        port.send(arp(1, STRANGER, "172.16.1.77", addressing.VIP))
+        assert [address for _, address in replies(port, 0.1)] == [addressing.VIP]
 
 
 # -- W6: VLANs ---------------------------------------------------------------------------------------------------------
@@ -249,7 +250,7 @@ def echo(*tags):
     frame = Ether(src=text(ROUTER), dst=text(LB))
     for tag in tags:
         frame /= tag
-    return bytes(frame / IP(src="172.16.1.254", dst=addressing.VIP) / ICMP(id=7) / b"x" * 20)
+    return bytes(frame / IP(src="172.16.1.254", dst=addressing.VIP) / ICMP(id=7) / (b"x" * 20))
 
 
 def echoes(port):
@@ -287,11 +288,8 @@ def test_an_arp_request_to_another_stations_mac_is_not_answered(lab, launch):
 
 
 def test_a_network_on_a_vlan_speaks_and_hears_there(lab, launch):
-    with inside(lab.netns_path("lb")), IPRoute() as netlink:
-        below = netlink.link_lookup(ifname="eth0")[0]
-        netlink.link("add", ifname="eth0.200", kind="vlan", link=below, vlan_id=200)
-        netlink.link("set", index=netlink.link_lookup(ifname="eth0.200")[0], state="up")
     with Port(lab) as port:
+        # The host has no link of the VLAN, and the kernel of a test may not know VLANs at all.
         scene = launch(
             SEED_TEXT.replace("          interface 1\n}", "          interface 1\n          vlan 200\n}")
         )
@@ -313,6 +311,7 @@ def test_a_network_on_a_vlan_speaks_and_hears_there(lab, launch):
             assert echoes(port) == expected, tags
         port.send(arp(2, STRANGER, addressing.TARGETS["target1"], addressing.LB, tags=[Dot1Q(vlan=200)]))
         until(lambda: macs(scene)[1] == STRANGER, 2, "an answer of the VLAN is heard")
+        assert alarm(scene, "VLAN 200", "ip link add link eth0 name eth0.200 type vlan id 200")
 
 
 # -- W7: a rebuilt machine --------------------------------------------------------------------------------------------
