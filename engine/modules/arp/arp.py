@@ -155,7 +155,8 @@ class Arp(Module):
                 outcome.send += self._announcer.defend(arp.spa, now)
         # A request for its own sender's address asks nobody: it is an announcement, met above.
         if arp.op == headers.ARP_REQUEST and arp.spa != arp.tpa:
-            if arp.spa == UNSPECIFIED_V4:
+            # RFC 5227 section 1.1: a probe names its own sender; one that does not is garbled or forged.
+            if arp.spa == UNSPECIFIED_V4 and arp.sha == frame.data[6:12]:
                 self._claiming.asks_too(arp.tpa, arp.sha)
             outcome.send += self._answer(frame, arp)
         return outcome

@@ -145,6 +145,14 @@ def test_of_two_nodes_that_ask_at_the_same_time_the_lower_mac_takes_it(kit, prob
     assert (play.world.withheld == set()) is taken
 
 
+def test_a_forged_probe_takes_no_address(kit):
+    play = asking(kit)
+    forged = kit.arp(1, "02:00:00:00:00:01", "0.0.0.0", kit.VIP)
+    play.give(forged[:6] + kit.mac(kit.STRANGER) + forged[12:])
+    play.live(0.7)
+    assert play.world.withheld == set()
+
+
 def test_force_takes_it_at_once(kit, play):
     play.tick()
     assert not play.chain.arp.undecided
