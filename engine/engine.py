@@ -283,9 +283,13 @@ class Engine:
         self.admin.drop_unknown()
 
     async def _go_over(self, config: Config, actor: Actor) -> None:
-        self.chain.reconfigure(config)
-        await self.follower.follow()
-        self._act(self.chain.tick(time.monotonic()), actor)
+        self.settler.changing = True
+        try:
+            self.chain.reconfigure(config)
+            await self.follower.follow()
+            self._act(self.chain.tick(time.monotonic()), actor)
+        finally:
+            self.settler.changing = False
         await self._claimed(actor)
         self.settler.want_table()
         await self.settler.settle()

@@ -176,7 +176,8 @@ class Hc(Module):
     def _proved(self, verdict: Verdict, outcome: Outcome) -> None:
         """Take that a MAC accepts the virtual address; the first time it is known to be the target's."""
         result = self._watches[verdict.key].result
-        if result.mac == verdict.mac:
+        if result.mac == verdict.mac or self._followed_version != self.view.version:
+            # A changed configuration is not decided about before its checks are known: its targets would seem untried.
             return
         result.mac = verdict.mac
         outcome.recompile = True  # frames from a MAC that is proved to be a target's are loops
@@ -305,7 +306,7 @@ class Hc(Module):
         if before is None:
             return Watch(CheckResult(), interval_s, timeout_s)
         last_ok = now if before.result.last_ok is None else before.result.last_ok
-        result = CheckResult(state="up", last_ok=last_ok)
+        result = CheckResult(state="up", last_ok=last_ok, mac=before.result.mac)
         return Watch(
             result,
             interval_s,
