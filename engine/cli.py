@@ -43,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--workers", type=_workers, metavar="N", help="forwarding processes (default: the engine chooses)"
     )
+    run.add_argument(
+        "--force-claim", action="store_true", help="take virtual addresses even where another host has them"
+    )
     _folders(run)
 
     check = commands.add_parser(
@@ -111,6 +114,7 @@ def _run(args: argparse.Namespace) -> int:
         workers=args.workers,
         run_dir=args.run_dir,
         state_dir=args.state_dir,
+        force_claim=args.force_claim,
     )
     return run(options)
 

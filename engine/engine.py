@@ -43,7 +43,7 @@ from engine.report.backend import Backend
 from engine.report.events import EventLog, log_event
 from engine.report.rates import Rates
 from engine.settle import Settler
-from engine.turns import Turns
+from engine.turns import TURN_S, Turns
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -114,7 +114,7 @@ class Engine:
         self.options = options
         store = RevisionStore(options.state_dir / "revisions")
         running, self._recalled = recall(store, data, loaded)
-        self.world = World(running.config)
+        self.world = World(running.config, force_claim=options.force_claim)
         self.chain = build_chain(self.world)
         self.rates = Rates()
         self.forwarding = Forwarding(self.world, self.chain.view, choice, options.workers or 1)
@@ -289,11 +289,22 @@ class Engine:
         self.admin.drop_unknown()
 
     async def _go_over(self, config: Config, actor: Actor) -> None:
-        self.chain.reconfigure(config)
-        await self.follower.follow()
-        self._act(self.chain.tick(time.monotonic()), actor)
+        self.settler.changing = True
+        try:
+            self.chain.reconfigure(config)
+            await self.follower.follow()
+            self._act(self.chain.tick(time.monotonic()), actor)
+        finally:
+            self.settler.changing = False
+        await self._claimed(actor)
         self.settler.want_table()
         await self.settler.settle()
+
+    async def _claimed(self, actor: Actor) -> None:
+        """Return when it is known whose new virtual addresses are: then a change is in force."""
+        while self.chain.arp.undecided:
+            await asyncio.sleep(TURN_S)
+            self._act(self.chain.tick(time.monotonic()), actor)
 
     def flows(self) -> Flows:
         """Count the flows of servers and targets now."""
@@ -330,6 +341,7 @@ class Engine:
         if result.changed:
             self._save_admin()
             self._act(self.chain.tick(time.monotonic()), actor)
+            await self._claimed(actor)
             await self.settler.settle()
         return result
 

@@ -27,3 +27,4 @@ class RunOptions:
     workers: int | None = None
     run_dir: Path = RUN_DIR
     state_dir: Path = STATE_DIR
+    force_claim: bool = False

@@ -25,6 +25,7 @@ class Settler:
         self._forwarding = forwarding
         self._alarms = alarms
         self._show = show
+        self.changing = False  # the configuration has changed, and the modules have not taken it up yet
         self._table_wanted = True
         self._news = True
         self._unsettled = asyncio.Event()
@@ -52,6 +53,10 @@ class Settler:
             took = 0.0
             try:
                 await self._prepare()
+                if (
+                    self.changing
+                ):  # its targets would seem untried, and lose their flows; whoever changes it settles
+                    continue
                 begin = time.monotonic()
                 self._settle_now()
                 took = time.monotonic() - begin
@@ -68,6 +73,8 @@ class Settler:
     async def _prepare(self) -> None:
         """Have ready what takes long to compile; others have their turns meanwhile."""
         for _ in range(PREPARE_AGAIN):
+            if self.changing:
+                return
             decisions = self._slb.eligibility(time.monotonic())
             if not self._table_wanted:
                 return

@@ -83,7 +83,8 @@ SEVERITY: dict[EventSeverity, Mark] = {
 }
 
 ARP: dict[str, Mark] = {
-    "conflict": Mark("✖", "conflict", "down", 0, True, "somebody else answers for a virtual address"),
+    "conflict": Mark("✖", "conflict", "down", 0, True, "somebody else answers for the address"),
+    "withheld": Mark("✖", "not taken", "down", 0, True, "another host may have the address"),
     "unresolved": Mark("?", "no answer", "unknown", 1, True, "the target has not answered ARP"),
     "stale": Mark("▲", "stale", "warning", 2, True, "the MAC was not confirmed for long"),
     "answering": Mark("●", "answering", "up", 3, False, "this node answers for the address"),

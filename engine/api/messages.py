@@ -145,10 +145,10 @@ class ArpState(msgspec.Struct, kw_only=True):
 
     address: str
     mac: str | None
-    kind: Literal["virtual", "target", "conflict"]
-    owner: str  # "server 1", "target 2", "network 1 virt"
+    kind: Literal["virtual", "target", "gateway", "conflict"]
+    owner: str  # "server 1", "target 2", "network 1 virt", "the gateway"
     age_s: float | None
-    state: Literal["answering", "resolved", "unresolved", "stale", "conflict"]
+    state: Literal["answering", "withheld", "resolved", "unresolved", "stale", "conflict"]
 
 
 class ModuleState(msgspec.Struct, kw_only=True):

@@ -45,6 +45,10 @@ MAX_THREADS = 64
 """Workers of one interface; each takes a share of the clients (hardware that needs more is a case for XDP)."""
 
 
+MAX_VLAN = 4094
+"""IEEE 802.1Q-2018 section 9.6: 0 is no VLAN, and 4095 is reserved."""
+
+
 class Interface(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`interface N { ... }`: one Linux interface that frames are taken from and sent to."""
 
@@ -71,6 +75,7 @@ class Network(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     syncpeer: str | None = None
     nat: Literal["inside", "outside"] | None = None
     interface: int | None = None
+    vlan: int | None = None  # the VLAN of the interface that the network is on; None: untagged
     registered: bool = False
     enabled: bool = False
 

@@ -9,14 +9,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.domain.address import Address
 
+TPID_8021Q = 0x8100
+"""The type of an ordinary VLAN tag; 802.1ad's is 0x88A8."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An Ethernet frame without its VLAN tag; the tag control information stands beside it."""
+    """An Ethernet frame without its VLAN tag; what the tag said stands beside it.
+
+    `vlan` is the tag control information (IEEE 802.1Q-2018 section 9.6), None where there is no tag; `tpid` the tag's
+    own type: 802.1Q or 802.1ad.
+    """
 
     interface: int  # number in the configuration
     data: bytes
     vlan: int | None = None
+    tpid: int = TPID_8021Q
+
+    @property
+    def vid(self) -> int | None:
+        """The VLAN it is on; None for untagged frames, and those whose tag holds a priority only (VLAN 0)."""
+        return (self.vlan & 0x0FFF or None) if self.vlan is not None else None
+
+    def answer(self, data: bytes) -> Frame:
+        """Return a frame that goes back where this one came from, under the same tag."""
+        return Frame(self.interface, data, self.vlan, self.tpid)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.datapath.table import ServerInput, TargetInput
 from engine.domain.address import Address
+from engine.domain.checks import VIP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,12 +32,34 @@ class Inputs:
             for t in view.targets.values()
             if (address := view.target_address[t.number]) in macs
         ]
-        self.blocked_mac = sorted(set(macs.values()))
-        self._resolved = {t.number for t in self.targets}
+        self._resolved = {t.number: t.mac for t in self.targets}
+        self.blocked_mac = self._in_service(world)
+
+    def _in_service(self, world: World) -> list[bytes]:
+        """Return the MACs whose frames to a virtual address are loops: those proved to be of targets that get frames.
+
+        A MAC that ARP alone gave may be a router's that answers for an absent target: every client comes through it.
+        """
+        getting = {n for d in self._decisions.values() for n in (*d.new, *d.keep)}
+        in_service = {n: mac for n, mac in self._resolved.items() if n in getting}
+        if "hc" in world.config.modules:
+            proved = {
+                (key.target, check.mac)
+                for key, check in world.checks.items()
+                if key.kind == VIP and check.state == "up"
+            }
+            in_service = {n: mac for n, mac in in_service.items() if (n, mac) in proved}
+        gateway = world.neighbours.get(self._view.gateway) if self._view.gateway is not None else None
+        return sorted(set(in_service.values()) - {gateway.mac if gateway is not None else None})
 
     def virtual(self, interface: int) -> list[Address]:
         """Return the virtual addresses that are answered for on an interface."""
-        return [v.address for v in self._view.virtuals.values() if v.interface == interface]
+        withheld = self._view.world.withheld
+        return [
+            v.address
+            for v in self._view.virtuals.values()
+            if v.interface == interface and v.address not in withheld
+        ]
 
     def servers(self, interface: int) -> list[ServerInput]:
         """Return the enabled servers on an interface; none on a node that is not the master."""
@@ -47,7 +70,9 @@ class Inputs:
                 continue
             address = Address.parse_v4(server.ipaddr)
             virtual = self._view.virtuals.get(address) if address is not None else None
-            if virtual is not None and virtual.interface == interface:
+            if virtual is None or virtual.address in self._view.world.withheld:
+                continue
+            if virtual.interface == interface:
                 found.append(self._server(server, virtual.address, decision))
         return found
 

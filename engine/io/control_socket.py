@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from engine.domain.frame import Frame
+from engine.domain.frame import TPID_8021Q, Frame
 from engine.io import if_packet as c
 from engine.io import packet_filter
 from engine.io.control_filter import control_filter
@@ -66,18 +66,20 @@ class ControlSocket:
                 return
             if flags & socket.MSG_TRUNC:
                 continue
-            vlan = None
+            vlan, tpid = None, TPID_8021Q
             for level, kind, value in ancillary:
                 if level == c.SOL_PACKET and kind == c.PACKET_AUXDATA and len(value) >= _AUXDATA.size:
-                    status, _, _, _, _, tci, _ = _AUXDATA.unpack_from(value)
-                    vlan = tci if status & c.TP_STATUS_VLAN_VALID else None
-            yield Frame(self.interface, data, vlan)
+                    status, _, _, _, _, tci, kind_of_tag = _AUXDATA.unpack_from(value)
+                    if status & c.TP_STATUS_VLAN_VALID:
+                        vlan = tci
+                        tpid = kind_of_tag if status & c.TP_STATUS_VLAN_TPID_VALID else TPID_8021Q
+            yield Frame(self.interface, data, vlan, tpid)
 
     def send(self, frame: Frame) -> bool:
         """Send a frame, its VLAN tag put back; False where the kernel would not (link down, queue full)."""
         data = frame.data
         if frame.vlan is not None:
-            data = data[:12] + struct.pack(">HH", c.ETH_P_8021Q, frame.vlan) + data[12:]
+            data = data[:12] + struct.pack(">HH", frame.tpid, frame.vlan) + data[12:]
         try:
             self._sock.send(data)
         except OSError as error:

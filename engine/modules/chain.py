@@ -56,6 +56,10 @@ class Chain:
         self.world.config = config
         self._order()
         self.view.refresh()
+        if self.arp in self.modules:
+            self.arp.withhold_new()
+        else:
+            self.world.withheld.clear()  # nobody asks, and the file has asked for that
 
     # -- what goes in -----------------------------------------------------------------------------------------------
 
@@ -83,6 +87,12 @@ class Chain:
         return self._follow_facts(outcome, now)
 
     # -- what is asked of it ----------------------------------------------------------------------------------------
+
+    @property
+    def first_round_done(self) -> bool:
+        """Whether every check has been tried and every virtual address asked for: what is up now, serves."""
+        undecided = self.arp in self.modules and self.arp.undecided
+        return self.hc.first_round_done and not undecided
 
     def next_due(self, now: float) -> float:
         """Return when the next `tick` is due, in monotonic seconds; infinity where nothing waits for time to pass."""
@@ -115,7 +125,9 @@ class Chain:
     # -- the walk ---------------------------------------------------------------------------------------------------
 
     def _follow_facts(self, outcome: Outcome, now: float) -> Outcome:
-        """Let the modules act at once on a MAC or a check that has changed."""
+        """Let the modules act at once on a MAC or a check that has changed, and arp on what hc found out about MACs."""
+        if (outcome.doubted or outcome.proved) and self.arp in self.modules:
+            outcome.merge(self.arp.examined(outcome.doubted, outcome.proved, now))
         if outcome.facts_changed:
             for module in self._awake():
                 outcome.merge(module.facts_changed(now))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.domain.frame import AddressSet, Frame, FrameMatch
+from engine.domain.frame import AddressSet, FrameMatch
 from engine.domain.pace import TokenBucket
 from engine.modules.module import Module
 from engine.modules.state.world import Outcome
@@ -17,6 +17,7 @@ from engine.packets.checksum import checksum
 from engine.packets.headers import ECHO_REQUEST, ETH_LEN, ETHERTYPE_IPV4, ICMP, IPV4_LEN, Ipv4
 
 if TYPE_CHECKING:
+    from engine.domain.frame import Frame
     from engine.modules.state.view import View
     from engine.modules.state.world import World
 
@@ -51,6 +52,8 @@ class Ping(Module):
         ip = read.ipv4(data)
         if ip is None or ip.dst not in self.view.virtuals or ip.proto != ICMP:
             return Outcome()
+        if not self.view.served_on(ip.dst, frame):  # another VLAN's, or an address that a living host has
+            return Outcome(consumed=True)
         if ip.fragment:
             return Outcome(consumed=True)  # an echo of several fragments is not put together
         echo = read.echo(data, ip)
@@ -66,7 +69,7 @@ class Ping(Module):
             self.limited += 1
             return outcome
         self.answered += 1
-        outcome.send.append(Frame(frame.interface, build.echo_reply(data, ip, link.mac), frame.vlan))
+        outcome.send.append(frame.answer(build.echo_reply(data, ip, link.mac)))
         return outcome
 
     def note(self) -> str:

@@ -135,7 +135,7 @@ class Backend:
             uptime_s=self.uptime_s,
             role=engine.world.role.value,
             config_file=str(engine.options.config),
-            first_round_done=engine.chain.hc.first_round_done and settled,
+            first_round_done=engine.chain.first_round_done and settled,
             servers=gather.servers(counters, now),
             targets=gather.targets(counters, now),
             datapath=gather.datapath(counters),

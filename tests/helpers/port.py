@@ -31,6 +31,7 @@ class Seen:
 
     data: bytes
     vlan: int | None = None
+    tpid: int | None = None
 
     @property
     def to(self):
@@ -104,12 +105,13 @@ class Port:
             data, ancillary, _, _ = self.sock.recvmsg(65536 + 64, 128)
         except (TimeoutError, BlockingIOError):
             return None
-        vlan = None
+        vlan = tpid = None
         for level, kind, value in ancillary:
             if (level, kind) == (c.SOL_PACKET, c.PACKET_AUXDATA):
-                status, _, _, _, _, tci, _ = _AUXDATA.unpack_from(value)
-                vlan = tci if status & c.TP_STATUS_VLAN_VALID else None
-        return Seen(data, vlan)
+                status, _, _, _, _, tci, kind_of_tag = _AUXDATA.unpack_from(value)
+                if status & c.TP_STATUS_VLAN_VALID:
+                    vlan, tpid = tci, kind_of_tag
+        return Seen(data, vlan, tpid)
 
     def heard(self, count=None, wanted=balanced, timeout_s=2.0, quiet_s=QUIET_S):
         """Return the wanted frames: until `count` have come and none follows, or all that come within the time.

@@ -122,7 +122,7 @@ def _network(old: Network | None, new: Network | None, carried: _Carried) -> Ite
         return
     if old.name != new.name:
         yield changed(subject, shift("name", old.name, new.name))
-    for word in ("addr", "mask", "interface"):
+    for word in ("addr", "mask", "interface", "vlan"):
         before, after = getattr(old, word), getattr(new, word)
         if before != after:
             effect = f"its servers move with it, {count(held, 'end', before='up to ')}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
-from engine.config.model import MAX_INSTANCES, MAX_SERVERS, MAX_STIMEOUT_S, MAX_TARGETS, MODULES
+from engine.config.model import MAX_INSTANCES, MAX_SERVERS, MAX_STIMEOUT_S, MAX_TARGETS, MAX_VLAN, MODULES
 from engine.domain.checks import CHECK_KINDS
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ BLOCKS: dict[BlockName, dict[str, Keyword]] = {
             pending="addresses are not translated",
         ),
         "interface": Keyword("the interface the network is on", "N"),
+        "vlan": Keyword("the VLAN of the interface, where the network is not untagged", f"1-{MAX_VLAN}"),
     },
     "server": {
         "name": _NAME,

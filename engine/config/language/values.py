@@ -18,6 +18,7 @@ from engine.config.model import (
     MAX_STIMEOUT_S,
     MAX_TARGETS,
     MAX_THREADS,
+    MAX_VLAN,
     MAX_WEIGHT,
 )
 from engine.domain.address import Address, Prefix
@@ -296,6 +297,7 @@ READERS: dict[str, dict[str, Callable[[str], Any]]] = {
         "syncpeer": address,
         "nat": _choice("network", "nat"),
         "interface": _ranged(1, MAX_INSTANCES),
+        "vlan": _ranged(1, MAX_VLAN),
     },
     "server": {
         "name": text_value,

@@ -114,15 +114,19 @@ def server_twice(indexed: IndexedConfig) -> Iterator[Problem]:
 
 
 def conflict(indexed: IndexedConfig) -> Iterator[Problem]:
-    """An address has one use: a virtual server's is not a node's own, and a node's own is not a target's."""
+    """An address has one use: a virtual server's is not a node's own, and a target's is neither that nor the gateway's."""
     owner: dict[str, tuple[str, str, Key]] = {}
     for key, title, address in (*_own(indexed), *reversed(list(_addresses(indexed)))):
         role = str(key[2]) if key[0] == "network" else str(key[0])
         seen = owner.setdefault(address, (role, title, key[:2]))
-        shared = {role, seen[0]} <= {"target", "gateway"} or role == seen[0] == "server"
+        shared = role == seen[0] and role in {"server", "target"}
         if seen[1] != title and not shared:
             message = f"{title} has the address of {seen[1]}, {address}"
-            yield error("address-conflict", key, message, "give each its own address", seen[2])
+            hint = "give each its own address"
+            if (role, seen[0]) == ("target", "gateway"):
+                # Its MAC would be the router's, through which every client comes.
+                hint = "give the target an address of its own: the router cannot be balanced to"
+            yield error("address-conflict", key, message, hint, seen[2])
 
 
 def target_twice(indexed: IndexedConfig) -> Iterator[Problem]:

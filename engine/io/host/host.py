@@ -31,7 +31,6 @@ from engine.io.host.state import (
     Found,
     Owned,
     Placed,
-    Wanted,
     compare,
     configured_links,
     holders,
@@ -147,12 +146,18 @@ class Host:
 
         Goes by what `links` has found. What the host refuses keeps nothing else from being put right.
         """
-        wanted = wanted_of(networks, links, virtual)
+        networks = list(networks)
+        wanted = wanted_of(networks, links, virtual, self._found.links)
         righted = Righted()
+        if wanted.lacking:
+            righted.wrong["vlan"] = "; ".join(wanted.lacking)
         self._owned = self._still_owned()
         difference = compare(wanted, self._found, self._owned)
         async with self._asking() as netlink:
-            await self._set_new_links_up(netlink, wanted, links, righted)
+            carriers = {
+                links[n.interface or 0].ifindex for n in networks if n.real and (n.interface or 0) in links
+            }
+            await self._set_new_links_up(netlink, carriers, links, righted)
             added = await self._add_addresses(netlink, difference.missing_addresses, righted, now)
             await self._add_routes(netlink, difference.missing_routes, righted, now)
             await self._add_networks(netlink, difference.missing_networks, righted, now)
@@ -178,10 +183,9 @@ class Host:
         return owned
 
     async def _set_new_links_up(
-        self, netlink: Netlink, wanted: Wanted, links: Mapping[int, Link], righted: Righted
+        self, netlink: Netlink, needed: Collection[int], links: Mapping[int, Link], righted: Righted
     ) -> None:
         """Set up interfaces that have just appeared; one that an operator sets down later stays down."""
-        needed = {at.ifindex for at in wanted.addresses}
         self._set_up &= set(self._found.names)
         for link in links.values():
             if link.ifindex not in needed or link.ifindex in self._set_up:

@@ -171,7 +171,9 @@ async def _whole(dump: Callable[[], Awaitable[AsyncIterator[Any]]]) -> list[Any]
 def _link(message: Any) -> FoundLink:
     mac = bytes.fromhex((message.get("address") or "00:00:00:00:00:00").replace(":", ""))
     up = bool(message["flags"] & _IFF_UP and message["flags"] & _IFF_LOWER_UP)
-    return FoundLink(message["index"], message.get("ifname"), mac, message.get("mtu"), up)
+    vlan = message.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", "IFLA_VLAN_ID")
+    below = message.get("link") if vlan is not None else None
+    return FoundLink(message["index"], message.get("ifname"), mac, message.get("mtu"), up, below, vlan)
 
 
 def _address(message: Any) -> FoundAddress:

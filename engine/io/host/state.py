@@ -44,6 +44,8 @@ class FoundLink:
     mac: bytes
     mtu: int
     up: bool  # set up, and with a carrier
+    below: int | None = None  # of a VLAN's link: index of the one that carries it
+    vlan: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Wanted:
 
     addresses: frozenset[Placed] = frozenset()
     routes: frozenset[str] = frozenset()
+    lacking: tuple[str, ...] = ()  # for an operator: links of VLANs that the host does not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +122,35 @@ def configured_links(config: Config, found: Iterable[FoundLink]) -> dict[int, Li
     }
 
 
-def wanted_of(networks: Iterable[Network], links: Mapping[int, Link], virtual: Iterable[str]) -> Wanted:
-    """Return what networks need on the links that there are: each its `real` address, each virtual one its route."""
-    addresses = set()
+def wanted_of(
+    networks: Iterable[Network],
+    links: Mapping[int, Link],
+    virtual: Iterable[str],
+    found: Iterable[FoundLink] = (),
+) -> Wanted:
+    """Return what networks need on the links that there are: each its `real` address, each virtual one its route.
+
+    A network on a VLAN has its address on the link of that VLAN, which the host has to have: frames of our own carry the
+    tag all the same, the kernel's cannot.
+    """
+    vlans = {(link.below, link.vlan): link.ifindex for link in found if link.vlan is not None}
+    addresses, lacking = set(), []
     for network in networks:
         link = links.get(network.interface or 0)
-        if link is not None and network.real is not None and network.mask is not None:
-            length = Prefix.parse(network.real, network.mask).family_length
-            addresses.add(Placed(link.ifindex, network.real, length))
-    return Wanted(frozenset(addresses), frozenset(virtual))
+        if link is None or network.real is None or network.mask is None:
+            continue
+        index = link.ifindex if network.vlan is None else vlans.get((link.ifindex, network.vlan))
+        if index is None:
+            name = f"{link.name}.{network.vlan}"
+            lacking.append(
+                f"network {network.number} is on VLAN {network.vlan}, which this host has no link of, so its targets "
+                f"cannot be checked; ip link add link {link.name} name {name} type vlan id {network.vlan} && "
+                f"ip link set {name} up"
+            )
+            continue
+        length = Prefix.parse(network.real, network.mask).family_length
+        addresses.add(Placed(index, network.real, length))
+    return Wanted(frozenset(addresses), frozenset(virtual), tuple(lacking))
 
 
 def unclaimed(found: Found, owned: Owned) -> bool:

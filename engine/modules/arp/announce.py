@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.domain.frame import Frame
 from engine.domain.pace import PacedAgenda, spread
 from engine.packets import build
 
 if TYPE_CHECKING:
     from engine.domain.address import Address
+    from engine.domain.frame import Frame
     from engine.modules.state.view import View
 
 COPIES = 5
@@ -93,4 +93,4 @@ class Announcer:
         link = self._view.link(virtual.interface) if virtual else None
         if virtual is None or link is None:
             return None
-        return Frame(virtual.interface, build.announcement(link.mac, address))
+        return virtual.frame(build.announcement(link.mac, address))

@@ -1,6 +1,6 @@
-"""`arp`: answers for the virtual addresses, announces them, resolves the targets, finds who else claims an address.
+"""`arp`: takes free virtual addresses and answers for them, resolves targets and gateway, finds who else claims one.
 
-RFC 826, RFC 5227. The kernel answers for `real`. A backup answers and announces nothing (RFC 9568 section 8.1.2), but
+RFC 826, RFC 5227. Frames of another VLAN than a network's do not touch it. The kernel answers for `real`. A backup answers and announces nothing (RFC 9568 section 8.1.2), but
 resolves its targets, because it checks them too.
 """
 
@@ -8,16 +8,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.domain.frame import Frame, FrameMatch
+from engine.domain.address import UNSPECIFIED_V4
+from engine.domain.frame import FrameMatch
+from engine.domain.states import NodeRole
 from engine.modules.arp.announce import Announcer
+from engine.modules.arp.claiming import Claiming
 from engine.modules.arp.conflicts import Conflicts
 from engine.modules.arp.entry import ArpEntry
 from engine.modules.arp.neighbours import Neighbours
+from engine.modules.arp.shared import SharedMacs
 from engine.modules.module import Module
 from engine.modules.state.world import Outcome
 from engine.packets import build, headers, read
 
 if TYPE_CHECKING:
+    from typing import Literal
+
+    from engine.domain.address import Address
+    from engine.domain.frame import Frame
     from engine.modules.state.view import View
     from engine.modules.state.world import World
 
@@ -34,8 +42,29 @@ class Arp(Module):
         self._announcer = Announcer(view)
         self._neighbours = Neighbours(world, view)
         self._conflicts = Conflicts(world, view, self._neighbours)
-        self._followed: tuple[int, bool] | None = None  # view's version, master
+        self._claiming = Claiming(world, view, self._neighbours, self._conflicts.name)
+        self._shared = SharedMacs(world, view)
+        self._followed: tuple[int, NodeRole] | None = None  # view's version, role
+        self._guarded: set[Address] | None = None  # virtual addresses that are announced and probed for
         self._links: dict[int, bytes] = {}  # links that were up, and their MACs
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is still being asked who has a virtual address."""
+        return self.world.is_master and self._claiming.undecided
+
+    def expect(self, addresses: set[Address], now: float) -> None:
+        """Serve these virtual addresses as soon as they are wanted: they were this node's a moment ago."""
+        self._claiming.expect(addresses, now)
+
+    def withhold_new(self) -> None:
+        """Have virtual addresses that have just come to be left alone until the next tick asks for them."""
+        self._claiming.withhold(self.view.virtuals.keys())
+
+    @property
+    def held(self) -> set[Address]:
+        """The virtual addresses that are taken."""
+        return self._claiming.held
 
     def handle(self, frame: Frame, now: float) -> Outcome:
         """Learn from an ARP frame, answer it if it asks for a virtual address, raise a conflict if it claims one."""
@@ -45,71 +74,135 @@ class Arp(Module):
         arp = read.arp(frame.data)
         if arp is None or arp.sha in self.view.own_macs:
             return outcome
-        outcome.merge(self._neighbours.heard(frame.interface, arp.spa, arp.sha, now))
+        heard = self._neighbours.heard(frame, arp.spa, arp.sha, now)
+        outcome.merge(heard.outcome)
+        if heard.contested is not None:
+            outcome.merge(self._conflicts.claimed(frame.interface, arp.spa, heard.contested, now))
+            self._neighbours.contest(arp.spa, heard.contested)
         self._conflicts.name_host(arp.sha, arp.spa)
-        if not self.world.is_master:
-            return outcome
         if outcome.facts_changed:  # a report may have waited for this very MAC
-            outcome.merge(self._conflicts.report_waiting(now))
-        if arp.spa in self.view.virtuals:
+            outcome.merge(self._mac_changed(now))
+        real = self.view.reals.get(arp.spa)
+        if real is not None and real.carries(frame):
             outcome.merge(self._conflicts.claimed(frame.interface, arp.spa, arp.sha, now))
-            outcome.send += self._announcer.defend(arp.spa, now)
-        # A request for its own sender's address asks nobody: it is an announcement, met above.
-        if arp.op == headers.ARP_REQUEST and arp.spa != arp.tpa:
-            outcome.send += self._answer(frame, arp)
+        if self.world.is_master:
+            outcome.merge(self._handle_as_master(frame, arp, now))
+        return outcome
+
+    def examined(self, doubted: set[Address], proved: dict[Address, bytes], now: float) -> Outcome:
+        """Take what the VIP checks say of MACs: where they got no answer, and where a rival answered."""
+        outcome = Outcome()
+        for address in doubted:
+            self._neighbours.doubt(address, now)
+        for address, mac in proved.items():
+            outcome.merge(self._neighbours.proved(address, mac, now))
+        if outcome.facts_changed:
+            outcome.merge(self._mac_changed(now))
         return outcome
 
     def tick(self, now: float) -> Outcome:
         """Announce, resolve, probe for conflicts: what is due of each."""
-        if self._followed != (self.view.version, self.world.is_master):
+        if self._followed != (self.view.version, self.world.role):
             self._follow(now)
         outcome = self._neighbours.due(now)
         if self.world.is_master:
+            outcome.merge(self._claiming.due(now))
+            self._take_up(now)
             outcome.send += self._announcer.due(now)
-            outcome.merge(self._conflicts.due(now))
+        if outcome.facts_changed:
+            outcome.merge(self._mac_changed(now))
+        outcome.notices += self._shared.review()
+        outcome.merge(self._conflicts.due(now))
         return outcome
 
     def next_due(self, now: float) -> float:
         """Return when the next request, announcement or probe is due; now where something has changed."""
-        if self._followed != (self.view.version, self.world.is_master):
+        if self._followed != (self.view.version, self.world.role) or self._shared.due:
             return now
+        due = min(self._neighbours.next_due(), self._conflicts.next_due())
         if not self.world.is_master:
-            return self._neighbours.next_due()
-        return min(self._neighbours.next_due(), self._announcer.next_due(), self._conflicts.next_due())
+            return due
+        return min(due, self._announcer.next_due(), self._claiming.next_due())
 
     def note(self) -> str:
         """Say what is answered for, and how many targets are found."""
-        found = sum(1 for n in self.world.neighbours.values() if n.mac is not None)
-        of = len(self.world.neighbours)
+        targets = [n for a, n in self.world.neighbours.items() if a in self.view.target_numbers]
+        found, of = sum(1 for n in targets if n.mac is not None), len(targets)
         return f"{self.answered} answers for {len(self.view.virtuals)} virtual addresses, {found} of {of} targets resolved"
 
     def entries(self, now: float) -> list[ArpEntry]:
         """Return what `show arp` tells: conflicts first, then what is answered for, then the targets."""
         answering: list[ArpEntry] = []
+        state: Literal["answering", "withheld"]
         for virtual in self.view.virtuals.values() if self.world.is_master else ():
             link = self.world.links.get(virtual.interface)
             mac = link.mac if link else None
-            owner = ", ".join(virtual.owners)
-            answering.append(ArpEntry(virtual.address, mac, "virtual", owner, None, "answering"))
+            owner = virtual.owner
+            withheld = virtual.address in self.world.withheld
+            state = "withheld" if withheld else "answering"
+            answering.append(
+                ArpEntry(virtual.address, None if withheld else mac, "virtual", owner, None, state)
+            )
         return self._conflicts.entries(now) + answering + self._neighbours.entries(now)
 
+    def _handle_as_master(self, frame: Frame, arp: headers.Arp, now: float) -> Outcome:
+        outcome = Outcome()
+        claimed = self.view.virtuals.get(arp.spa)
+        if claimed is not None and (frame.interface, frame.vid) == (claimed.interface, claimed.vlan):
+            self._claiming.claimed(arp.spa, arp.sha)
+            if arp.spa not in self.world.withheld:
+                outcome.merge(self._conflicts.claimed(frame.interface, arp.spa, arp.sha, now))
+                outcome.send += self._announcer.defend(arp.spa, now)
+        # A request for its own sender's address asks nobody: it is an announcement, met above.
+        if arp.op == headers.ARP_REQUEST and arp.spa != arp.tpa:
+            # RFC 5227 section 1.1: a probe names its own sender; one that does not is garbled or forged.
+            if arp.spa == UNSPECIFIED_V4 and arp.sha == frame.data[6:12]:
+                self._claiming.asks_too(arp.tpa, arp.sha)
+            outcome.send += self._answer(frame, arp)
+        return outcome
+
     def _answer(self, frame: Frame, arp: headers.Arp) -> list[Frame]:
-        virtual = self.view.virtuals.get(arp.tpa)
+        virtual = self.view.served_on(arp.tpa, frame)
         link = self.view.link(frame.interface)
-        if virtual is None or link is None or virtual.interface != frame.interface:
+        if virtual is None or link is None:
             return []
+        to = frame.data[0:6]
+        if to != link.mac and not to[0] & 1:
+            return []  # it asks another station, and is seen by promiscuity or on its way through a bridge
         self.answered += 1
         reply = headers.Arp(headers.ARP_REPLY, link.mac, arp.tpa, arp.sha, arp.spa)
-        return [Frame(frame.interface, build.arp(reply, to=arp.sha), frame.vlan)]
+        return [frame.answer(build.arp(reply, to=arp.sha))]
+
+    def _mac_changed(self, now: float) -> Outcome:
+        """Look again at what depends on whose MAC is whose."""
+        self._shared.look_again()
+        outcome = self._conflicts.report_waiting(now)
+        if self.world.is_master:
+            outcome.merge(self._claiming.reconsider())
+            self._take_up(now)
+        return outcome
 
     def _follow(self, now: float) -> None:
         """Take up a changed configuration, link or role."""
-        self._followed = (self.view.version, self.world.is_master)
+        # Nobody answers for a dead master's addresses, and its clients wait: a backup takes them over at once.
+        takes_over = self._followed is not None and self._followed[1] is NodeRole.BACKUP
+        self._followed = (self.view.version, self.world.role)
         self._neighbours.follow_config(now)
+        self._shared.look_again()
         mine = set(self.view.virtuals) if self.world.is_master else set()
+        self._claiming.set_addresses(mine, now, at_once=takes_over or self.world.force_claim)
         up = {n: link.mac for n, link in self.world.links.items() if link.up}
         # A link that came back, or has another MAC, may have lost or changed its switch port: tell everybody again.
         again = any(self._links.get(n) != mac for n, mac in up.items())
-        self._links = up
-        self._announcer.set_addresses(mine, now, again=again)
-        self._conflicts.set_addresses(mine, now)
+        self._links, self._guarded = up, None
+        self._take_up(now, again=again)
+
+    def _take_up(self, now: float, *, again: bool = False) -> None:
+        """Announce and guard the virtual addresses that are taken."""
+        held = self._claiming.held
+        if held == self._guarded:
+            return
+        self._guarded = held
+        self._announcer.set_addresses(held, now, again=again)
+        ours = held | set(self.view.reals)
+        self._conflicts.set_addresses(ours, self.world.neighbours, now)

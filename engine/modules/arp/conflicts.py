@@ -1,9 +1,12 @@
-"""Finds out who else claims a virtual address, and says what to do about it.
+"""Finds out who else claims an address of the configuration, and says what to do about it.
+
+A virtual address and `real` are ours: whoever else has them is in conflict. Of a target's address and the gateway's it
+is `neighbours` that finds two MACs alive, and brings the second one here.
 
 Every ARP packet whose sender is a virtual address but whose MAC is not ours is a conflict: a reply or an announcement
 (`arp_ignore` is off), or a request that uses the address as its source (`arp_announce` is off). A target's replies to
 the router are unicast and never seen here, so each address is also asked for with an ARP Probe (RFC 5227 section 2.1.1:
-sender 0.0.0.0, so no cache is touched), which a fluxing target answers to us.
+sender 0.0.0.0, so no cache is touched), which a fluxing target answers to us; `real` likewise.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from engine.modules.state.world import Outcome
 from engine.packets import build
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.domain.address import Address
     from engine.modules.arp.neighbours import Neighbours
     from engine.modules.state.view import View
@@ -54,7 +59,7 @@ class _Conflict:
 
 
 class Conflicts:
-    """Owner of the conflict alarms; keyed by (virtual address, foreign MAC)."""
+    """Owner of the conflict alarms; keyed by (address, foreign MAC)."""
 
     def __init__(self, world: World, view: View, neighbours: Neighbours) -> None:
         self._world = world
@@ -64,11 +69,12 @@ class Conflicts:
         self._agenda: Agenda[Address] = Agenda()
         self._hosts: dict[bytes, Address] = {}  # by MAC
 
-    def set_addresses(self, addresses: set[Address], now: float) -> None:
-        """Watch these addresses; an alarm for any other goes without a word."""
+    def set_addresses(self, addresses: set[Address], others: Iterable[Address], now: float) -> None:
+        """Watch these addresses of ours; an alarm for any other than them and `others` goes without a word."""
         for address in set(self._agenda) - addresses:
             self._agenda.discard(address)
-        for key in [key for key in self._found if key[0] not in addresses]:
+        known = addresses | set(others)
+        for key in [key for key in self._found if key[0] not in known]:
             self._drop(key)
         # The first probes follow the announcements at once, spread over a second.
         for index, address in enumerate(sorted(addresses)):
@@ -84,7 +90,7 @@ class Conflicts:
                 del self._hosts[next(iter(self._hosts))]
 
     def claimed(self, interface: int, address: Address, mac: bytes, now: float) -> Outcome:
-        """Take in that `mac` claims virtual address `address`."""
+        """Take in that `mac` claims `address`, which is ours or at another MAC."""
         found = self._found.get((address, mac))
         if found is None:
             if len(self._found) >= MAX_CONFLICTS:
@@ -102,10 +108,11 @@ class Conflicts:
         every = min(max(len(self._agenda) / PROBES_PPS, PROBE_EVERY_S), PROBE_AT_MOST_EVERY_S)
         while (due := self._agenda.pop(now)) is not None:
             self._agenda.put(due, now + every)
-            virtual = self._view.virtuals.get(due)
-            link = self._view.link(virtual.interface) if virtual else None
-            if virtual is not None and link is not None:
-                outcome.send.append(Frame(virtual.interface, build.arp_probe(link.mac, due)))
+            place = self._view.virtuals.get(due) or self._view.reals.get(due)
+            link = self._view.link(place.interface) if place else None
+            if place is not None and link is not None:
+                probe = build.arp_probe(link.mac, due)
+                outcome.send.append(Frame(place.interface, probe, place.vlan))
         return outcome
 
     def report_waiting(self, now: float) -> Outcome:
@@ -127,11 +134,12 @@ class Conflicts:
     def entries(self, now: float) -> list[ArpEntry]:
         """Return the conflicts as `show arp` tells them."""
         return [
-            ArpEntry(address, mac, "conflict", self._name(mac), now - found.last, "conflict")
+            ArpEntry(address, mac, "conflict", self.name(mac), now - found.last, "conflict")
             for (address, mac), found in self._found.items()
         ]
 
-    def _name(self, mac: bytes) -> str:
+    def name(self, mac: bytes) -> str:
+        """Say whose MAC it is, as well as can be told."""
         owner = self._neighbours.owner_of(mac)
         if owner is not None:
             return owner
@@ -145,13 +153,10 @@ class Conflicts:
         owner = self._neighbours.owner_of(mac)
         if owner is None and now < found.first + NAME_WAIT_S and not self._neighbours.settled():
             return outcome
-        link = self._world.links.get(found.interface)
-        ours = f" (ours, at {mac_text(link.mac)})" if link else ""
-        who = owner or self._name(mac)
-        where = "that target" if owner else "that host if it is a target, else give it another address"
+        who = owner or self.name(mac)
         found.message = (
-            f"{mac_text(mac)}, which is {who}, also claims {address}{ours}; "
-            f"set net.ipv4.conf.all.arp_ignore=1 and net.ipv4.conf.all.arp_announce=2 on {where}"
+            f"{mac_text(mac)}, which is {who}, also claims {address}{self._whose(address, found.interface)}; "
+            f"{self._mend(address, mac)}"
         )
         outcome.notices.append(Notice("arp", "error", str(address), found.message))
         self._world.alarms[self._alarm(address, mac)] = Alarm(
@@ -159,8 +164,32 @@ class Conflicts:
         )
         return outcome
 
+    def _whose(self, address: Address, interface: int) -> str:
+        """Say whose an address is by the configuration, and at which MAC."""
+        neighbour = self._world.neighbours.get(address)
+        if neighbour is not None:
+            at = mac_text(neighbour.mac) if neighbour.mac else "no MAC yet"
+            return f" ({self._view.owner(address)}, at {at})"
+        link = self._world.links.get(interface)
+        what = "ours" if address in self._view.virtuals else f"ours, {self._view.owner(address)}"
+        return f" ({what}, at {mac_text(link.mac)})" if link else ""
+
+    def _mend(self, address: Address, mac: bytes) -> str:
+        """Say what to do: a target has an alias that is not kept quiet, any other host an address that is not its own."""
+        sysctls = "set net.ipv4.conf.all.arp_ignore=1 and net.ipv4.conf.all.arp_announce=2"
+        if any(a in self._view.target_numbers for a in self._neighbours.addresses_of(mac)):
+            mask = (
+                ""
+                if address in self._view.virtuals
+                else ", and see that its alias has the mask 255.255.255.255"
+            )
+            return f"{sysctls} on that target{mask}"
+        if address in self._view.virtuals:
+            return f"{sysctls} on that host if it is a target, else give it another address"
+        return "give one of the two hosts another address, or switch proxy_arp off on that host"
+
     def _cleared(self, address: Address, mac: bytes, found: _Conflict) -> list[Notice]:
-        who = self._name(mac)
+        who = self.name(mac)
         self._drop((address, mac))
         if found.message is None:
             return []
@@ -172,6 +201,9 @@ class Conflicts:
 
     def _drop(self, key: tuple[Address, bytes]) -> None:
         del self._found[key]
+        neighbour = self._world.neighbours.get(key[0])
+        if neighbour is not None and neighbour.rival == key[1]:
+            self._neighbours.contest(key[0], None)
         self._world.alarms.pop(self._alarm(*key), None)
 
     @staticmethod

@@ -15,7 +15,7 @@ class ArpEntry:
 
     address: Address
     mac: bytes | None
-    kind: Literal["virtual", "target", "conflict"]
-    owner: str  # "server 1", "target 2", "network 1 virt"
+    kind: Literal["virtual", "target", "gateway", "conflict"]
+    owner: str  # "server 1", "target 2", "network 1 virt", "the gateway"
     age_s: float | None
-    state: Literal["answering", "resolved", "unresolved", "stale", "conflict"]
+    state: Literal["answering", "withheld", "resolved", "unresolved", "stale", "conflict"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.domain.address import Address
     from engine.domain.checks import ProbeAnswer
     from engine.domain.frame import Frame
+    from engine.modules.hc.vip_checks import Verdict
     from engine.modules.state.view import View
     from engine.modules.state.world import World
 
@@ -82,7 +83,9 @@ class Hc(Module):
         verdict, send, ours = self._vips.answer(frame, now)
         outcome = Outcome(consumed=ours, send=send)
         if verdict is not None:
-            outcome.facts_changed = self._answered(verdict.key, verdict.error, verdict.rtt_ms, True, now)
+            if verdict.error is None:
+                self._proved(verdict, outcome)
+            outcome.facts_changed |= self._answered(verdict.key, verdict.error, verdict.rtt_ms, True, now)
         return outcome
 
     def result(self, key: ProbeKey, answer: ProbeAnswer, now: float) -> Outcome:
@@ -105,6 +108,8 @@ class Hc(Module):
         outcome.notices += self._untold
         self._untold = []
         while (key := self._ends.pop(now)) is not None:
+            if key.kind == VIP and key not in self._unsent and self._link_down_reason(key) is None:
+                outcome.doubted.add(self.view.target_address[key.target])
             outcome.facts_changed |= self._ran_out(key, now)
         while (key := self._deadlines.pop(now)) is not None:
             outcome.facts_changed |= self._watches[key].judge(now)
@@ -154,7 +159,9 @@ class Hc(Module):
         return False
 
     def _send(self, key: ProbeKey, now: float, outcome: Outcome) -> None:
-        frame = self._vips.start(key, now)
+        # While it is down at the known MAC, whoever else claims the address is asked every other time.
+        watch = self._watches[key]
+        frame = self._vips.start(key, now, rival=watch.result.state == "down" and watch.lost % 2 == 1)
         if frame is None:
             self._unsent[key] = None  # the MAC may be found before the attempt's time is over
         else:
@@ -165,6 +172,19 @@ class Hc(Module):
         self._resent_at, self._resend_at = now, math.inf
         for key in list(self._unsent):
             self._send(key, now, outcome)
+
+    def _proved(self, verdict: Verdict, outcome: Outcome) -> None:
+        """Take that a MAC accepts the virtual address; the first time it is known to be the target's."""
+        result = self._watches[verdict.key].result
+        if result.mac == verdict.mac or self._followed_version != self.view.version:
+            # A changed configuration is not decided about before its checks are known: its targets would seem untried.
+            return
+        result.mac = verdict.mac
+        outcome.recompile = True  # frames from a MAC that is proved to be a target's are loops
+        address = self.view.target_address[verdict.key.target]
+        if self.world.neighbours[address].mac != verdict.mac:
+            outcome.proved[address] = verdict.mac
+            outcome.facts_changed = True
 
     def _ran_out(self, key: ProbeKey, now: float) -> bool:
         if key.kind != VIP:
@@ -286,7 +306,7 @@ class Hc(Module):
         if before is None:
             return Watch(CheckResult(), interval_s, timeout_s)
         return Watch(
-            CheckResult(state="up", last_ok=before.result.last_ok),
+            CheckResult(state="up", last_ok=before.result.last_ok, mac=before.result.mac),
             interval_s,
             timeout_s,
             excused_s=before.excused_s,

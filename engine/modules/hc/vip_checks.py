@@ -27,12 +27,14 @@ class Verdict:
     key: ProbeKey
     error: str | None  # None: accepted
     rtt_ms: float
+    mac: bytes  # where it was asked
 
 
 @dataclass(slots=True)
 class _Flight:
     key: ProbeKey
     sent: float
+    mac: bytes  # where it was asked
 
 
 def refuses(key: ProbeKey) -> str:
@@ -57,8 +59,11 @@ class VipChecks:
         self._flights: dict[vip.VipId, _Flight] = {}
         self._by_key: dict[ProbeKey, vip.VipId] = {}
 
-    def start(self, key: ProbeKey, now: float) -> Frame | None:
-        """Return the frame that asks; None while the target's MAC or the link is missing."""
+    def start(self, key: ProbeKey, now: float, *, rival: bool = False) -> Frame | None:
+        """Return the frame that asks; None while the target's MAC or the link is missing.
+
+        With `rival` it asks at the MAC that claims the target's address besides the known one, if there is one.
+        """
         site = self._view.target_site.get(key.target)
         if site is None or site.real is None:  # a change has taken them away; hc takes it up at its next tick
             return None
@@ -68,9 +73,10 @@ class VipChecks:
             return None
         self.forget(key)
         attempt = self._fresh_id(site.real, key.address, key.port)
-        self._flights[attempt] = _Flight(key, now)
+        mac = neighbour.rival if rival and neighbour.rival is not None else neighbour.mac
+        self._flights[attempt] = _Flight(key, now, mac)
         self._by_key[key] = attempt
-        return Frame(site.interface, vip.question(attempt, link.mac, neighbour.mac))
+        return Frame(site.interface, vip.question(attempt, link.mac, mac), site.vlan)
 
     def forget(self, key: ProbeKey) -> None:
         """End the attempt of a probe, if it has one: later answers are strangers'."""
@@ -89,8 +95,10 @@ class VipChecks:
         send: list[Frame] = []
         link = self._view.link(frame.interface)
         if ours and found.half_open and link is not None and not found.mac[0] & 1:
-            send.append(Frame(frame.interface, vip.reset(found, link.mac), frame.vlan))
-        if flight is None or self._another_target(flight.key, found.mac):
+            send.append(frame.answer(vip.reset(found, link.mac)))
+        if flight is None or not self._from_its_network(flight.key, frame):
+            return None, send, ours
+        if self._another_target(flight, found.mac):
             return None, send, ours
         key = flight.key
         self.forget(key)
@@ -99,18 +107,21 @@ class VipChecks:
             error = refuses(key)
         elif found.kind == "unreachable":
             error = f"{ignores(key)} (ICMP unreachable, code {found.code})"
-        return Verdict(key, error, (now - flight.sent) * 1000), send, True
+        return Verdict(key, error, (now - flight.sent) * 1000, flight.mac), send, True
 
-    def _another_target(self, key: ProbeKey, mac: bytes) -> bool:
+    def _from_its_network(self, key: ProbeKey, frame: Frame) -> bool:
+        site = self._view.target_site.get(key.target)
+        return site is not None and site.carries(frame)
+
+    def _another_target(self, flight: _Flight, mac: bytes) -> bool:
         """Whether the answer's sender is a different target: one without the alias may route our SYN on to a peer.
 
         A MAC that no target has is taken for the target's second card.
         """
-        mine = self._view.target_address.get(key.target)
-        neighbours = self._world.neighbours
-        if mine in neighbours and neighbours[mine].mac == mac:
+        if mac == flight.mac:
             return False
-        return any(n.mac == mac for address, n in neighbours.items() if address != mine)
+        mine, targets = self._view.target_address.get(flight.key.target), self._view.target_numbers
+        return any(n.mac == mac for at, n in self._world.neighbours.items() if at != mine and at in targets)
 
     def _fresh_id(self, source: Address, virtual: Address, port: int | None) -> vip.VipId:
         if port is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.domain.address import Address, Prefix
+from engine.domain.frame import Frame
 
 if TYPE_CHECKING:
     from engine.config.model import Config, Network, Server, Target
@@ -25,6 +26,11 @@ class Site:
     interface: int
     prefix: Prefix
     real: Address | None
+    vlan: int | None = None  # None: untagged
+
+    def carries(self, frame: Frame) -> bool:
+        """Whether a frame is of this network: on its link and its VLAN."""
+        return frame.interface == self.interface and frame.vid == self.vlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,16 @@ class Virtual:
     address: Address
     interface: int
     owners: tuple[str, ...]
+    vlan: int | None = None  # None: untagged
+
+    @property
+    def owner(self) -> str:
+        """All that it belongs to, for people."""
+        return ", ".join(self.owners)
+
+    def frame(self, data: bytes) -> Frame:
+        """Return a frame of our own about this address, under the tag of its network."""
+        return Frame(self.interface, data, self.vlan)
 
 
 class View:
@@ -49,6 +65,8 @@ class View:
         self.target_address: dict[int, Address] = {}  # of these
         self.target_site: dict[int, Site] = {}  # of these, where the network is known
         self.target_numbers: dict[Address, list[int]] = {}
+        self.reals: dict[Address, Site] = {}
+        self.gateway: Address | None = None
         self.own_macs: frozenset[bytes] = frozenset()
         self._config: Config | None = None
         self._rest: tuple[object, ...] = ()
@@ -83,13 +101,28 @@ class View:
         inside = [s for s in self.sites if address in s.prefix]
         return max(inside, key=lambda s: s.prefix.length, default=None)
 
-    def target_owner(self, address: Address) -> str:
-        """Name the targets of an address: "target 1"."""
-        return ", ".join(f"target {n}" for n in self.target_numbers.get(address, ())) or str(address)
+    def served_on(self, address: Address, frame: Frame) -> Virtual | None:
+        """Return a virtual address that is served, where the frame is of its link and its VLAN."""
+        virtual = self.virtuals.get(address)
+        if virtual is None or address in self.world.withheld:
+            return None
+        return virtual if (frame.interface, frame.vid) == (virtual.interface, virtual.vlan) else None
+
+    def owner(self, address: Address) -> str:
+        """Name what the configuration gives an address to: "target 1", "server 1", "network 1 real", "the gateway"."""
+        if address in self.target_numbers:
+            return ", ".join(f"target {n}" for n in self.target_numbers[address])
+        if address in self.virtuals:
+            return self.virtuals[address].owner
+        if address in self.reals:
+            return f"network {self.reals[address].network} real"
+        return "the gateway" if address == self.gateway else str(address)
 
     def _derive(self, config: Config) -> None:
         self.own_macs = frozenset(link.mac for link in self.world.links.values())
         self.sites = [site for network in config.networks if (site := _site(network)) is not None]
+        self.reals = {site.real: site for site in self.sites if site.real is not None}
+        self.gateway = Address.parse_v4(config.gateway.ipaddr) if config.gateway else None
         self.servers = {s.number: s for s in config.servers if s.registered}
         self.targets, self.target_address, self.target_site, self.target_numbers = {}, {}, {}, {}
         for target in config.targets:
@@ -107,19 +140,18 @@ class View:
     def _derive_virtuals(self, config: Config) -> None:
         self.virtuals = {}
         # The kernel answers for `real`; a file that gives it to a server too is wrong, and must not be answered twice.
-        reals = {site.real for site in self.sites}
         owned = [(n.virt, f"network {n.number} virt") for n in config.networks if n.registered and n.enabled]
         owned += [(s.ipaddr, f"server {s.number}") for s in self.servers.values() if self.server_enabled(s)]
         for text, owner in owned:
             address = Address.parse_v4(text)
-            if address is None or address in reals:
+            if address is None or address in self.reals:
                 continue
             known = self.virtuals.get(address)
             # An address outside every network is reached through the router's route to us: any link serves.
             site = self.site_of(address) or (self.sites[0] if self.sites else None)
             if site is not None:
                 owners = (*known.owners, owner) if known is not None else (owner,)
-                self.virtuals[address] = Virtual(address, site.interface, owners)
+                self.virtuals[address] = Virtual(address, site.interface, owners, site.vlan)
 
 
 def _site(network: Network) -> Site | None:
@@ -131,4 +163,4 @@ def _site(network: Network) -> Site | None:
         prefix = Prefix(address, mask)
     except ValueError:  # a mask with holes, which the check of the configuration refuses
         return None
-    return Site(network.number, network.interface, prefix, Address.parse_v4(network.real))
+    return Site(network.number, network.interface, prefix, Address.parse_v4(network.real), network.vlan)

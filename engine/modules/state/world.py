@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a module wants done. `facts_changed`: a MAC or a check that others decide by is not what it was."""
+    """What a module wants done. `facts_changed`: a MAC or a check that others decide by is not what it was.
+
+    `doubted` are targets' addresses at whose MAC a VIP check was not answered, `proved` those at whose rival one was:
+    by hc, for arp.
+    """
 
     consumed: bool = False
     send: list[Frame] = field(default_factory=list)
@@ -27,6 +31,8 @@ class Outcome:
     probes: list[ProbeStart] = field(default_factory=list)
     facts_changed: bool = False
     recompile: bool = False
+    doubted: set[Address] = field(default_factory=set)
+    proved: dict[Address, bytes] = field(default_factory=dict)
 
     def merge(self, other: Outcome) -> None:
         """Add what `other` wants to this one."""
@@ -36,13 +42,16 @@ class Outcome:
         self.probes += other.probes
         self.facts_changed = self.facts_changed or other.facts_changed
         self.recompile = self.recompile or other.recompile
+        self.doubted |= other.doubted
+        self.proved |= other.proved
 
 
 @dataclass(slots=True)
 class Neighbour:
-    """What is known of an address's MAC."""
+    """What is known of an address's MAC. `rival`: another MAC that claims the address, proved by nothing yet."""
 
     mac: bytes | None = None
+    rival: bytes | None = None
     learned_at: float = 0.0  # last time the address proved that MAC
     asked: int = 0  # requests since the last answer
 
@@ -56,6 +65,7 @@ class CheckResult:
     rtt_ms: float | None = None
     error: str | None = None
     tried: bool = False  # at least one attempt has ended
+    mac: bytes | None = None  # of a VIP check: where it was accepted last
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,9 @@ class World:
     config: Config
     links: dict[int, Link] = field(default_factory=dict)  # by interface number; engine
     role: NodeRole = NodeRole.INIT  # vrrp
-    neighbours: dict[Address, Neighbour] = field(default_factory=dict)  # by targets' own addresses; arp
+    force_claim: bool = False  # virtual addresses are taken without asking whether they are free; engine
+    neighbours: dict[Address, Neighbour] = field(default_factory=dict)  # of targets and the gateway; arp
+    withheld: set[Address] = field(default_factory=set)  # virtual ones that are not served; arp
     checks: dict[ProbeKey, CheckResult] = field(default_factory=dict)  # hc
     untried: set[ProbeKey] = field(default_factory=set)  # checks whose first attempt has not ended; hc
     target_admin: dict[int, Admin] = field(default_factory=dict)  # engine; absent: as configured

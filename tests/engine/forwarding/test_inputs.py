@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from engine.datapath.contract import NOT_MEMBER, Pick
 from engine.domain.address import Address
+from engine.domain.checks import VIP, ProbeKey
 from engine.domain.states import NodeRole
 from engine.forwarding.inputs import Inputs
-from engine.modules.state.world import ServerDecision
+from engine.modules.state.world import CheckResult, Neighbour, ServerDecision
 from tests.engine.forwarding.conftest import DECISIONS, MAC, OWN, link
 
 VIP1, VIP2 = Address.parse("172.16.1.10"), Address.parse("172.16.2.10")
@@ -45,9 +46,39 @@ def test_a_target_is_told_with_identity_mac_and_weight(play):
     assert (two.number, two.weight) == (2, 3)
 
 
-def test_blocked_are_the_macs_of_all_neighbours_once_each(play):
-    play.resolve(2, MAC[1])
+def test_blocked_are_the_macs_that_are_proved_to_be_of_targets_that_get_frames(play):
+    assert inputs(play).blocked_mac == []
+    prove(play, 1, 2, 3)
+    assert inputs(play).blocked_mac == sorted(MAC.values())
+    assert inputs(play, {1: ServerDecision(1, (2,), (1, 2))}).blocked_mac == [MAC[1], MAC[2]]
+    play.resolve(2, MAC[1])  # not where its check was accepted
     assert inputs(play).blocked_mac == [MAC[1], MAC[3]]
+    prove(play, 2, state="down")
+    prove(play, 1, state="down")
+    assert inputs(play).blocked_mac == [MAC[3]]
+    play.world.config.modules.remove("hc")  # nothing is checked, so nothing can be proved
+    assert inputs(play).blocked_mac == [MAC[1], MAC[3]]
+
+
+def test_the_gateway_is_never_blocked(play):
+    prove(play, 1, 2, 3)
+    play.view.gateway = Address.parse("172.16.1.254")
+    play.world.neighbours[play.view.gateway] = Neighbour(mac=MAC[2])
+    assert inputs(play).blocked_mac == [MAC[1], MAC[3]]
+
+
+def test_an_address_that_is_not_taken_has_no_servers(play):
+    play.world.withheld.add(VIP1)
+    assert inputs(play).virtual(1) == []
+    assert inputs(play).servers(1) == []
+    assert inputs(play).virtual(2) == [VIP2]
+
+
+def prove(play, *targets, state="up"):
+    """Have the VIP checks of targets answer at their MACs."""
+    for number in targets:
+        key = ProbeKey(number, VIP, VIP1, 80, 3, 10)
+        play.world.checks[key] = CheckResult(state=state, mac=MAC[number])
 
 
 def test_a_node_that_is_not_the_master_serves_nobody_but_keeps_its_addresses(play):
@@ -66,6 +97,7 @@ def test_a_server_that_is_disabled_or_gone_is_not_told(play):
 
 
 def test_compiled_tables_hold_what_is_on_their_interface(play):
+    prove(play, 1, 2, 3)
     play.follow()
     play.links(link(1, 1400), link(2))
     play.forwarding.compile(DECISIONS)

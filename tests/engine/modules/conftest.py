@@ -211,9 +211,10 @@ class Play:
         self.recompiles = 0
 
 
-def make(config: Config | None = None, **fields) -> Play:
+def make(config: Config | None = None, *, asks: bool = False, **fields) -> Play:
+    """Return an engine; it takes the virtual addresses at once, unless it `asks` first whether they are free."""
     links = {1: Link(number=1, name="eth0", ifindex=2, mac=mac(LB), mtu=1500, up=True)}
-    return Play(World(config=config or seed(), links=links), **fields)
+    return Play(World(config=config or seed(), links=links, force_claim=not asks), **fields)
 
 
 def backup(config: Config | None = None) -> Play:

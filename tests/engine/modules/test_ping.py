@@ -26,10 +26,10 @@ def ready(play):
 @pytest.mark.parametrize("address", ["172.16.1.10", "172.16.1.253"])
 def test_an_echo_to_a_virtual_address_is_answered(kit, ready, address, size):
     payload = bytes(i & 0xFF for i in range(size))
-    outcome = ready.give(bytes(echo(kit, address, payload)), vlan=7)
+    outcome = ready.give(bytes(echo(kit, address, payload)), vlan=0xE000)
     assert outcome.consumed
     (frame,) = outcome.send
-    assert (frame.interface, frame.vlan) == (1, 7)
+    assert (frame.interface, frame.vlan) == (1, 0xE000)
     reply = Ether(frame.data)
     assert (reply.src, reply.dst) == (kit.LB, kit.ROUTER)
     assert (reply[IP].src, reply[IP].dst, reply[ICMP].type) == (address, CLIENT, 0)

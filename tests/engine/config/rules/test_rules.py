@@ -58,6 +58,10 @@ def test_the_base_of_these_tests_is_valid():
         (config(target=("80,3,10", "80,10,10")), ("error", "interval-timeout", "10")),
         (config(target=("tcpopen 80,3,10", "ping 9,3")), ("error", "interval-timeout", "3")),
         # addresses
+        (
+            config("gateway {\n ipaddr 10.0.0.21\n}\n"),
+            ("error", "address-conflict", "10.0.0.21"),
+        ),
         (config(target=("10.0.0.21", "10.0.1.21")), ("error", "outside-networks", "10.0.1.21")),
         (config(server=("10.0.0.10", "10.0.1.10")), ("error", "outside-networks", "10.0.1.10")),
         (config("gateway {\n ipaddr 10.9.9.9\n}\n"), ("error", "outside-networks", "10.9.9.9")),
@@ -224,3 +228,21 @@ def test_the_check_ends_where_more_errors_would_only_be_counted():
     apply_rules(config, findings := Findings("x.conf"), Positions())
     assert findings.errors == MAX_FINDINGS
     assert findings.sorted()[-1].code == "too-many-findings"
+
+
+@pytest.mark.parametrize(
+    ("address", "other", "place"),
+    [
+        ("10.0.0.254", "the gateway", "target"),
+        ("10.0.0.2", "the real address of network 1", "target"),
+        ("10.0.0.3", "the virt address of network 1", "target"),
+        ("10.0.0.10", "target 1", "server"),
+    ],
+)
+def test_a_target_shares_its_address_with_nothing_of_another_kind(address, other, place):
+    text = config("gateway {\n ipaddr 10.0.0.254\n}\n", target=("10.0.0.21", address))
+    (finding,) = [f for f in load(text, "x.conf").findings if f.severity == "error"]
+    line = text.split("\n").index(f" ipaddr {address}", text.split("\n").index(f"{place} 1 {{")) + 1
+    assert (finding.line, finding.column, finding.code) == (line, 9, "address-conflict")
+    assert f"has the address of {other}, {address}" in finding.message
+    assert ("router cannot be balanced to" in finding.hint) is (other == "the gateway")

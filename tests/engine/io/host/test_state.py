@@ -235,3 +235,27 @@ def test_differences_come_in_order():
 def test_who_holds_an_address():
     there = found(Placed(3, VIP, 32), Placed(2, "10.0.0.1", 8), Placed(9, "10.0.0.2", 8))
     assert holders(there, {VIP, "172.16.1.11", "10.0.0.2"}) == {VIP: "eth1", "10.0.0.2": "?"}
+
+
+def test_a_network_on_a_vlan_has_its_address_on_the_link_of_that_vlan():
+    network = Network(
+        number=4,
+        real="172.16.4.252",
+        mask="255.255.255.0",
+        interface=1,
+        vlan=42,
+        registered=True,
+        enabled=True,
+    )
+    found = (
+        FoundLink(8, "lan42", b"", 1500, True, below=9, vlan=42),  # of another card
+        FoundLink(6, "eth0.43", b"", 1500, True, below=LINK.ifindex, vlan=43),
+        FoundLink(7, "eth0.42", b"", 1500, True, below=LINK.ifindex, vlan=42),
+    )
+    wanted = wanted_of([network], {1: LINK}, [], found)
+    assert wanted == Wanted(frozenset({Placed(7, "172.16.4.252", 24)}))
+    lacking = wanted_of([network], {1: LINK}, [], found[:2])
+    assert lacking.addresses == frozenset()
+    (text,) = lacking.lacking
+    assert "network 4 is on VLAN 42" in text
+    assert "ip link add link eth0 name eth0.42 type vlan id 42" in text
