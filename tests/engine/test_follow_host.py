@@ -263,12 +263,3 @@ async def test_a_link_that_is_down_or_missing_is_an_alarm_and_every_step_is_told
         ("error", "interface 1", "eth0 is missing"),
         ("info", "interface 1", "eth0 is up"),
     ]
-
-
-async def test_a_vlan_without_a_link_of_the_host_is_an_alarm_until_there_is_one(all_):
-    all_.host.lacking = ["network 1 is on VLAN 200, which this host has no link of"]
-    await all_.follower.follow()
-    assert ("error", "host", all_.host.lacking[0]) in all_.raised()
-    all_.host.lacking = []
-    await all_.follower.keep_following()
-    assert all_.raised() == []
