@@ -1,0 +1,20 @@
+"""Chance that is the same for the model and every path: the n-th draw of a seed is one number."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+
+class Draws:
+    """Stands for `random.Random` and for numpy's generator where a target is drawn."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = random.Random(seed)
+
+    def randrange(self, stop: int) -> int:
+        return self._rng.getrandbits(32) % stop
+
+    def integers(self, low: int, high: int, size: int) -> np.ndarray:
+        return np.array([low + self.randrange(high - low) for _ in range(size)], np.int64)
