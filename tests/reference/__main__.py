@@ -12,6 +12,7 @@ import time
 
 from tests.reference.agreement import compare, shortest
 from tests.reference.paths import PATHS
+from tests.reference.rules import Rules
 from tests.reference.scenario import KINDS, Batch, scenario
 
 
@@ -22,7 +23,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kind", action="append", choices=[k.name for k in KINDS], help="only these")
     parser.add_argument("--path", action="append", choices=list(PATHS), help="only these")
     parser.add_argument("--show", type=int, default=1, help="differences to show of each kind and path")
+    parser.add_argument(
+        "--rule", action="append", default=[], help="switch of rules.py to turn on, NAME or NAME=NUMBER"
+    )
     args = parser.parse_args(argv)
+    rules = Rules(
+        **{name: int(value) if value else True for name, _, value in (r.partition("=") for r in args.rule)}
+    )
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 31)
     print(f"seed {seed}", flush=True)
     kinds = [k for k in KINDS if not args.kind or k.name in args.kind]
@@ -33,11 +40,11 @@ def main(argv: list[str] | None = None) -> int:
         for number in range(seed, seed + rounds):
             one = scenario(kind, number)
             frames += len(paths) * sum(len(step.frames) for step in one.steps if isinstance(step, Batch))
-            for path in compare(one, {path: PATHS[path] for path in paths}):
+            for path in compare(one, {path: PATHS[path] for path in paths}, rules):
                 shown = differ.setdefault((kind.name, path), [])
                 if len(shown) < args.show:
-                    short = shortest(one, PATHS[path])
-                    found = compare(short, {path: PATHS[path]})[path]
+                    short = shortest(one, PATHS[path], rules)
+                    found = compare(short, {path: PATHS[path]}, rules)[path]
                     print(f"\n== {kind.name}, {path}, seed {number}\n{short}\n{found}", flush=True)
                 shown.append(number)
     took = time.monotonic() - begin

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from engine.datapath.table import Compiler
 from tests.reference.draws import Draws
 from tests.reference.model import UNSEEN, Fate, Model
-from tests.reference.rules import Rules
+from tests.reference.rules import TODAY, Rules
 from tests.reference.scenario import Batch, Install, Scenario, Sweep, Wait
 from tests.reference.table import Table
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tests.reference.flows import Shown
-
     from tests.reference.paths import Path
     from tests.reference.wire import Sent
 
@@ -40,7 +39,7 @@ class Difference:
         return "\n".join([f"step {self.step}: {self.what}", *(f"    {line}" for line in self.lines)])
 
 
-def compare(scenario: Scenario, paths: Mapping[str, Make], rules: Rules = Rules()) -> dict[str, Difference]:
+def compare(scenario: Scenario, paths: Mapping[str, Make], rules: Rules = TODAY) -> dict[str, Difference]:
     """Play a scenario to the model and to datapaths; the first difference of each that differs, by its name."""
     model = Model(scenario.lines, Draws(scenario.seed).randrange, rules)
     running = {name: make(scenario.lines, scenario.seed) for name, make in paths.items()}
@@ -158,7 +157,7 @@ def _entries(expected: dict[int, list[Shown]], got: dict[int, list[Shown]]) -> I
         yield from (f"line {line}, not expected: {entry}" for entry in more)
 
 
-def shortest(scenario: Scenario, make: Make, rules: Rules = Rules(), seconds: float = 20.0) -> Scenario:
+def shortest(scenario: Scenario, make: Make, rules: Rules = TODAY, seconds: float = 20.0) -> Scenario:
     """Take away steps and frames while a difference of the same sort stays."""
 
     def difference(one: Scenario) -> Difference | None:

@@ -16,5 +16,7 @@ class Draws:
     def randrange(self, stop: int) -> int:
         return self._rng.getrandbits(32) % stop
 
-    def integers(self, low: int, high: int, size: int) -> np.ndarray:
-        return np.array([low + self.randrange(high - low) for _ in range(size)], np.int64)
+    def integers(self, low: int, high, size: int | None = None) -> np.ndarray:
+        """As of numpy's generator, for one bound or for one of each draw."""
+        bounds = [high] * size if size is not None else high.tolist()
+        return np.array([low + self.randrange(bound - low) for bound in bounds], np.int64)

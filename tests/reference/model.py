@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from tests.reference.flows import CLOSING, CLOSING_S, FRESH, OPEN, Entry, Flows, Key, flow_hash, place
-from tests.reference.rules import Rules
+from tests.reference.rules import TODAY, Rules
 from tests.reference.table import HASH, NEXT, RANDOM, Server, Table
 from tests.reference.wire import GSO_NONE, Frame, Offload, Sent, checksum, tagged
 
@@ -55,7 +55,7 @@ _Verdict = _To | str
 class Model:
     """One worker: table, flows, remembered fragments, turns and counters."""
 
-    def __init__(self, lines: int, draw: Callable[[int], int], rules: Rules = Rules()) -> None:
+    def __init__(self, lines: int, draw: Callable[[int], int], rules: Rules = TODAY) -> None:
         self.rules = rules
         self.flows = Flows(lines)
         self.counts: Counter[str | tuple[str, int]] = Counter()

@@ -60,3 +60,6 @@ class Rules:
 
     fragmented_echo: bool = False
     """Later fragments of ICMP never go to a target of their own: those of an error follow it, others pass."""
+
+
+TODAY = Rules()

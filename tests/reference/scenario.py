@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from engine.datapath.table import Compiler, ServerInput, TargetInput
 from tests.reference import build
 from tests.reference.build import MIX, OWN, OWN_TOO, Field, target_mac
-from tests.reference.wire import Frame
+
+if TYPE_CHECKING:
+    from tests.reference.wire import Frame
 
 PROTOCOL = {"tcp": 6, "udp": 17, "any": 0}
 METHODS = ("rr", "random", "hash", "first", "session")

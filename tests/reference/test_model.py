@@ -20,7 +20,7 @@ from tests.reference.build import (
     target_mac,
 )
 from tests.reference.model import Model
-from tests.reference.rules import Rules
+from tests.reference.rules import TODAY, Rules
 from tests.reference.scenario import World
 from tests.reference.table import Table
 from tests.reference.wire import Frame, Offload, checksum
@@ -34,7 +34,7 @@ SERVER = ServerInput(1, "172.16.1.10", 80, "tcp", "rr", by_port=False, idle_s=60
 class Played:
     """A model with tables compiled one after the other, as an engine does it."""
 
-    def __init__(self, *servers: ServerInput, rules: Rules = Rules(), lines: int = 16, **more) -> None:
+    def __init__(self, *servers: ServerInput, rules: Rules = TODAY, lines: int = 16, **more) -> None:
         self.model = Model(lines, lambda stop: stop - 1, rules)
         self.compiler = Compiler()
         self.install(*servers or (SERVER,), **more)
