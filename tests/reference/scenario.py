@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine.datapath.table import Compiler, ServerInput, TargetInput
+from engine.domain.address import Address
 from tests.reference import build
 from tests.reference.build import MIX, OWN, OWN_TOO, Field, target_mac
 
@@ -23,7 +24,7 @@ class World:
 
     servers: tuple[ServerInput, ...]
     targets: tuple[TargetInput, ...]
-    virtual: tuple[str, ...]
+    virtual: tuple[Address, ...]
     own: tuple[bytes, ...] = (OWN,)
     mtu: int = 1500
 
@@ -44,7 +45,9 @@ class World:
             f" idle {s.idle_s} s new {list(s.new)} keep {list(s.keep)}"
             for s in self.servers
         ]
-        return "; ".join([*lines, f"weights {weights}" if weights else "", f"virtual {list(self.virtual)}"])
+        return "; ".join(
+            [*lines, f"weights {weights}" if weights else "", f"virtual {[*map(str, self.virtual)]}"]
+        )
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,8 @@ class _Maker:
         places = [("172.16.1.10", 80, "tcp"), ("172.16.1.10", 53, "udp"), ("172.16.1.11", 0, "any"), ("172.16.1.11", 80, "tcp"),
                   ("172.16.1.10", 0, "tcp"), ("172.16.1.10", 80, "any"), ("172.16.1.12", 0, "udp")]  # fmt: skip
         servers = []
-        for address, port, protocol in rng.sample(places, rng.choice((1, 1, 2, 3))):
+        for text, port, protocol in rng.sample(places, rng.choice((1, 1, 2, 3))):
+            address = Address.parse(text)
             members = tuple(rng.sample(numbers, rng.randint(1, len(numbers))))
             servers.append(
                 ServerInput(
@@ -180,16 +184,13 @@ class _Maker:
                     keep=members,
                 )
             )
-        virtual = tuple(sorted({s.address for s in servers} | {"172.16.1.13"}))
+        virtual = tuple(sorted({s.address for s in servers} | {Address.parse("172.16.1.13")}))
         return World(tuple(servers), targets, virtual, kind.own, kind.mtu)
 
     def _follow(self) -> None:
         """Aim at what the table has, and at what it had before."""
-        packed = [bytes(map(int, v.split("."))) for v in self.world.virtual]
-        self.scene.virtual = packed
-        services = [
-            (bytes(map(int, s.address.split("."))), s.port, PROTOCOL[s.protocol]) for s in self.world.servers
-        ]
+        self.scene.virtual = [address.packed for address in self.world.virtual]
+        services = [(s.address.packed, s.port, PROTOCOL[s.protocol]) for s in self.world.servers]
         self.scene.services = list(dict.fromkeys([*self.scene.services, *services]))
 
     def make(self, seed: int) -> Scenario:

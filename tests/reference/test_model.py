@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from engine.datapath.table import Compiler, ServerInput, TargetInput
+from engine.domain.address import Address
 from tests.reference.build import (
     OWN,
     OWN_TOO,
@@ -28,7 +29,7 @@ from tests.reference.wire import Frame, Offload, checksum
 VIP, CLIENT = bytes((172, 16, 1, 10)), bytes((192, 0, 2, 1))
 S, A, FA, R = 2, 16, 17, 4
 TARGETS = tuple(TargetInput(n, f"172.16.1.{99 + n}:80", target_mac(n)) for n in (1, 2, 3))
-SERVER = ServerInput(1, "172.16.1.10", 80, "tcp", "rr", by_port=False, idle_s=600, new=(1, 2), keep=(1, 2))
+SERVER = ServerInput(1, Address.of(VIP), 80, "tcp", "rr", by_port=False, idle_s=600, new=(1, 2), keep=(1, 2))
 
 
 class Played:
@@ -42,7 +43,7 @@ class Played:
     def install(
         self, *servers: ServerInput, own: tuple[bytes, ...] = (OWN, OWN_TOO), targets=TARGETS
     ) -> Table:
-        world = World(servers, targets, ("172.16.1.10",), own)
+        world = World(servers, targets, (Address.of(VIP),), own)
         self.model.install(table := Table(world.compile(self.compiler)))
         return table
 
