@@ -67,6 +67,7 @@ class DropReason(enum.IntEnum):
     TRUNCATED = 8, "larger than a ring slot, and the whole frame could not be kept"
     TX_FULL = 9, "the transmit ring stayed full"
     TX_ERROR = 10, "the kernel refused to send the frame"
+    FAULT = 11, "a fault of the program at that frame; the first of a worker is an event that names it"
 
     @property
     def label(self) -> str:

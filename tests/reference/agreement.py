@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.datapath.table import Compiler
-from tests.reference.draws import Draws
+from tests.reference.draws import Draws, table_seed
 from tests.reference.model import UNSEEN, Fate, Model
 from tests.reference.rules import TODAY, Rules
 from tests.reference.scenario import Batch, Install, Scenario, Sweep, Wait
@@ -41,7 +41,7 @@ class Difference:
 
 def compare(scenario: Scenario, paths: Mapping[str, Make], rules: Rules = TODAY) -> dict[str, Difference]:
     """Play a scenario to the model and to datapaths; the first difference of each that differs, by its name."""
-    model = Model(scenario.lines, Draws(scenario.seed).randrange, rules)
+    model = Model(scenario.lines, Draws(scenario.seed).randrange, rules, seed=table_seed(scenario.seed))
     running = {name: make(scenario.lines, scenario.seed) for name, make in paths.items()}
     everyone = list(running.values())
     try:

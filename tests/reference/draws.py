@@ -20,3 +20,8 @@ class Draws:
         """As of numpy's generator, for one bound or for one of each draw."""
         bounds = [high] * size if size is not None else high.tolist()
         return np.array([low + self.randrange(bound - low) for bound in bounds], np.int64)
+
+
+def table_seed(seed: int) -> int:
+    """Return the seed that the flow tables of a scenario have."""
+    return random.Random(f"table {seed}").getrandbits(64)

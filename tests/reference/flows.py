@@ -40,11 +40,11 @@ def _mix(word: int) -> int:
     return word ^ word >> 33
 
 
-def flow_hash(key: Key) -> int:
+def flow_hash(key: Key, seed: int = 0) -> int:
     """Hash a flow: the low word of the mapped address (RFC 4291 2.5.5.2), port and server, little-endian readings."""
     low = int.from_bytes(b"\0\0\xff\xff" + key.client, "little")
     port = int.from_bytes(key.port.to_bytes(2, "big"), "little")
-    return _mix(low ^ port ^ key.server << 16)
+    return _mix(low ^ port ^ key.server << 16 ^ seed)
 
 
 def place(flow: int, length: int) -> int:
@@ -78,18 +78,23 @@ class Entry:
 
 
 class Flows:
-    """Lines of entries, found by the low bits of the hash and told apart by its top 21."""
+    """Lines of entries, found by the low bits of the hash with the table's seed and told apart by its top 21."""
 
-    def __init__(self, lines: int) -> None:
+    def __init__(self, lines: int, seed: int) -> None:
+        self.seed = seed
         self.lines: list[list[Entry | None]] = [[None] * WAYS for _ in range(lines)]
 
-    def line(self, flow: int) -> list[Entry | None]:
-        return self.lines[flow % len(self.lines)]
+    def line(self, key: Key) -> list[Entry | None]:
+        return self.lines[flow_hash(key, self.seed) % len(self.lines)]
 
-    def find(self, key: Key, flow: int) -> int:
+    def print_of(self, key: Key) -> int:
+        return flow_hash(key, self.seed) >> 43
+
+    def find(self, key: Key) -> int:
         """Return the way of the flow's entry, void or not; -1 where there is none."""
-        for way, entry in enumerate(self.line(flow)):
-            if entry is not None and entry.print_ == flow >> 43 and entry.key.server == key.server:
+        print_ = self.print_of(key)
+        for way, entry in enumerate(self.line(key)):
+            if entry is not None and entry.print_ == print_ and entry.key.server == key.server:
                 return way
         return -1
 

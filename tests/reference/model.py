@@ -55,15 +55,18 @@ _Verdict = _To | str
 class Model:
     """One worker: table, flows, remembered fragments, turns and counters."""
 
-    def __init__(self, lines: int, draw: Callable[[int], int], rules: Rules = TODAY) -> None:
+    def __init__(
+        self, lines: int, draw: Callable[[int], int], rules: Rules = TODAY, *, seed: int = 0
+    ) -> None:
         self.rules = rules
-        self.flows = Flows(lines)
+        self.flows = Flows(lines, seed)
         self.counts: Counter[str | tuple[str, int]] = Counter()
         self._draw = draw  # a random number below its argument
         self._turn: Counter[int] = Counter()
         self._fragments: dict[tuple[bytes, bytes, int, int], tuple[_To, int | None, int]] = {}
         self._answered: Counter[int] = Counter()
         self.table: Table | None = None
+        self._unswept = 0  # changes of table since void flows were forgotten
 
     def install(self, table: Table) -> None:
         """Decide by another table; flows whose target came back as another, or after an absence, are void for good."""
@@ -71,12 +74,20 @@ class Model:
         for entry in self.flows.entries():
             if table.member(entry.key.server, entry.target) not in {None, entry.generation}:
                 entry.void = True
+        self._unswept += 1
+        if self._unswept == 15:
+            # A generation has 4 bits: before it comes round, what is void leaves the table.
+            self._keep(lambda e: not e.void and table.member(e.key.server, e.target) == e.generation)
 
     def sweep(self, now_s: int) -> None:
         """Forget void flows."""
+        self._keep(lambda entry: self._live(entry, now_s))
+
+    def _keep(self, may_stay: Callable[[Entry], bool]) -> None:
+        self._unswept = 0
         for line in self.flows.lines:
             for way, entry in enumerate(line):
-                if entry is not None and not self._live(entry, now_s):
+                if entry is not None and not may_stay(entry):
                     line[way] = None
 
     def sessions(self) -> Counter[tuple[str, int]]:
@@ -238,12 +249,11 @@ class Model:
         if server is None:
             return "no-server"
         key = Key(server.number, client, client_port if server.by_port else 0)
-        flow = flow_hash(key)
-        way = self.flows.find(key, flow)
-        entry = self.flows.line(flow)[way] if way >= 0 else None
+        way = self.flows.find(key)
+        entry = self.flows.line(key)[way] if way >= 0 else None
         if entry is not None and self._live(entry, now_s):
             return _To(entry.target, key)
-        by_hash = self._by_hash(server, flow) if self.rules.icmp_by_hash else 0
+        by_hash = self._by_hash(server, key) if self.rules.icmp_by_hash else 0
         return _To(by_hash, key) if by_hash else "icmp-no-flow"
 
     # -- the flow ---------------------------------------------------------------------------------------------------
@@ -252,30 +262,26 @@ class Model:
         self, server: Server, client: bytes, client_port: int, protocol: int, flags: int, now_s: int
     ) -> _Verdict:
         key = Key(server.number, client, client_port if server.by_port else 0)
-        flow = flow_hash(key)
-        line = self.flows.line(flow)
-        way = self.flows.find(key, flow)
+        line = self.flows.line(key)
+        way = self.flows.find(key)
         entry = line[way] if way >= 0 else None
         if entry is not None and self._live(entry, now_s) and not self._leaves(entry, flags):
             self._refresh(entry, flags, now_s)
             return _To(entry.target, key)
         if flags & RST:
-            return self._unrecorded(server, key, flow)
+            return self._unrecorded(server, key)
         if way < 0:
-            way = self._room(line, syn=bool(flags & SYN), now_s=now_s)
+            way = self._room(line, now_s)
         if way < 0:
             self.counts["unrecorded"] += 1
-            return self._unrecorded(server, key, flow)
-        is_late = self.rules.late_by_hash and protocol == TCP and not flags & SYN
-        target = self._by_hash(server, flow) if is_late else self._pick(server, flow)
+            return self._unrecorded(server, key)
+        is_late = protocol == TCP and not flags & SYN
+        target = self._by_hash(server, key) if is_late else self._pick(server, key)
         if not target:
             return "no-target"
-        former = line[way]
-        if former is not None and self._live(former, now_s):
-            self.counts["evicted"] += 1
         generation = self.table.member(server.number, target)
         is_tcp = protocol == TCP
-        line[way] = Entry(key, target, (generation or 0) & 15, FRESH, now_s, flow >> 43, is_tcp)
+        line[way] = Entry(key, target, (generation or 0) & 15, FRESH, now_s, self.flows.print_of(key), is_tcp)
         return _To(target, key)
 
     def _live(self, entry: Entry, now_s: int) -> bool:
@@ -307,28 +313,24 @@ class Model:
         elif entry.state == FRESH:
             entry.state = OPEN
 
-    def _room(self, line: list[Entry | None], *, syn: bool, now_s: int) -> int:
-        """Return the way for a new flow: a free or void one, else one that makes room (rule 16); -1 where none does."""
+    def _room(self, line: list[Entry | None], now_s: int) -> int:
+        """Return the way for a new flow, a free or void one; -1 where all are in use: none makes room."""
         for way, entry in enumerate(line):
             if entry is None or not self._live(entry, now_s):
                 return way
-        if self.rules.no_room_by_hash:
-            return -1
-        for may_go in (lambda e: e.state == FRESH, lambda _: not syn):
-            ways = [way for way, entry in enumerate(line) if may_go(entry)]
-            if ways:
-                return min(ways, key=lambda way: line[way].seen_s)
         return -1
 
-    def _unrecorded(self, server: Server, key: Key, flow: int) -> _Verdict:
+    def _unrecorded(self, server: Server, key: Key) -> _Verdict:
         """A flow that is not written down goes by its hash, so that its next packet goes to the same target."""
-        target = self._by_hash(server, flow)
+        target = self._by_hash(server, key)
         return _To(target, key) if target else "no-target"
 
-    def _by_hash(self, server: Server, flow: int) -> int:
-        return int(server.buckets[place(flow, len(server.buckets))]) if len(server.buckets) else 0
+    @staticmethod
+    def _by_hash(server: Server, key: Key) -> int:
+        length = len(server.buckets)
+        return int(server.buckets[place(flow_hash(key), length)]) if length else 0
 
-    def _pick(self, server: Server, flow: int) -> int:
+    def _pick(self, server: Server, key: Key) -> int:
         """Choose by the server's method; 0 where no target takes new flows."""
         length = len(server.buckets)
         if not length:
@@ -339,7 +341,7 @@ class Model:
         elif server.pick == RANDOM:
             first = self._draw(length)
         elif server.pick == HASH:
-            first = place(flow, length)
+            first = place(flow_hash(key), length)
         else:
             return self._least(server)
         if not self.rules.limits:

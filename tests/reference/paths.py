@@ -17,7 +17,7 @@ from engine.datapath.lookup import Lookup
 from engine.datapath.shared_memory import SharedMemory
 from engine.io.if_packet import RX_FRAME, VNET_BYTES
 from tests.helpers.rings import PretendedReceiveRing, PretendedSocket, PretendedTransmitRing
-from tests.reference.draws import Draws
+from tests.reference.draws import Draws, table_seed
 from tests.reference.flows import WAYS, Shown
 from tests.reference.wire import GSO_NONE, Frame, Offload, Sent
 
@@ -64,6 +64,7 @@ class PretendedWorker:
         self._few = few
         self._memory = SharedMemory.create("reference-flows", table_bytes(lines))
         self._block = CounterBlock.create()
+        self._memory.map[-8:] = table_seed(seed).to_bytes(8, "little")
         self._flows = FlowTable(self._memory.view, lines)
         self._tables = Tables(Lookup(ForwardingTable.empty()), self._flows, self._block)
         self._tables.random = self._tables.generator = Draws(seed)

@@ -20,8 +20,10 @@ Rules of today that were learned from the scalar path, where specification and R
 13. The choice by `session` looks at all servers' sessions of a target.
 14. The turn of round robin is by server number, survives a change of table, and moves only where there is a target.
 15. A flow that found no room counts as unrecorded also where there was no target; a reset does not count.
-16. The oldest fresh flow makes room (the first in its line of those equally old); for a packet that is not a SYN, where
-    none is fresh, the oldest of all.
+16. A packet without an entry that finds no room goes by the hash, whatever its flags; nothing in use makes room.
+17. Only a SYN lets the method of a TCP flow choose; a segment that finds no entry goes by the hash, written down where
+    there is room. So a connection that found no room when it began stays where it is when there is room again.
+18. The hash that places a flow in the table has the table's seed; the one that chooses has none.
 """
 
 from __future__ import annotations
@@ -35,13 +37,6 @@ class Rules:
 
     martians: bool = False
     """Drop impossible sources, TTL 0 and bad header checksums: `martian`, `ttl`, `checksum` (RFC 1812 5.2.2, 5.3.7)."""
-
-    no_room_by_hash: bool = False
-    """A packet without an entry that finds no room goes by the hash, whatever its flags; nothing in use is evicted."""
-
-    late_by_hash: bool = False
-    """Only a SYN of TCP lets the method choose; a segment that finds no entry goes by the hash, written down where there is
-    room. So a connection that found no room when it began stays where it is when there is room again."""
 
     half_open_s: int | None = None
     """A TCP flow that showed only SYNs lives this long, and counts as half open beside the sessions."""

@@ -15,45 +15,7 @@ from tests.reference.scenario import KINDS, scenario
 
 SEEDS = range(1, 11)
 
-_ALL, _VECTORS = ("scalar", "vector", "worker"), ("vector", "worker")
-
-DIFFERS: dict[str, tuple[tuple[str, ...], str]] = {
-    "orderly connections": (
-        _VECTORS,
-        "a flow's second packet in a batch finds the state from before the batch",
-    ),
-    "flags in any order": (
-        _VECTORS,
-        "a reset before a SYN, or a FIN before an ACK, in one batch: the last frame alone decides",
-    ),
-    "turns of round robin": (_VECTORS, "new flows of a batch take their turns in the order of their hashes"),
-    "least sessions": (_VECTORS, "new flows of a batch are counted in the order of their hashes"),
-    "random draws": (_VECTORS, "new flows of a batch draw in the order of their hashes"),
-    "lines full": (
-        _VECTORS,
-        "new flows of a batch find room in the order of their hashes, and none evicts another's",
-    ),
-    "a server without targets": (
-        _VECTORS,
-        "flows that get no target keep others of their line from the room they do not take",
-    ),
-    "plain beside others": (_VECTORS, "plain frames of a batch leave before the others"),
-    "fragments and changes": (
-        _ALL,
-        "what is remembered of a first fragment is not compared with the table in force",
-    ),
-    "two MACs of our own": (_VECTORS, "the loop guard of vectors knows the first of our MACs only"),
-    "frames to an address that went": (
-        _VECTORS,
-        "plain frames to an address that is not ours any more are counted as no-server",
-    ),
-    "generations come round": (
-        _ALL,
-        "sixteen departures of a target later its old entries are valid again, if no sweep came by",
-    ),
-    "everything": (_ALL, "all of these"),
-    "everything, many clients": (_VECTORS, "all of these"),
-}
+DIFFERS: dict[str, tuple[tuple[str, ...], str]] = {}
 """Kinds that differ today: the paths and why. Who mends a reason takes its lines away."""
 
 

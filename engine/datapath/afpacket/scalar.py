@@ -15,6 +15,7 @@ from engine.datapath.flowtable import (
     SEEN_FIELD,
     SEEN_MASK,
     SEEN_SHIFT,
+    SERVER_SHIFT,
     STATE_FIELD,
     STATE_SHIFT,
     TARGET_MASK,
@@ -35,6 +36,8 @@ _IPV4 = 0x0008  # ETH_P_IP read as a little-endian word
 
 TCP, UDP, ICMP = 6, 17, 1
 _FIN, _SYN, _RST = 1, 2, 4
+SEGMENT = 8
+"""Beside the flags: the packet is TCP."""
 
 _FRESH, _OPEN, _CLOSING = map(int, FlowState)
 _NEXT_STATE = (
@@ -61,7 +64,7 @@ def verdict(reason: DropReason) -> int:
     return -1 - reason
 
 
-_EVICTED, _UNRECORDED = word("evicted"), word("unrecorded")
+_UNRECORDED = word("unrecorded")
 
 _NO_SERVER = verdict(DropReason.NO_SERVER)
 _NO_TARGET = verdict(DropReason.NO_TARGET)
@@ -79,7 +82,7 @@ class Scalar:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.last_row = -1
-        self._fragments: dict[tuple[int, int, int, int], tuple[int, int, int]] = {}
+        self._fragments: dict[tuple[int, int, int, int], tuple[int, int, int, int]] = {}
 
     def decide(self, data: memoryview, size: int, now_s: int) -> int:
         """Decide about virtio header and frame in `data`; `size` is the frame's length on the wire, in bytes.
@@ -139,7 +142,7 @@ class Scalar:
         if protocol == TCP:
             if end < 20:
                 return _MALFORMED
-            flags = data[at + 13]
+            flags = data[at + 13] & (_FIN | _SYN | _RST) | SEGMENT
         elif protocol == UDP:
             if end < 8:
                 return _MALFORMED
@@ -148,14 +151,16 @@ class Scalar:
             return self._icmp(data[at : at + end], to, now_s)
         else:
             row = lookup.find_row(to, 0, protocol)
-            return self._flow(row, source, 0, 0, now_s) if row >= 0 else _PROTOCOL
+            return self.flow(row, source, 0, 0, now_s) if row >= 0 else _PROTOCOL
         source_port, port = _PORTS.unpack_from(data, at)
         row = lookup.find_row(to, port, protocol)
         if row < 0:
             return _NO_SERVER
-        target = self._flow(row, source, source_port, flags, now_s)
+        target = self.flow(row, source, source_port, flags, now_s)
         if pieces and target > 0:
-            self._remember_fragment((source, to, ident, protocol), (target, row, now_s))
+            server = lookup.number[row]
+            known = (target, server, self.tables.generation(server, target), now_s)
+            self._remember_fragment((source, to, ident, protocol), known)
         return target
 
     def _over_mtu(self, data: memoryview, length: int, header: int, protocol: int, *, gso: bool) -> bool:
@@ -169,14 +174,14 @@ class Scalar:
         transport = (data[at + 12] >> 4) * 4 if protocol == TCP and len(data) > at + 12 else 8
         return bool(header + transport + segment > mtu)
 
-    def _flow(self, row: int, client: int, client_port: int, flags: int, now_s: int) -> int:
+    def flow(self, row: int, client: int, client_port: int, flags: int, now_s: int) -> int:
         """Target of a flow, from the table or newly chosen and written down."""
         tables = self.tables
         lookup, flows = tables.lookup, tables.flows
         server = lookup.number[row]
         self.last_row = row
         port = client_port if lookup.by_port[row] else 0
-        flow_hash = flow_hash_v4(client, port, server)
+        flow_hash = flow_hash_v4(client, port, server, flows.seed)
         index = flows.find(flow_hash, server)
         if index >= 0:
             entry = flows.flat[index]
@@ -190,48 +195,50 @@ class Scalar:
                     flows.flat[index] = moved
                 return int(entry & TARGET_MASK)
         if flags & _RST:
-            return tables.pick_unrecorded(row, flow_hash) or _NO_TARGET
-        first_packet = bool(flags & _SYN)
+            return tables.pick_by_hash(row, flow_hash_v4(client, port, server)) or _NO_TARGET
         if index < 0:
-            index = flows.victim(flow_hash, now_s, lookup.rules, force=not first_packet)
+            index = flows.victim(flow_hash, now_s, lookup.rules)
         if index < 0:
             tables.counters.flat[_UNRECORDED] += 1
-            return tables.pick_unrecorded(row, flow_hash) or _NO_TARGET
-        target = tables.pick(row, flow_hash)
+            return tables.pick_by_hash(row, flow_hash_v4(client, port, server)) or _NO_TARGET
+        # A connection that found no room when it began stays where the hash sent it, also when there is room again.
+        late = flags & (SEGMENT | _SYN) == SEGMENT
+        pick = tables.pick_by_hash if late else tables.pick
+        target = pick(row, flow_hash_v4(client, port, server))
         if not target:
             return _NO_TARGET
-        self._write(
-            index, pack(target, server, 0, tables.generation(server, target), now_s, flow_hash), now_s
-        )
+        self._write(index, pack(target, server, 0, tables.generation(server, target), now_s, flow_hash))
         flows.remember_client(index, 0, client << 32 | 0xFFFF_0000, port)
         return target
 
-    def _write(self, index: int, entry: int, now_s: int) -> None:
+    def _write(self, index: int, entry: int) -> None:
         tables = self.tables
         former = tables.flows.flat[index]
         if former:
             tables.count_session(former, -1)
-            if is_live(former, now_s, tables.lookup.rules):
-                tables.counters.flat[_EVICTED] += 1
         tables.flows.flat[index] = entry
         tables.count_session(entry, 1)
 
-    def _remember_fragment(self, key: tuple[int, int, int, int], value: tuple[int, int, int]) -> None:
+    def _remember_fragment(self, key: tuple[int, int, int, int], value: tuple[int, int, int, int]) -> None:
         if len(self._fragments) >= _FRAGMENTS:
             del self._fragments[next(iter(self._fragments))]  # the oldest: dictionaries keep their order
         self._fragments[key] = value
 
     def _later_fragment(self, source: int, to: int, ident: int, protocol: int, now_s: int) -> int:
         known = self._fragments.get((source, to, ident, protocol))
-        if known is not None and now_s - known[2] <= _FRAGMENT_S:
-            self.last_row = known[1]
-            return known[0]
-        # Without its first fragment it can still be told whose it is where one server alone may have it.
         lookup = self.tables.lookup
+        if known is not None:
+            target, server, generation, since_s = known
+            row = lookup.row_of_number.get(server)
+            member = lookup.rules.member[server << SERVER_SHIFT | target]
+            if row is not None and member == generation and now_s - since_s <= _FRAGMENT_S:
+                self.last_row = row
+                return target
+        # Without its first fragment it can still be told whose it is where one server alone may have it.
         rows = [row for row in lookup.rows_at(to) if lookup.table.server_protocol[row] in {0, protocol}]
         if len(rows) != 1 or lookup.by_port[rows[0]]:
             return _FRAGMENT
-        return self._flow(rows[0], source, 0, 0, now_s)
+        return self.flow(rows[0], source, 0, SEGMENT if protocol == TCP else 0, now_s)
 
     def _icmp(self, message: memoryview, to: int, now_s: int) -> int:
         """Send an ICMP error to the target whose packet it is about (RFC 792; RFC 1191 for path MTU discovery)."""
@@ -256,9 +263,10 @@ class Scalar:
             return _NO_SERVER
         self.last_row = row
         number = lookup.number[row]
-        flow_hash = flow_hash_v4(client, client_port if lookup.by_port[row] else 0, number)
-        index = self.tables.flows.find(flow_hash, number)
+        flows = self.tables.flows
+        flow_hash = flow_hash_v4(client, client_port if lookup.by_port[row] else 0, number, flows.seed)
+        index = flows.find(flow_hash, number)
         if index < 0:
             return _ICMP_NO_FLOW
-        entry = self.tables.flows.flat[index]
+        entry = flows.flat[index]
         return int(entry & TARGET_MASK) if is_live(entry, now_s, lookup.rules) else _ICMP_NO_FLOW
