@@ -240,9 +240,8 @@ def member_mask(entries: U64, rules: Rules) -> NDArray[np.bool_]:
 
 def rules_of(table: ForwardingTable) -> Rules:
     """Take the rules from a table."""
-    idle = np.zeros(SERVER_ROWS, np.uint16)
-    idle[table.server_number] = table.server_idle_s
-    return Rules(table.member.ravel(), idle, min([CLOSING_S, *table.server_idle_s.tolist()]))
+    idle = table.idle_s
+    return Rules(table.member.ravel(), idle, min([CLOSING_S, *idle[idle > 0].tolist()]))
 
 
 def empty_rules() -> Rules:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from engine.datapath.contract import ForwardingTable
 
+MARTIAN_OCTETS = frozenset({0, 127, *range(224, 256)})
+"""First bytes of addresses that no packet may come from (RFC 1812 section 5.3.7)."""
+
 _MAPPED = np.frombuffer(MAPPED, np.uint8)
 
 
@@ -67,6 +70,11 @@ class Lookup:
         self.virtual = _texts(virtual)
         self.virtual_words = frozenset(virtual.view("<u4").ravel().tolist())
         self.v_virtual = virtual.view("<u4").ravel().astype(np.uint64)
+        # Sources that cannot be, by their first byte, and for virtual addresses by the last two.
+        self.martian_first = np.zeros(1 << 8, np.bool_)
+        self.martian_first[list(MARTIAN_OCTETS)] = True
+        self.virtual_last = np.zeros(1 << 16, np.bool_)
+        self.virtual_last[self.v_virtual >> np.uint64(16)] = True
         breathe()
         self._index_servers(table, breathe)
 

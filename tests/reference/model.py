@@ -150,7 +150,7 @@ class Model:
             length = len(packet)  # BIG TCP: more than 16 bits can say (Linux, iph_totlen)
         if packet[0] >> 4 != 4 or header < 20 or length < header or length > len(packet):
             return "malformed"  # RFC 1122 3.2.1.1, RFC 1812 5.2.2
-        if self.rules.martians and (martian := self._martian(packet[:header])):
+        if martian := self._martian(packet[:header]):
             return martian
         protocol = packet[9]
         if length > table.mtu and not self._segments_fit(packet, offload, header, protocol):
@@ -168,7 +168,7 @@ class Model:
         else:
             server = table.find(to, 0, protocol)
             return "protocol" if server is None else self._flow(server, source, 0, protocol, 0, now_s)
-        if more_and_offset and (protocol != ICMP or self.rules.fragmented_echo) and isinstance(verdict, _To):
+        if more_and_offset and isinstance(verdict, _To):
             generation = table.member(verdict.flow.server, verdict.target)
             self._fragments[piece] = (verdict, generation, now_s)
         return verdict
@@ -176,7 +176,7 @@ class Model:
     def _martian(self, header: bytes) -> str | None:
         """RFC 1812 5.2.2 (checksum), 5.3.1 (TTL), 5.3.7 (sources that no host may have)."""
         source = header[12:16]
-        if checksum(header):
+        if header[2:4] != b"\0\0" and checksum(header):  # of BIG TCP the length stands elsewhere
             return "checksum"
         if header[8] == 0:
             return "ttl"
@@ -212,7 +212,7 @@ class Model:
             )
             if in_force and now_s - since_s <= FRAGMENT_S:
                 return found
-        if protocol == ICMP and self.rules.fragmented_echo:
+        if protocol == ICMP:
             return PASS
         return self._portless(source, to, protocol, now_s)
 
@@ -238,7 +238,7 @@ class Model:
         client, protocol = quoted[16:20], quoted[9]
         port = client_port = 0
         is_later = int.from_bytes(quoted[6:8], "big") & 0x1FFF
-        if is_later and self.rules.quoted_fragments:
+        if is_later:
             candidates = [server for server in self.table.at(to) if server.may_have(protocol)]
             server = candidates[0] if len(candidates) == 1 and not candidates[0].by_port else None
         else:
@@ -253,7 +253,8 @@ class Model:
         entry = self.flows.line(key)[way] if way >= 0 else None
         if entry is not None and self._live(entry, now_s):
             return _To(entry.target, key)
-        by_hash = self._by_hash(server, key) if self.rules.icmp_by_hash else 0
+        went_by_hash = server.pick == HASH or (way < 0 and self._room(self.flows.line(key), now_s) < 0)
+        by_hash = self._by_hash(server, key) if went_by_hash else 0
         return _To(by_hash, key) if by_hash else "icmp-no-flow"
 
     # -- the flow ---------------------------------------------------------------------------------------------------
@@ -286,10 +287,10 @@ class Model:
 
     def _live(self, entry: Entry, now_s: int) -> bool:
         """Whether an entry binds: its target may keep it, and it was used within the idle time (both included)."""
-        server = self.table.by_number.get(entry.key.server)
-        if entry.void or server is None or self.table.member(server.number, entry.target) != entry.generation:
+        server = entry.key.server
+        if entry.void or self.table.member(server, entry.target) != entry.generation:
             return False
-        limit = server.idle_s
+        limit = self.table.idle_s(server)
         if entry.state == CLOSING:
             limit = min(limit, CLOSING_S)
         if entry.state == FRESH and entry.tcp and self.rules.half_open_s is not None:

@@ -9,10 +9,10 @@ Rules of today that were learned from the scalar path, where specification and R
 4. The loop guard looks at the source MAC only after address and destination were found to be ours.
 5. A server keyed by the client's port treats port 0 like a server keyed by the address: its FIN does not close.
 6. A FIN that is the first of its flow opens it (fresh), it does not close it.
-7. An ICMP error neither refreshes its flow nor changes its state; the ports behind the quoted header are read also where
-   a later fragment is quoted (`quoted_fragments`).
+7. An ICMP error neither refreshes its flow nor changes its state; the quote of a later fragment has no ports: it is
+   told like a later fragment itself.
 8. Only ICMP errors and echo requests to a virtual address are known; a server of any protocol gets no other ICMP.
-9. Echo requests pass whole; of a fragmented one the later pieces are judged like those of any protocol (`fragmented_echo`).
+9. Echo requests pass, and so do later fragments of ICMP that do not belong to an error that went to a target.
 10. A first fragment that was forwarded is remembered for 30 s from then on; its retransmission begins anew.
 11. A later fragment of which nothing is remembered goes by its client where exactly one server, keyed by address, may have
     its protocol on that address, whatever the server's port.
@@ -21,6 +21,8 @@ Rules of today that were learned from the scalar path, where specification and R
 14. The turn of round robin is by server number, survives a change of table, and moves only where there is a target.
 15. A flow that found no room counts as unrecorded also where there was no target; a reset does not count.
 16. A packet without an entry that finds no room goes by the hash, whatever its flags; nothing in use makes room.
+19. An ICMP error about a flow without an entry goes by the hash where the flow did: the method is `hash`, or there is no
+    room. A BIG TCP super-frame has no checksum that could be checked.
 17. Only a SYN lets the method of a TCP flow choose; a segment that finds no entry goes by the hash, written down where
     there is room. So a connection that found no room when it began stays where it is when there is room again.
 18. The hash that places a flow in the table has the table's seed; the one that chooses has none.
@@ -35,9 +37,6 @@ from dataclasses import dataclass
 class Rules:
     """Switches of the model; the default is what the datapath is to do today."""
 
-    martians: bool = False
-    """Drop impossible sources, TTL 0 and bad header checksums: `martian`, `ttl`, `checksum` (RFC 1812 5.2.2, 5.3.7)."""
-
     half_open_s: int | None = None
     """A TCP flow that showed only SYNs lives this long, and counts as half open beside the sessions."""
 
@@ -46,15 +45,6 @@ class Rules:
 
     give_back: bool = False
     """`Table.leaving`: a SYN of a flow of such a (server, target) is chosen anew (backups, drain with an end)."""
-
-    icmp_by_hash: bool = False
-    """An ICMP error about a flow that is not recorded goes where the hash would send that flow, if the server has a target."""
-
-    quoted_fragments: bool = False
-    """The quote of a later fragment has no ports: it is told like a later fragment itself, or not at all."""
-
-    fragmented_echo: bool = False
-    """Later fragments of ICMP never go to a target of their own: those of an error follow it, others pass."""
 
 
 TODAY = Rules()

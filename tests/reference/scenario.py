@@ -284,10 +284,15 @@ class _Maker:
     def _server_off(self, world: World) -> World:
         if not world.servers:
             return world
+        if self.rng.random() < 0.5:
+            return _with_server(world, len(world.servers) - 1, answers=False)
         self._off.append(world.servers[-1])
         return replace(world, servers=world.servers[:-1])
 
     def _server_back(self, world: World) -> World:
+        silent = [at for at, server in enumerate(world.servers) if not server.answers]
+        if silent:
+            return _with_server(world, self.rng.choice(silent), answers=True)
         if not self._off:
             return world
         server = self._off.pop()

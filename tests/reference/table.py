@@ -42,7 +42,7 @@ class Table:
             table.server_port.tolist(),
             table.server_protocol.tolist(),
             table.server_by_port.tolist(),
-            table.server_idle_s.tolist(),
+            table.idle_s[table.server_number].tolist(),
             table.server_pick.tolist(),
             table.bucket_start.tolist(),
             table.bucket_len.tolist(),
@@ -64,6 +64,7 @@ class Table:
                 )
         self.by_number = {server.number: server for server in self.servers}
         self._member = table.member
+        self._idle_s = table.idle_s
         self.limit: dict[int, int] = {}
         self.leaving: frozenset[tuple[int, int]] = frozenset()
 
@@ -71,6 +72,10 @@ class Table:
         """Return the generation under which a server's flows may stay on a target; None where they may not."""
         generation = int(self._member[server, target])
         return None if generation == NOT_MEMBER else generation
+
+    def idle_s(self, server: int) -> int:
+        """Return the idle time of a server's flows, also of one that does not answer now."""
+        return int(self._idle_s[server])
 
     def find(self, address: bytes, port: int, protocol: int) -> Server | None:
         """Return the server for a destination, the most exact first (rule 2)."""

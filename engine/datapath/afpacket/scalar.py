@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from engine.datapath.contract import DropReason
+from engine.datapath.afpacket.fragments import Fragments, Known, Piece
+from engine.datapath.contract import DropReason, Pick
 from engine.datapath.counters import word
 from engine.datapath.flowtable import (
     SEEN_FIELD,
@@ -24,6 +25,7 @@ from engine.datapath.flowtable import (
     pack,
 )
 from engine.datapath.keys import flow_hash_v4, swap16
+from engine.datapath.lookup import MARTIAN_OCTETS
 from engine.io.if_packet import VNET_BYTES, VNET_GSO_NONE
 
 if TYPE_CHECKING:
@@ -46,10 +48,6 @@ _NEXT_STATE = (
 )
 """The state after a packet, by whether it is a SYN and by the state before."""
 
-_FRAGMENT_S = 30
-"""RFC 791 suggests 15 s as the reassembly time, Linux waits 30."""
-_FRAGMENTS = 4096
-
 ICMP_ERRORS = frozenset({3, 11, 12})
 """Destination unreachable, time exceeded, parameter problem: they carry the header they are about (RFC 792)."""
 
@@ -67,6 +65,7 @@ def verdict(reason: DropReason) -> int:
 _UNRECORDED = word("unrecorded")
 
 _NO_SERVER = verdict(DropReason.NO_SERVER)
+_CHECKSUM, _TTL, _MARTIAN = map(verdict, (DropReason.CHECKSUM, DropReason.TTL, DropReason.MARTIAN))
 _NO_TARGET = verdict(DropReason.NO_TARGET)
 _LOOP = verdict(DropReason.LOOP)
 _MALFORMED = verdict(DropReason.MALFORMED)
@@ -82,7 +81,7 @@ class Scalar:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.last_row = -1
-        self._fragments: dict[tuple[int, int, int, int], tuple[int, int, int, int]] = {}
+        self._fragments = Fragments()
 
     def decide(self, data: memoryview, size: int, now_s: int) -> int:
         """Decide about virtio header and frame in `data`; `size` is the frame's length on the wire, in bytes.
@@ -107,7 +106,7 @@ class Scalar:
             total,
             ident,
             fragment,
-            _,
+            ttl,
             protocol,
             _,
             source,
@@ -133,12 +132,19 @@ class Scalar:
         ):
             return _MALFORMED
         at = VNET_BYTES + 14 + header
+        # A number is its ones' complement sum modulo 65,535; where the length stands elsewhere the sum is not of it.
+        if total and int.from_bytes(data[VNET_BYTES + 14 : at], "little") % 0xFFFF:
+            return _CHECKSUM
+        if not ttl:
+            return _TTL
+        if source & 0xFF in MARTIAN_OCTETS or source in lookup.virtual_words:
+            return _MARTIAN
         end = min(length, captured - 14) - header  # bytes of IP payload at hand
         if self._over_mtu(data, length, header, protocol, gso=gso):
             return _TOO_BIG
         pieces = swap16(fragment) & 0x3FFF
         if pieces & 0x1FFF:
-            return self._later_fragment(source, to, ident, protocol, now_s)
+            return self._later_fragment(Piece(source, to, ident, protocol), now_s)
         if protocol == TCP:
             if end < 20:
                 return _MALFORMED
@@ -148,7 +154,8 @@ class Scalar:
                 return _MALFORMED
             flags = 0
         elif protocol == ICMP:
-            return self._icmp(data[at : at + end], to, now_s)
+            target = self._icmp(data[at : at + end], to, now_s)
+            return self._first(target, Piece(source, to, ident, protocol), now_s) if pieces else target
         else:
             row = lookup.find_row(to, 0, protocol)
             return self.flow(row, source, 0, 0, now_s) if row >= 0 else _PROTOCOL
@@ -157,10 +164,15 @@ class Scalar:
         if row < 0:
             return _NO_SERVER
         target = self.flow(row, source, source_port, flags, now_s)
-        if pieces and target > 0:
-            server = lookup.number[row]
-            known = (target, server, self.tables.generation(server, target), now_s)
-            self._remember_fragment((source, to, ident, protocol), known)
+        return self._first(target, Piece(source, to, ident, protocol), now_s) if pieces else target
+
+    def _first(self, target: int, piece: Piece, now_s: int) -> int:
+        """Remember where a first fragment goes, and return that."""
+        if target > 0:
+            server = self.tables.lookup.number[self.last_row]
+            self._fragments.remember(
+                piece, Known(target, server, self.tables.generation(server, target), now_s)
+            )
         return target
 
     def _over_mtu(self, data: memoryview, length: int, header: int, protocol: int, *, gso: bool) -> bool:
@@ -219,26 +231,27 @@ class Scalar:
         tables.flows.flat[index] = entry
         tables.count_session(entry, 1)
 
-    def _remember_fragment(self, key: tuple[int, int, int, int], value: tuple[int, int, int, int]) -> None:
-        if len(self._fragments) >= _FRAGMENTS:
-            del self._fragments[next(iter(self._fragments))]  # the oldest: dictionaries keep their order
-        self._fragments[key] = value
-
-    def _later_fragment(self, source: int, to: int, ident: int, protocol: int, now_s: int) -> int:
-        known = self._fragments.get((source, to, ident, protocol))
+    def _later_fragment(self, piece: Piece, now_s: int) -> int:
         lookup = self.tables.lookup
+        known = self._fragments.find(piece, now_s)
         if known is not None:
-            target, server, generation, since_s = known
-            row = lookup.row_of_number.get(server)
-            member = lookup.rules.member[server << SERVER_SHIFT | target]
-            if row is not None and member == generation and now_s - since_s <= _FRAGMENT_S:
+            row = lookup.row_of_number.get(known.server)
+            member = lookup.rules.member[known.server << SERVER_SHIFT | known.target]
+            if row is not None and member == known.generation:
                 self.last_row = row
-                return target
-        # Without its first fragment it can still be told whose it is where one server alone may have it.
-        rows = [row for row in lookup.rows_at(to) if lookup.table.server_protocol[row] in {0, protocol}]
-        if len(rows) != 1 or lookup.by_port[rows[0]]:
+                return known.target
+        if piece.protocol == ICMP:
+            return PASS  # of an echo request, which is not for a target
+        row = self._only_row(piece.to, piece.protocol)
+        if row < 0:
             return _FRAGMENT
-        return self.flow(rows[0], source, 0, SEGMENT if protocol == TCP else 0, now_s)
+        return self.flow(row, piece.source, 0, SEGMENT if piece.protocol == TCP else 0, now_s)
+
+    def _only_row(self, to: int, protocol: int) -> int:
+        """Row of the one server that a packet without ports may be for, told by its client; -1 where there is none."""
+        lookup = self.tables.lookup
+        rows = [row for row in lookup.rows_at(to) if lookup.table.server_protocol[row] in {0, protocol}]
+        return rows[0] if len(rows) == 1 and not lookup.by_port[rows[0]] else -1
 
     def _icmp(self, message: memoryview, to: int, now_s: int) -> int:
         """Send an ICMP error to the target whose packet it is about (RFC 792; RFC 1191 for path MTU discovery)."""
@@ -257,16 +270,23 @@ class Scalar:
             return _ICMP_NO_FLOW
         client = int.from_bytes(inner[16:20], "little")
         protocol = inner[9]
-        server_port, client_port = _PORTS.unpack_from(inner, header) if protocol in {TCP, UDP} else (0, 0)
-        row = lookup.find_row(to, server_port, protocol)
+        if int.from_bytes(inner[6:8], "big") & 0x1FFF:
+            client_port, row = 0, self._only_row(to, protocol)  # a later fragment's quote has no ports
+        else:
+            has_ports = protocol in {TCP, UDP}
+            server_port, client_port = _PORTS.unpack_from(inner, header) if has_ports else (0, 0)
+            row = lookup.find_row(to, server_port, protocol)
         if row < 0:
             return _NO_SERVER
         self.last_row = row
         number = lookup.number[row]
         flows = self.tables.flows
-        flow_hash = flow_hash_v4(client, client_port if lookup.by_port[row] else 0, number, flows.seed)
+        port = client_port if lookup.by_port[row] else 0
+        flow_hash = flow_hash_v4(client, port, number, flows.seed)
         index = flows.find(flow_hash, number)
-        if index < 0:
-            return _ICMP_NO_FLOW
-        entry = flows.flat[index]
-        return int(entry & TARGET_MASK) if is_live(entry, now_s, lookup.rules) else _ICMP_NO_FLOW
+        if index >= 0 and is_live(entry := flows.flat[index], now_s, lookup.rules):
+            return int(entry & TARGET_MASK)
+        # Where the flow went without being written down, it went by the hash.
+        if lookup.pick[row] == Pick.HASH or (index < 0 and flows.victim(flow_hash, now_s, lookup.rules) < 0):
+            return self.tables.pick_by_hash(row, flow_hash_v4(client, port, number)) or _ICMP_NO_FLOW
+        return _ICMP_NO_FLOW

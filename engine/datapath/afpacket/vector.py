@@ -33,6 +33,7 @@ _FF, _FFFF, _FFFFFFFF = _U(0xFF), _U(0xFFFF), _U(0xFFFF_FFFF)
 _HIGH32, _PORT = _U(0xFFFF_FFFF_0000_0000), _U(0xFFFF_0000)
 _LOW48 = _U(0xFFFF_FFFF_FFFF)
 _TCP, _UDP = _U(6), _U(17)
+_TTL = _U(0xFF << 32)
 _FIN_SYN_RST, _SEGMENT = _U(7), _U(SEGMENT)
 
 NOT_PLAIN = -1000
@@ -98,12 +99,26 @@ class Vector:
         differs = np.bitwise_or.reduce(odd, axis=0)
         differs |= (size ^ columns[_CAPTURED]) & _FFFFFFFF  # not all of it was captured
         plain: NDArray[np.bool_] = differs == 0
-        protocol = columns[slot.IP] >> _40 & _FF
+        ip = columns[slot.IP]
+        protocol = ip >> _40 & _FF
         plain &= (protocol == _TCP) | (protocol == _UDP)
         ip_length = slot.ip_lengths(columns)
         # 40 bytes hold either transport header; a shorter UDP packet is rare enough for the other path.
         plain &= ip_length >= _40
         plain &= ip_length + _14 <= np.minimum(size, lookup.mtu + 14)
+        addresses = columns[slot.ADDRESSES]
+        # What the other path drops as impossible: see there.
+        strange = lookup.martian_first.take((addresses & _FF).view(np.intp))
+        strange |= (ip & _TTL) == 0
+        total = columns[_FROM_IP] >> _32
+        for part in (ip, addresses):
+            total += part >> _32
+            total += part & _FFFFFFFF
+        strange |= total % _FFFF != 0
+        virtual = lookup.virtual_last.take((addresses >> _16 & _FFFF).view(np.intp))
+        if np.count_nonzero(virtual):
+            strange |= virtual & np.isin(addresses & _FFFFFFFF, lookup.v_virtual)
+        plain &= ~strange
         return plain
 
     def _rows(self, key: U64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
