@@ -293,7 +293,7 @@ class Engine:
         await self.follower.follow()
         self._act(self.chain.tick(time.monotonic()), actor)
         self.settler.want_table()
-        await self.settler.settle()
+        await self._put_in_force("configuration", actor)
 
     def flows(self) -> Flows:
         """Count the flows of servers and targets now."""
@@ -330,8 +330,14 @@ class Engine:
         if result.changed:
             self._save_admin()
             self._act(self.chain.tick(time.monotonic()), actor)
-            await self.settler.settle()
+            await self._put_in_force("operational state", actor)
         return result
+
+    async def _put_in_force(self, subject: str, actor: Actor) -> None:
+        """Settle, and say so where a worker has not taken the change up in time."""
+        if not await self.settler.settle():
+            message = "changed, but a worker does not forward by it yet; see show datapath and show events"
+            self.event_log.add(Notice("datapath", "warning", subject, message), actor)
 
 
 def _notify(message: str) -> None:
