@@ -298,7 +298,7 @@ class Engine:
             self.settler.changing = False
         await self._claimed(actor)
         self.settler.want_table()
-        await self.settler.settle()
+        await self._put_in_force("configuration", actor)
 
     async def _claimed(self, actor: Actor) -> None:
         """Return when it is known whose new virtual addresses are: then a change is in force."""
@@ -342,8 +342,14 @@ class Engine:
             self._save_admin()
             self._act(self.chain.tick(time.monotonic()), actor)
             await self._claimed(actor)
-            await self.settler.settle()
+            await self._put_in_force("operational state", actor)
         return result
+
+    async def _put_in_force(self, subject: str, actor: Actor) -> None:
+        """Settle, and say so where a worker has not taken the change up in time."""
+        if not await self.settler.settle():
+            message = "changed, but a worker does not forward by it yet; see show datapath and show events"
+            self.event_log.add(Notice("datapath", "warning", subject, message), actor)
 
 
 def _notify(message: str) -> None:

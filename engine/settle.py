@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from engine.modules.slb.slb import Slb
     from engine.report.alarms import Alarms
 
+IN_FORCE_S = 3.0
+"""A worker takes a table up within milliseconds; one that is held up for longer must not hold up its operator."""
+
 PREPARE_AGAIN = 4
 """How often a table is prepared anew where its targets changed meanwhile; then it is compiled as it is."""
 
@@ -65,10 +68,15 @@ class Settler:
                 self._alarms.report_fault("table", error)
             await asyncio.sleep(2 * took)
 
-    async def settle(self) -> None:
-        """Compile if a table is wanted, and show a change at once. Raises what compiling raises."""
+    async def settle(self) -> bool:
+        """Compile if a table is wanted, and show a change at once. Raises what compiling raises.
+
+        Returns when the table is in force: a packet sent from then on is forwarded by it. False where it still is not
+        after `IN_FORCE_S`.
+        """
         await self._prepare()
         self._settle_now()
+        return await self._forwarding.wait_in_force(IN_FORCE_S)
 
     async def _prepare(self) -> None:
         """Have ready what takes long to compile; others have their turns meanwhile."""

@@ -67,6 +67,10 @@ class DropReason(enum.IntEnum):
     TRUNCATED = 8, "larger than a ring slot, and the whole frame could not be kept"
     TX_FULL = 9, "the transmit ring stayed full"
     TX_ERROR = 10, "the kernel refused to send the frame"
+    FAULT = 11, "a fault of the program at that frame; the first of a worker is an event that names it"
+    CHECKSUM = 12, "the IP header's checksum is wrong"
+    TTL = 13, "the time to live is 0"
+    MARTIAN = 14, "a source that no host may have: 0/8, 127/8, multicast, broadcast, a virtual address"
 
     @property
     def label(self) -> str:
@@ -105,7 +109,6 @@ class ForwardingTable:
     server_port: NDArray[np.uint16] = array("port in host order, 0: any", "u2", "S")
     server_protocol: NDArray[np.uint8] = array("IP protocol number, 0: any", "u1", "S")
     server_by_port: NDArray[np.uint8] = array("1: the flow key includes the client's port", "u1", "S")
-    server_idle_s: NDArray[np.uint16] = array("idle timeout in seconds", "u2", "S")
     server_pick: NDArray[np.uint8] = array("Pick", "u1", "S")
     bucket_start: NDArray[np.uint32] = array("first bucket of the row", "u4", "S")
     bucket_len: NDArray[np.uint32] = array("buckets of the row", "u4", "S")
@@ -116,6 +119,9 @@ class ForwardingTable:
         SERVER_ROWS,
         MEMBER_COLUMNS,
         fill=NOT_MEMBER,
+    )
+    idle_s: NDArray[np.uint16] = array(
+        "idle timeout in seconds by server number, also of servers that do not answer now", "u2", SERVER_ROWS
     )
     target_mac: NDArray[np.uint8] = array("MAC by target number", "u1", TARGET_ROWS, 6)
     target_weight: NDArray[np.uint16] = array("weight by target number", "u2", TARGET_ROWS, fill=1)

@@ -72,7 +72,7 @@ def write_records(table: FlowTable, records: NDArray[np.void], now_s: int, rules
     server, target = records["server"].astype(np.uint64), records["target"].astype(np.uint64)
     generation = rules.member[(server << _U(SERVER_SHIFT) | target).view(np.intp)]
     address, port = _address_words(records), records["port"].view("<u2").astype(np.uint64)
-    hashes = flow_hash_vector(address[:, 0].copy(), address[:, 1].copy(), port, server)
+    hashes = flow_hash_vector(address[:, 0].copy(), address[:, 1].copy(), port, server, table.seed)
     entries = hashes & _PRINT | server << _U(SERVER_SHIFT) | target
     entries |= records["state"].astype(np.uint64) << _U(STATE_SHIFT)
     entries |= (generation & np.uint8(15)).astype(np.uint64) << _U(GENERATION_SHIFT)

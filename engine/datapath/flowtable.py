@@ -8,12 +8,14 @@ An entry, from the low bit::
     27..42  last use, seconds modulo 65,536               43..63  fingerprint, the top 21 bits of the flow's hash
 
 The low bits of the hash choose the bucket. An all-zero entry is free. Beside the lines stands a side table of the same
-order with the client's 16-byte address and port, written once per new flow and read only for people (`show sessions`).
+order with the client's 16-byte address and port, written once per new flow and read only for people (`show sessions`);
+behind it the seed of the hash, 8 bytes, so that whoever maps the table finds it.
 """
 
 from __future__ import annotations
 
 import enum
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,7 +58,7 @@ CLOSING_S = 60
 
 
 class FlowState(enum.IntEnum):
-    """Where a flow stands; a fresh one has shown one packet only and is the first to make room."""
+    """Where a flow stands; a fresh one has shown one packet only."""
 
     FRESH = 0
     OPEN = 1
@@ -64,8 +66,8 @@ class FlowState(enum.IntEnum):
 
 
 def table_bytes(buckets: int) -> int:
-    """Size in bytes of lines and side table for that many buckets."""
-    return buckets * (LINE_BYTES + WAYS * (16 + 2))
+    """Size in bytes of lines, side table and seed for that many buckets."""
+    return buckets * (LINE_BYTES + WAYS * (16 + 2)) + 8
 
 
 def pack(target: int, server: int, state: int, generation: int, seen: int, flow_hash: int) -> int:
@@ -109,6 +111,13 @@ class FlowTable:
         addresses_end = lines_bytes + buckets * WAYS * 16
         self.address: U64 = np.frombuffer(buffer, np.uint64, buckets * WAYS * 2, lines_bytes).reshape(-1, 2)
         self.port: NDArray[np.uint16] = np.frombuffer(buffer, np.uint16, buckets * WAYS, addresses_end)
+        self._seed: U64 = np.frombuffer(buffer, np.uint64, 1, table_bytes(buckets) - 8)
+        self.seed = int(self._seed[0])
+
+    def choose_seed(self) -> None:
+        """Give an empty table a random seed, before its first flow."""
+        self.seed = secrets.randbits(64)
+        self._seed[0] = self.seed
 
     def find(self, flow_hash: int, server: int) -> int:
         """Return the index of the flow's entry, or -1. The entry may be void: see `is_live`."""
@@ -120,24 +129,13 @@ class FlowTable:
                 return index
         return -1
 
-    def victim(self, flow_hash: int, now_s: int, rules: Rules, *, force: bool) -> int:
-        """Return the index where a new flow may be written: a void entry, else the oldest fresh one.
-
-        With `force` also the oldest of all; otherwise -1 where every entry is a flow in use, so that a flood of
-        first packets never evicts one.
-        """
+    def victim(self, flow_hash: int, now_s: int, rules: Rules) -> int:
+        """Return the index where a new flow may be written, free or void; -1 where every entry of its line is in use."""
         first = (flow_hash & self.bucket_mask) * WAYS
-        best, best_score = -1, -1
         for index in range(first, first + WAYS):
-            entry = self.flat[index]
-            if not is_live(entry, now_s, rules):
+            if not is_live(self.flat[index], now_s, rules):
                 return index
-            fresh = entry >> STATE_SHIFT & 3 == FlowState.FRESH
-            if fresh or force:
-                score = (now_s - (entry >> SEEN_SHIFT) & SEEN_MASK) + (1 << 17 if fresh else 0)
-                if score > best_score:
-                    best, best_score = index, score
-        return best
+        return -1
 
     def remember_client(self, index: int, high: int, low: int, port: int) -> None:
         """Write the side table's row of an entry (little-endian words of the address, port in network order)."""
@@ -221,8 +219,7 @@ def age_s(entries: U64, now_s: int) -> NDArray[np.int64]:
 
 def live_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
     """`is_live` for a vector; free entries must have been left out or give False (server 0 has no member)."""
-    member = rules.member.take((entries & _V_PAIR).view(np.intp))
-    alive: NDArray[np.bool_] = member == (entries >> _V_GENERATION_SHIFT & _V_GENERATION)
+    alive = member_mask(entries, rules)
     age = age_s(entries, now_s)
     # Where even the oldest is younger than every limit, none can be too old.
     if len(age) and int(age.max()) > rules.shortest_s:
@@ -234,11 +231,17 @@ def live_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
     return alive
 
 
+def member_mask(entries: U64, rules: Rules) -> NDArray[np.bool_]:
+    """Tell which entries are of targets that may keep them."""
+    member = rules.member.take((entries & _V_PAIR).view(np.intp))
+    allowed: NDArray[np.bool_] = member == (entries >> _V_GENERATION_SHIFT & _V_GENERATION)
+    return allowed
+
+
 def rules_of(table: ForwardingTable) -> Rules:
     """Take the rules from a table."""
-    idle = np.zeros(SERVER_ROWS, np.uint16)
-    idle[table.server_number] = table.server_idle_s
-    return Rules(table.member.ravel(), idle, min([CLOSING_S, *table.server_idle_s.tolist()]))
+    idle = table.idle_s
+    return Rules(table.member.ravel(), idle, min([CLOSING_S, *idle[idle > 0].tolist()]))
 
 
 def empty_rules() -> Rules:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from engine.datapath.contract import ForwardingTable
 
+MARTIAN_OCTETS = frozenset({0, 127, *range(224, 256)})
+"""First bytes of addresses that no packet may come from (RFC 1812 section 5.3.7)."""
+
 _MAPPED = np.frombuffer(MAPPED, np.uint8)
 
 
@@ -54,12 +57,11 @@ class Lookup:
         self.mac_bytes = _texts(table.target_mac)
         self.mac = _mac_words(table.target_mac)
         breathe()
-        self.blocked_words = np.sort(_mac_words(table.blocked_mac))
+        self.blocked_words = np.sort(_mac_words(np.concatenate((table.blocked_mac, table.own_mac))))
         self.blocked = frozenset(self.blocked_words.tolist())
         # By the last two bytes, which differ most between hosts: a frame from none of them is sure to be no loop.
         self.blocked_filter = np.zeros(1 << 16, np.bool_)
         self.blocked_filter[self.blocked_words >> np.uint64(32)] = True
-        self.blocked_filter[self.source >> 32] = True
         breathe()
         self.rules = rules_of(table)
         breathe()
@@ -67,6 +69,12 @@ class Lookup:
         virtual = table.virtual_addr[mapped, 12:]
         self.virtual = _texts(virtual)
         self.virtual_words = frozenset(virtual.view("<u4").ravel().tolist())
+        self.v_virtual = virtual.view("<u4").ravel().astype(np.uint64)
+        # Sources that cannot be, by their first byte, and for virtual addresses by the last two.
+        self.martian_first = np.zeros(1 << 8, np.bool_)
+        self.martian_first[list(MARTIAN_OCTETS)] = True
+        self.virtual_last = np.zeros(1 << 16, np.bool_)
+        self.virtual_last[self.v_virtual >> np.uint64(16)] = True
         breathe()
         self._index_servers(table, breathe)
 
@@ -86,12 +94,18 @@ class Lookup:
         self.has_any_port = bool((table.server_port == 0).any())
         self.has_any_protocol = bool((table.server_protocol == 0).any())
         self.number = table.server_number.tolist()
+        self.row_of_number = {number: row for row, number in enumerate(self.number)}
         self.by_port = table.server_by_port.tolist()
         self.pick = table.server_pick.tolist()
         self.bucket_start = table.bucket_start.tolist()
         self.bucket_len = table.bucket_len.tolist()
         # Row vectors with one row more, so that an empty table can still be indexed.
         self.v_number = np.append(table.server_number, 0).astype(np.uint64)
+        self.v_buckets = np.append(table.buckets, 0).astype(np.int64)  # one more for servers without any
+        self.v_bucket_start = np.append(table.bucket_start, 0).astype(np.intp)
+        self.v_bucket_len = np.append(table.bucket_len, 0).astype(np.intp)
+        self.v_pick = np.append(table.server_pick, 0).astype(np.intp)
+        self.v_least = self.v_pick == Pick.LEAST
         self.v_by_port = np.append(table.server_by_port, 0).astype(np.bool_)
         self.all_by_address = not self.v_by_port.any()
 

@@ -40,7 +40,10 @@ class TargetInput:
 
 @dataclass(frozen=True)
 class ServerInput:
-    """A server and who serves it: `new` get new flows, in order; known flows stay on those of `keep`."""
+    """A server and who serves it: `new` get new flows, in order; known flows stay on those of `keep`.
+
+    One that does not answer (it is disabled) takes no frame, and its flows are still there when it does again.
+    """
 
     number: int
     address: Address
@@ -51,6 +54,7 @@ class ServerInput:
     idle_s: int
     new: tuple[int, ...]
     keep: tuple[int, ...]
+    answers: bool = True
 
 
 @dataclass
@@ -80,16 +84,22 @@ class Compiler:
                 self._target_generation[number] = (self._target_generation[number] + 1) % GENERATIONS
         self._kept = kept
         rows = declared(ForwardingTable, Array)
-        member, mac, weight = (rows[name].empty() for name in ("member", "target_mac", "target_weight"))
+        names = ("member", "idle_s", "target_mac", "target_weight")
+        member, idle_s, mac, weight = (rows[name].empty() for name in names)
         for target in targets:
             mac[target.number] = np.frombuffer(target.mac, np.uint8)
             weight[target.number] = target.weight
         parts: list[NDArray[np.uint16]] = []
         starts: list[int] = []
+        answering: list[ServerInput] = []
         end = 0
         for server in servers:
             keep = np.array(server.keep, np.intp)
             member[server.number, keep] = self._target_generation[keep]
+            idle_s[server.number] = server.idle_s
+            if not server.answers:
+                continue
+            answering.append(server)
             part = buckets(server.method, [by_number[n] for n in server.new])
             parts.append(part)
             starts.append(end)
@@ -97,17 +107,17 @@ class Compiler:
         return ForwardingTable(
             generation=self.generation,
             virtual_addr=_rows(virtual, 16),
-            server_number=np.array([s.number for s in servers], np.uint16),
-            server_addr=_rows((s.address for s in servers), 16),
-            server_port=np.array([s.port for s in servers], np.uint16),
-            server_protocol=np.array([PROTOCOL_NUMBER[s.protocol] for s in servers], np.uint8),
-            server_by_port=np.array([s.by_port for s in servers], np.uint8),
-            server_idle_s=np.array([s.idle_s for s in servers], np.uint16),
-            server_pick=np.array([_PICK.get(s.method, Pick.NEXT) for s in servers], np.uint8),
+            server_number=np.array([s.number for s in answering], np.uint16),
+            server_addr=_rows((s.address for s in answering), 16),
+            server_port=np.array([s.port for s in answering], np.uint16),
+            server_protocol=np.array([PROTOCOL_NUMBER[s.protocol] for s in answering], np.uint8),
+            server_by_port=np.array([s.by_port for s in answering], np.uint8),
+            server_pick=np.array([_PICK.get(s.method, Pick.NEXT) for s in answering], np.uint8),
             bucket_start=np.array(starts, np.uint32),
             bucket_len=np.array([len(p) for p in parts], np.uint32),
             buckets=np.concatenate(parts) if parts else np.zeros(0, np.uint16),
             member=member,
+            idle_s=idle_s,
             target_mac=mac,
             target_weight=weight,
             own_mac=_rows(own_mac, 6),

@@ -180,6 +180,16 @@ class Forwarding:
             for number, datapath in self._datapaths.items()
         )
 
+    async def wait_in_force(self, timeout_s: float) -> bool:
+        """Wait until every datapath that runs uses the table compiled last; False where that takes longer."""
+        deadline = time.monotonic() + timeout_s
+        wanted = [
+            datapath.wait_in_force(self._compilers[number].generation, deadline - time.monotonic())
+            for number, datapath in self._datapaths.items()
+            if datapath.describe().workers
+        ]
+        return all(await asyncio.gather(*wanted))
+
     # -- counters and flows -----------------------------------------------------------------------------------------
 
     def counters(self) -> Counters:

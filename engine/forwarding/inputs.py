@@ -62,11 +62,11 @@ class Inputs:
         ]
 
     def servers(self, interface: int) -> list[ServerInput]:
-        """Return the enabled servers on an interface; none on a node that is not the master."""
+        """Return the servers on an interface, the disabled ones for their flows; none on a node that is not the master."""
         found = []
         for decision in self._decisions.values() if self._master else ():
             server = self._view.servers.get(decision.server)
-            if server is None or not self._view.server_enabled(server):
+            if server is None:
                 continue
             address = Address.parse_v4(server.ipaddr)
             virtual = self._view.virtuals.get(address) if address is not None else None
@@ -87,4 +87,5 @@ class Inputs:
             idle_s=server.stimeout,
             new=tuple(n for n in decision.new if n in self._resolved),
             keep=tuple(n for n in decision.keep if n in self._resolved),
+            answers=self._view.server_enabled(server),
         )

@@ -21,6 +21,7 @@ import numpy as np
 from pyroute2 import IPRoute
 
 from engine.datapath.afpacket.datapath import AfPacketDatapath
+from engine.datapath.afpacket.icmp import checksum
 from engine.datapath.afpacket.ring import TransmitRing
 from engine.datapath.table import Compiler, ServerInput, TargetInput
 from engine.domain.address import Address
@@ -107,9 +108,23 @@ def on_cpu(cpu: int) -> Iterator[None]:
 
 def packet(client: int, port: int = 40000) -> bytes:
     """Return the frame of a client, by its address as a number, and its port."""
-    return b"".join(
-        (TEMPLATE[:26], client.to_bytes(4, "big"), TEMPLATE[30:34], port.to_bytes(2, "big"), TEMPLATE[36:])
+    return with_checksum(
+        b"".join(
+            (
+                TEMPLATE[:26],
+                client.to_bytes(4, "big"),
+                TEMPLATE[30:34],
+                port.to_bytes(2, "big"),
+                TEMPLATE[36:],
+            )
+        )
     )
+
+
+def with_checksum(frame: bytes) -> bytes:
+    """Put the right checksum into a frame's IPv4 header of 20 bytes."""
+    found = checksum(frame[14:24] + bytes(2) + frame[26:34])
+    return frame[:24] + found.to_bytes(2, "big") + frame[26:]
 
 
 def generate(gen: str, seconds: float, rate: float | None, flows: int, start: float, report) -> None:
@@ -121,7 +136,8 @@ def generate(gen: str, seconds: float, rate: float | None, flows: int, start: fl
     ring.u8[:, 32 : 32 + len(data)] = data
     ring.u8[:, 34] = len(data) - VNET_BYTES  # all header: copied, not linked
     ring.u32[:, 1] = len(data)
-    client = 42 + 26
+    client, header = 42 + 26, packet(0)[14:34]
+    rest = 0xFFFF - int.from_bytes(header[10:12], "big") + 0x0A00  # sum of the header but for the client
     chunk = FULL_CHUNK if rate is None else PACED_CHUNK
     sent = 0
     time.sleep(max(0.0, start - time.monotonic()))
@@ -140,6 +156,9 @@ def generate(gen: str, seconds: float, rate: float | None, flows: int, start: fl
             ids >> 8 & 255,
             ids & 255,
         )
+        total = rest + (ids >> 16 & 255) + (ids & 0xFFFF)
+        total = 0xFFFF - ((total & 0xFFFF) + (total >> 16))
+        slots[:, client - 2], slots[:, client - 1] = total >> 8 & 255, total & 255
         ring.status[head : head + chunk] = 1
         ring.advance(chunk)
         with contextlib.suppress(BlockingIOError):

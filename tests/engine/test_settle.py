@@ -14,6 +14,7 @@ class Tables:
         self.decisions = [{1: "a"}]
         self.did = []
         self.error = None
+        self.in_force = True
 
     def eligibility(self, _now):
         return self.decisions.pop(0) if len(self.decisions) > 1 else self.decisions[0]
@@ -25,6 +26,9 @@ class Tables:
         if self.error:
             raise self.error
         self.did.append(("compile", decisions))
+
+    async def wait_in_force(self, _timeout_s):
+        return self.in_force
 
 
 class Alarms:
@@ -56,6 +60,12 @@ def settler(tables, alarms):
 async def test_the_first_settling_compiles_and_shows(settler, tables):
     await settler.settle()
     assert tables.did == [("prepare", {1: "a"}), ("compile", {1: "a"}), "show"]
+
+
+async def test_whoever_settles_hears_whether_the_table_is_in_force(settler, tables):
+    assert await settler.settle()
+    tables.in_force = False
+    assert not await settler.settle()
 
 
 async def test_without_a_wish_nothing_is_compiled_or_shown_again(settler, tables):

@@ -230,7 +230,7 @@ class Checker:
         with quick("scalar decisions"):
             expected = [scalar.decide(memoryview(bytearray(VNET + f)), len(f), 100) for f in frames]
         with quick("a vector's decision"):
-            verdicts, _ = Vector(many).decide(columns(frames), 100)
+            verdicts, _ = Vector(many, Scalar(many)).decide(columns(frames), 100)
         lowest = -1 - max(DropReason)
         for mine, theirs, data in zip(verdicts.tolist(), expected, frames, strict=True):
             if not lowest <= theirs <= 3:

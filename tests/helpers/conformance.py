@@ -64,7 +64,7 @@ class Bench:
         port = swap16(flow.get("port", 0))
         found = flow_hash(client, port, server)
         flows = self.tables.flows
-        index = flows.victim(found, now_s, self.tables.lookup.rules, force=False)
+        index = flows.victim(found, now_s, self.tables.lookup.rules)
         state = FlowState[flow["state"].upper()]
         generation = self.tables.generation(server, target)
         entry = pack(target, server, state, generation, now_s - flow["idle_s"], found)

@@ -17,8 +17,13 @@ class PretendedReceiveRing(ReceiveRing):
         slot = slot_bytes(mtu)
         self.take_memory(mmap.mmap(-1, slots * slot), slot)
         self.troubled = False
-        self._filled = 0
+        self.empty()
         self._waiting: list[bytes] = []
+
+    def empty(self) -> None:
+        """Begin again with the first slot; what stood in the slots stays there, as in a kernel's."""
+        self.status[:] = c.TP_STATUS_KERNEL
+        self.head = self._filled = 0
 
     def put(
         self,
@@ -28,6 +33,7 @@ class PretendedReceiveRing(ReceiveRing):
         captured: int | None = None,
         copied: bool = False,
         vlan: int | None = None,
+        tpid: int | None = None,
     ) -> None:
         status = c.TP_STATUS_USER
         if copied:
@@ -35,12 +41,14 @@ class PretendedReceiveRing(ReceiveRing):
             self._waiting.append(virtio + frame)
         if vlan is not None:
             status |= c.TP_STATUS_VLAN_VALID
+        if tpid is not None:
+            status |= c.TP_STATUS_VLAN_TPID_VALID
         kept = frame if captured is None else frame[:captured]
         kept = kept[: self.slot - c.RX_FRAME]
         at = self._filled * self.slot
         self._filled += 1
         head = struct.pack("<IIIHH", status, len(frame), len(kept), c.RX_FRAME, c.RX_FRAME + 14)
-        head += struct.pack("<IIHH", 0, 0, vlan or 0, 0)
+        head += struct.pack("<IIHH", 0, 0, vlan or 0, tpid or 0)
         self.view[at : at + len(head)] = head
         self.view[at + c.RX_VNET : at + c.RX_FRAME + len(kept)] = virtio + kept
 

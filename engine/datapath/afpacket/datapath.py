@@ -174,14 +174,16 @@ class AfPacketDatapath:
         if row < 0:
             return None
         server = lookup.number[row]
-        flow = flow_hash(client, swap16(client_port) if lookup.by_port[row] else 0, server)
+        key_port = swap16(client_port) if lookup.by_port[row] else 0
         now_s = int(time.monotonic())
         for process in self._processes:
+            flow = flow_hash(client, key_port, server, process.flows.seed)
             index = process.flows.find(flow, server)
             if index >= 0 and is_live(entry := process.flows.flat[index], now_s, lookup.rules):
                 idle_s = now_s - (entry >> SEEN_SHIFT) & SEEN_MASK
                 return Found(row, server, entry & TARGET_MASK, known=True, idle_s=idle_s)
-        return Found(row, server, lookup.would_pick(row, flow), known=False, idle_s=None)
+        new = lookup.would_pick(row, flow_hash(client, key_port, server))
+        return Found(row, server, new, known=False, idle_s=None)
 
     # -- flows from one datapath to another -------------------------------------------------------------------------
 

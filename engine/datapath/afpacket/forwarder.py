@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import traceback
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,7 @@ _RECEIVED, _PASSED, _FORWARDED, _DROPPED = (
 _TARGET_PACKETS, _TARGET_BYTES = word("target_packets"), word("target_bytes")
 _SERVER_PACKETS, _SERVER_BYTES = word("server_packets"), word("server_bytes")
 _TRUNCATED, _TX_ERROR = _DROPPED + DropReason.TRUNCATED, _DROPPED + DropReason.TX_ERROR
+_TX_FULL, _FAULT = _DROPPED + DropReason.TX_FULL, _DROPPED + DropReason.FAULT
 _WORDS, _REWRITTEN, _VLAN_U32 = slots_of.WORDS, slots_of.REWRITTEN, slots_of.VLAN_U32
 _V_32 = np.uint64(32)
 
@@ -68,8 +70,9 @@ class Forwarder:
         self.plain = plain
         self.cutting = cutting
         self.scalar = Scalar(tables)
-        self.vector = Vector(tables)
+        self.vector = Vector(tables, self.scalar)
         self.columns = np.zeros((_WORDS, BATCH), np.uint64)
+        self.fault: str | None = None  # the last that met a frame, until somebody takes it from here
         self.unsent = False  # frames wait in the transmit ring that the device did not take
         self._refused = -1  # the slot at which it stopped
         self._icmp_second, self._icmp_sent = 0, 0
@@ -91,7 +94,19 @@ class Forwarder:
         self.rx.release(count)
 
     def one(self, slot: int, now_s: int) -> None:
-        """Handle the frame in a slot."""
+        """Handle the frame in a slot; a fault drops that frame and ends nothing."""
+        try:
+            self._one(slot, now_s)
+        except Exception as error:  # noqa: BLE001 - whatever a frame brings about must not end the worker
+            self.counters.flat[_FAULT] += 1
+            self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno}"
+        self.fault = f"{type(error).__name__} at {place}: {error}"
+
+    def _one(self, slot: int, now_s: int) -> None:
         rx = self.rx
         first = slot * rx.slot >> 2
         status, size, captured, offsets = rx.words[first : first + 4]
@@ -126,18 +141,40 @@ class Forwarder:
         data[10:16] = lookup.mac_bytes[target]
         data[16:22] = lookup.source_bytes
         flat = self.counters.flat
-        sock = self.plain if data[1] == c.VNET_GSO_NONE else self.cutting
-        try:
-            sock.send(data if vlan < 0 else tagged(data, vlan, status), socket.MSG_DONTWAIT)
-        except OSError:
-            flat[_TX_ERROR] += 1
-            return
+        whole = data[1] == c.VNET_GSO_NONE
+        out = data if vlan < 0 else tagged(data, vlan, status)
+        if self.unsent:
+            self.flush()
+        if self.unsent:
+            # Frames of the same flow may wait in the ring: by another way this one would overtake them.
+            if not whole or not self._queue(out):
+                flat[_TX_FULL] += 1
+                return
+        else:
+            try:
+                (self.plain if whole else self.cutting).send(out, socket.MSG_DONTWAIT)
+            except OSError:
+                flat[_TX_ERROR] += 1
+                return
         flat[_FORWARDED] += 1
         flat[_TARGET_PACKETS + target] += 1
         flat[_TARGET_BYTES + target] += size
         server = lookup.number[self.scalar.last_row]
         flat[_SERVER_PACKETS + server] += 1
         flat[_SERVER_BYTES + server] += size
+
+    def _queue(self, data: memoryview | bytes) -> bool:
+        """Put a frame behind those that wait in the transmit ring; False where there is no room."""
+        tx, head = self.tx, self.tx.head
+        if not tx.room(1) or c.TX_VNET + len(data) > tx.slot:
+            return False
+        at = head * tx.slot + c.TX_VNET
+        tx.view[at : at + len(data)] = data
+        tx.view[at + 2 : at + 4] = (len(data) - c.VNET_BYTES).to_bytes(2, "little")  # see Vector.rewrite
+        tx.length[head] = len(data)
+        tx.status[head] = c.TP_STATUS_SEND_REQUEST
+        tx.advance(1)
+        return True
 
     def tell_too_big(self, data: memoryview, now_s: int, vlan: int, status: int) -> None:
         """Tell the sender of a packet over the MTU, on the VLAN it came from, at most some times a second."""
@@ -165,17 +202,47 @@ class Forwarder:
             # Super-frames carry the bytes here; order within a flow matters more than the vector.
             self.few(count, now_s)
             return
-        verdicts, rows = self.vector.decide(columns, now_s)
+        plain = self.vector.plain(columns)
+        if plain.all():
+            self.vectors(head, columns, plain, now_s)
+        else:
+            self.runs(head, columns, plain, now_s)
+        rx.release(count)
+
+    def runs(self, head: int, columns: U64, plain: NDArray[np.bool_], now_s: int) -> None:
+        """Handle what is plain in vectors, and what stands between in its place: a flow's frames keep their order."""
+        begin = 0
+        for end in [*np.flatnonzero(~plain).tolist(), len(plain)]:
+            if end - begin >= FEW:
+                run = slice(begin, end)
+                self.vectors(head + begin, np.ascontiguousarray(columns[:, run]), plain[run], now_s)
+            else:
+                for slot in range(head + begin, head + end):
+                    self.one(slot, now_s)
+            if end < len(plain):
+                self.one(head + end, now_s)
+            begin = end + 1
+
+    def vectors(self, head: int, columns: U64, plain: NDArray[np.bool_], now_s: int) -> None:
+        """Handle plain frames that stand in the slots from `head` on."""
+        rx, count = self.rx, columns.shape[1]
+        try:
+            verdicts, rows = self.vector.decide(columns, now_s, plain)
+        except Exception as error:  # noqa: BLE001 - as in `one`; the frame at fault is found by taking each by itself
+            self._note(error)
+            for slot in range(head, head + count):
+                self.one(slot, now_s)
+            return
         chosen = np.flatnonzero(verdicts > 0)
         if len(chosen) == count:
             self.vector.rewrite(columns, verdicts)
             rx.u64[head : head + count, _REWRITTEN] = columns[_REWRITTEN].T
-            self.send(chosen, verdicts, rows, columns[slots_of.STATUS] >> _V_32)
+            self.send(head, chosen, verdicts, rows, columns[slots_of.STATUS] >> _V_32)
         elif len(chosen):
             some = columns[:, chosen]
             self.vector.rewrite(some, verdicts[chosen])
             rx.u64[head + chosen, _REWRITTEN] = some[_REWRITTEN].T
-            self.send(chosen, verdicts[chosen], rows[chosen], some[slots_of.STATUS] >> _V_32)
+            self.send(head, chosen, verdicts[chosen], rows[chosen], some[slots_of.STATUS] >> _V_32)
         flat = self.counters.flat
         if len(chosen) != count:
             others = np.flatnonzero(verdicts == NOT_PLAIN)
@@ -186,10 +253,10 @@ class Forwarder:
                 self.one(head + slot, now_s)
             flat[_RECEIVED] -= len(others)  # `one` has counted them
         flat[_RECEIVED] += count
-        rx.release(count)
 
     def send(
         self,
+        head: int,
         slots: NDArray[np.intp],
         targets: NDArray[np.int64],
         rows: NDArray[np.intp],
@@ -199,7 +266,7 @@ class Forwarder:
         rx, tx, count = self.rx, self.tx, len(slots)
         length = c.VNET_BYTES + int(sizes.max())
         whole = int(slots[-1]) - int(slots[0]) + 1 == count
-        first = rx.head + int(slots[0])
+        first = head + int(slots[0])
         done = 0
         reason = DropReason.TX_FULL
         while done < count:
@@ -211,7 +278,7 @@ class Forwarder:
                     break
             to = slice(tx.head, tx.head + room)
             rows_from = (
-                slice(first + done, first + done + room) if whole else rx.head + slots[done : done + room]
+                slice(first + done, first + done + room) if whole else head + slots[done : done + room]
             )
             tx.u8[to, c.TX_VNET : c.TX_VNET + length] = rx.u8[rows_from, c.RX_VNET : c.RX_VNET + length]
             tx.length[to] = sizes[done : done + room] + c.VNET_BYTES

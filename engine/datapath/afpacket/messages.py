@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-MESSAGE_BYTES = 256
+MESSAGE_BYTES = 1024
 """More than any message takes."""
 
 EXIT_INTERFACE_GONE = 3
@@ -48,8 +48,14 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
     generation: int
 
 
+class Fault(msgspec.Struct, tag="fault", frozen=True):
+    """From a worker: a frame was dropped because the program failed at it; the first time only."""
+
+    text: str
+
+
 ToWorker = UseTable | TakeFlows
-FromWorker = Ready
+FromWorker = Ready | Fault
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode

@@ -43,6 +43,7 @@ class WorkerProcess:
         self.block = CounterBlock.create()
         self._flow_memory = SharedMemory.create("bng-flows", table_bytes(buckets))
         self.flows = FlowTable(self._flow_memory.view, buckets)
+        self.flows.choose_seed()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._retry_at = 0.0
@@ -140,6 +141,7 @@ class WorkerProcess:
 
     def watch(self, now: float, mtu: int, table: SharedMemory, *, present: bool) -> Iterator[WorkerEvent]:
         """Start it again if it died, and tell of stalls (contract.Datapath.watch)."""
+        yield from self._take_messages()
         if self._process is not None and self._process.poll() is not None:
             yield WorkerEvent("error", self._epitaph(self._process))
             self._forget(self._process)
@@ -152,6 +154,21 @@ class WorkerProcess:
             except DatapathError as error:
                 self._retry_at = now + RETRY_S
                 yield WorkerEvent("error", str(error))
+
+    def _take_messages(self) -> Iterator[WorkerEvent]:
+        while self._control is not None:
+            try:
+                data = self._control.recv(messages.MESSAGE_BYTES)
+            except (BlockingIOError, ConnectionResetError):
+                return
+            if not data:
+                return
+            message = messages.decode_from_worker(data)
+            if isinstance(message, messages.Fault):
+                yield WorkerEvent(
+                    "error",
+                    f"worker {self.index} on {self.ifname} dropped a frame by a fault: {message.text}",
+                )
 
     def _watch_heartbeat(self) -> Iterator[WorkerEvent]:
         age_s = (time.monotonic_ns() - self.block.flat[HEARTBEAT_NS]) / 1e9

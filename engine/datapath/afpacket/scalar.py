@@ -9,12 +9,14 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from engine.datapath.contract import DropReason
+from engine.datapath.afpacket.fragments import Fragments, Known, Piece
+from engine.datapath.contract import DropReason, Pick
 from engine.datapath.counters import word
 from engine.datapath.flowtable import (
     SEEN_FIELD,
     SEEN_MASK,
     SEEN_SHIFT,
+    SERVER_SHIFT,
     STATE_FIELD,
     STATE_SHIFT,
     TARGET_MASK,
@@ -23,6 +25,7 @@ from engine.datapath.flowtable import (
     pack,
 )
 from engine.datapath.keys import flow_hash_v4, swap16
+from engine.datapath.lookup import MARTIAN_OCTETS
 from engine.io.if_packet import VNET_BYTES, VNET_GSO_NONE
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ _IPV4 = 0x0008  # ETH_P_IP read as a little-endian word
 
 TCP, UDP, ICMP = 6, 17, 1
 _FIN, _SYN, _RST = 1, 2, 4
+SEGMENT = 8
+"""Beside the flags: the packet is TCP."""
 
 _FRESH, _OPEN, _CLOSING = map(int, FlowState)
 _NEXT_STATE = (
@@ -42,10 +47,6 @@ _NEXT_STATE = (
     (_FRESH, _OPEN, _OPEN, _OPEN),  # a SYN repeated, or a port used again
 )
 """The state after a packet, by whether it is a SYN and by the state before."""
-
-_FRAGMENT_S = 30
-"""RFC 791 suggests 15 s as the reassembly time, Linux waits 30."""
-_FRAGMENTS = 4096
 
 ICMP_ERRORS = frozenset({3, 11, 12})
 """Destination unreachable, time exceeded, parameter problem: they carry the header they are about (RFC 792)."""
@@ -61,9 +62,10 @@ def verdict(reason: DropReason) -> int:
     return -1 - reason
 
 
-_EVICTED, _UNRECORDED = word("evicted"), word("unrecorded")
+_UNRECORDED = word("unrecorded")
 
 _NO_SERVER = verdict(DropReason.NO_SERVER)
+_CHECKSUM, _TTL, _MARTIAN = map(verdict, (DropReason.CHECKSUM, DropReason.TTL, DropReason.MARTIAN))
 _NO_TARGET = verdict(DropReason.NO_TARGET)
 _LOOP = verdict(DropReason.LOOP)
 _MALFORMED = verdict(DropReason.MALFORMED)
@@ -79,7 +81,7 @@ class Scalar:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.last_row = -1
-        self._fragments: dict[tuple[int, int, int, int], tuple[int, int, int]] = {}
+        self._fragments = Fragments()
 
     def decide(self, data: memoryview, size: int, now_s: int) -> int:
         """Decide about virtio header and frame in `data`; `size` is the frame's length on the wire, in bytes.
@@ -104,7 +106,7 @@ class Scalar:
             total,
             ident,
             fragment,
-            _,
+            ttl,
             protocol,
             _,
             source,
@@ -130,32 +132,47 @@ class Scalar:
         ):
             return _MALFORMED
         at = VNET_BYTES + 14 + header
+        # A number is its ones' complement sum modulo 65,535; where the length stands elsewhere the sum is not of it.
+        if total and int.from_bytes(data[VNET_BYTES + 14 : at], "little") % 0xFFFF:
+            return _CHECKSUM
+        if not ttl:
+            return _TTL
+        if source & 0xFF in MARTIAN_OCTETS or source in lookup.virtual_words:
+            return _MARTIAN
         end = min(length, captured - 14) - header  # bytes of IP payload at hand
         if self._over_mtu(data, length, header, protocol, gso=gso):
             return _TOO_BIG
         pieces = swap16(fragment) & 0x3FFF
         if pieces & 0x1FFF:
-            return self._later_fragment(source, to, ident, protocol, now_s)
+            return self._later_fragment(Piece(source, to, ident, protocol), now_s)
         if protocol == TCP:
             if end < 20:
                 return _MALFORMED
-            flags = data[at + 13]
+            flags = data[at + 13] & (_FIN | _SYN | _RST) | SEGMENT
         elif protocol == UDP:
             if end < 8:
                 return _MALFORMED
             flags = 0
         elif protocol == ICMP:
-            return self._icmp(data[at : at + end], to, now_s)
+            target = self._icmp(data[at : at + end], to, now_s)
+            return self._first(target, Piece(source, to, ident, protocol), now_s) if pieces else target
         else:
             row = lookup.find_row(to, 0, protocol)
-            return self._flow(row, source, 0, 0, now_s) if row >= 0 else _PROTOCOL
+            return self.flow(row, source, 0, 0, now_s) if row >= 0 else _PROTOCOL
         source_port, port = _PORTS.unpack_from(data, at)
         row = lookup.find_row(to, port, protocol)
         if row < 0:
             return _NO_SERVER
-        target = self._flow(row, source, source_port, flags, now_s)
-        if pieces and target > 0:
-            self._remember_fragment((source, to, ident, protocol), (target, row, now_s))
+        target = self.flow(row, source, source_port, flags, now_s)
+        return self._first(target, Piece(source, to, ident, protocol), now_s) if pieces else target
+
+    def _first(self, target: int, piece: Piece, now_s: int) -> int:
+        """Remember where a first fragment goes, and return that."""
+        if target > 0:
+            server = self.tables.lookup.number[self.last_row]
+            self._fragments.remember(
+                piece, Known(target, server, self.tables.generation(server, target), now_s)
+            )
         return target
 
     def _over_mtu(self, data: memoryview, length: int, header: int, protocol: int, *, gso: bool) -> bool:
@@ -169,14 +186,14 @@ class Scalar:
         transport = (data[at + 12] >> 4) * 4 if protocol == TCP and len(data) > at + 12 else 8
         return bool(header + transport + segment > mtu)
 
-    def _flow(self, row: int, client: int, client_port: int, flags: int, now_s: int) -> int:
+    def flow(self, row: int, client: int, client_port: int, flags: int, now_s: int) -> int:
         """Target of a flow, from the table or newly chosen and written down."""
         tables = self.tables
         lookup, flows = tables.lookup, tables.flows
         server = lookup.number[row]
         self.last_row = row
         port = client_port if lookup.by_port[row] else 0
-        flow_hash = flow_hash_v4(client, port, server)
+        flow_hash = flow_hash_v4(client, port, server, flows.seed)
         index = flows.find(flow_hash, server)
         if index >= 0:
             entry = flows.flat[index]
@@ -190,48 +207,51 @@ class Scalar:
                     flows.flat[index] = moved
                 return int(entry & TARGET_MASK)
         if flags & _RST:
-            return tables.pick_unrecorded(row, flow_hash) or _NO_TARGET
-        first_packet = bool(flags & _SYN)
+            return tables.pick_by_hash(row, flow_hash_v4(client, port, server)) or _NO_TARGET
         if index < 0:
-            index = flows.victim(flow_hash, now_s, lookup.rules, force=not first_packet)
+            index = flows.victim(flow_hash, now_s, lookup.rules)
         if index < 0:
             tables.counters.flat[_UNRECORDED] += 1
-            return tables.pick_unrecorded(row, flow_hash) or _NO_TARGET
-        target = tables.pick(row, flow_hash)
+            return tables.pick_by_hash(row, flow_hash_v4(client, port, server)) or _NO_TARGET
+        # A connection that found no room when it began stays where the hash sent it, also when there is room again.
+        late = flags & (SEGMENT | _SYN) == SEGMENT
+        pick = tables.pick_by_hash if late else tables.pick
+        target = pick(row, flow_hash_v4(client, port, server))
         if not target:
             return _NO_TARGET
-        self._write(
-            index, pack(target, server, 0, tables.generation(server, target), now_s, flow_hash), now_s
-        )
+        self._write(index, pack(target, server, 0, tables.generation(server, target), now_s, flow_hash))
         flows.remember_client(index, 0, client << 32 | 0xFFFF_0000, port)
         return target
 
-    def _write(self, index: int, entry: int, now_s: int) -> None:
+    def _write(self, index: int, entry: int) -> None:
         tables = self.tables
         former = tables.flows.flat[index]
         if former:
             tables.count_session(former, -1)
-            if is_live(former, now_s, tables.lookup.rules):
-                tables.counters.flat[_EVICTED] += 1
         tables.flows.flat[index] = entry
         tables.count_session(entry, 1)
 
-    def _remember_fragment(self, key: tuple[int, int, int, int], value: tuple[int, int, int]) -> None:
-        if len(self._fragments) >= _FRAGMENTS:
-            del self._fragments[next(iter(self._fragments))]  # the oldest: dictionaries keep their order
-        self._fragments[key] = value
+    def _later_fragment(self, piece: Piece, now_s: int) -> int:
+        lookup = self.tables.lookup
+        known = self._fragments.find(piece, now_s)
+        if known is not None:
+            row = lookup.row_of_number.get(known.server)
+            member = lookup.rules.member[known.server << SERVER_SHIFT | known.target]
+            if row is not None and member == known.generation:
+                self.last_row = row
+                return known.target
+        if piece.protocol == ICMP:
+            return PASS  # of an echo request, which is not for a target
+        row = self._only_row(piece.to, piece.protocol)
+        if row < 0:
+            return _FRAGMENT
+        return self.flow(row, piece.source, 0, SEGMENT if piece.protocol == TCP else 0, now_s)
 
-    def _later_fragment(self, source: int, to: int, ident: int, protocol: int, now_s: int) -> int:
-        known = self._fragments.get((source, to, ident, protocol))
-        if known is not None and now_s - known[2] <= _FRAGMENT_S:
-            self.last_row = known[1]
-            return known[0]
-        # Without its first fragment it can still be told whose it is where one server alone may have it.
+    def _only_row(self, to: int, protocol: int) -> int:
+        """Row of the one server that a packet without ports may be for, told by its client; -1 where there is none."""
         lookup = self.tables.lookup
         rows = [row for row in lookup.rows_at(to) if lookup.table.server_protocol[row] in {0, protocol}]
-        if len(rows) != 1 or lookup.by_port[rows[0]]:
-            return _FRAGMENT
-        return self._flow(rows[0], source, 0, 0, now_s)
+        return rows[0] if len(rows) == 1 and not lookup.by_port[rows[0]] else -1
 
     def _icmp(self, message: memoryview, to: int, now_s: int) -> int:
         """Send an ICMP error to the target whose packet it is about (RFC 792; RFC 1191 for path MTU discovery)."""
@@ -250,15 +270,23 @@ class Scalar:
             return _ICMP_NO_FLOW
         client = int.from_bytes(inner[16:20], "little")
         protocol = inner[9]
-        server_port, client_port = _PORTS.unpack_from(inner, header) if protocol in {TCP, UDP} else (0, 0)
-        row = lookup.find_row(to, server_port, protocol)
+        if int.from_bytes(inner[6:8], "big") & 0x1FFF:
+            client_port, row = 0, self._only_row(to, protocol)  # a later fragment's quote has no ports
+        else:
+            has_ports = protocol in {TCP, UDP}
+            server_port, client_port = _PORTS.unpack_from(inner, header) if has_ports else (0, 0)
+            row = lookup.find_row(to, server_port, protocol)
         if row < 0:
             return _NO_SERVER
         self.last_row = row
         number = lookup.number[row]
-        flow_hash = flow_hash_v4(client, client_port if lookup.by_port[row] else 0, number)
-        index = self.tables.flows.find(flow_hash, number)
-        if index < 0:
-            return _ICMP_NO_FLOW
-        entry = self.tables.flows.flat[index]
-        return int(entry & TARGET_MASK) if is_live(entry, now_s, lookup.rules) else _ICMP_NO_FLOW
+        flows = self.tables.flows
+        port = client_port if lookup.by_port[row] else 0
+        flow_hash = flow_hash_v4(client, port, number, flows.seed)
+        index = flows.find(flow_hash, number)
+        if index >= 0 and is_live(entry := flows.flat[index], now_s, lookup.rules):
+            return int(entry & TARGET_MASK)
+        # Where the flow went without being written down, it went by the hash.
+        if lookup.pick[row] == Pick.HASH or (index < 0 and flows.victim(flow_hash, now_s, lookup.rules) < 0):
+            return self.tables.pick_by_hash(row, flow_hash_v4(client, port, number)) or _ICMP_NO_FLOW
+        return _ICMP_NO_FLOW

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.datapath.afpacket import slot
-from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Pick
+from engine.datapath.contract import GENERATIONS, SERVER_ROWS, TARGET_ROWS, Pick
 from engine.datapath.counters import GENERATION, word
 from engine.datapath.flowtable import (
     GENERATION_MASK,
@@ -16,10 +16,15 @@ from engine.datapath.flowtable import (
     SERVER_SHIFT,
     TARGET_MASK,
     live_mask,
+    member_mask,
 )
 from engine.datapath.keys import hash_slot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
     from engine.datapath.counters import CounterBlock
     from engine.datapath.flowtable import FlowTable
     from engine.datapath.keys import U64
@@ -48,16 +53,20 @@ class Tables:
         self.generator = np.random.default_rng()
         self._swept = 0
         self._stale = 0  # buckets not looked at since the last change of rules
+        self._unswept = 0  # changes of rules since all buckets were looked at
 
-    def install(self, lookup: Lookup) -> None:
-        """Use another table from the next frame on."""
+    def install(self, lookup: Lookup, breathe: Callable[[], None] = lambda: None) -> None:
+        """Use another table from the next frame on; `breathe` is called in the middle of what takes long."""
         self.lookup = lookup
         self.plain_words = slot.plain_words(lookup.source)
         self._stale = self.flows.buckets
+        self._unswept += 1
         self.counters.flat[GENERATION] = lookup.generation
+        if self._unswept >= GENERATIONS - 1:
+            self._clear_strangers(breathe)
 
     def pick(self, row: int, flow_hash: int) -> int:
-        """Choose a target for one new flow of a server's row; 0 where none takes new flows."""
+        """Choose a target for one new flow of a server's row; 0 where none takes new flows. The hash is without a seed."""
         lookup = self.lookup
         length = lookup.bucket_len[row]
         if not length:
@@ -77,8 +86,8 @@ class Tables:
             return self.least(row)
         return int(lookup.table.buckets[start + at])
 
-    def pick_unrecorded(self, row: int, flow_hash: int) -> int:
-        """Choose for a flow that is not written down: by hash, so that its next packet goes to the same target."""
+    def pick_by_hash(self, row: int, flow_hash: int) -> int:
+        """Choose for a flow that may not be written down: by hash, so that its next packet goes to the same target."""
         lookup = self.lookup
         length = lookup.bucket_len[row]
         if not length:
@@ -98,16 +107,29 @@ class Tables:
         for _ in range(_SLICES_AFTER_CHANGE if self._stale > 0 else 1):
             self._stale = max(0, self._stale - _SWEEP_BUCKETS)
             self._sweep_slice(now_s)
+        if not self._stale:
+            self._unswept = 0
 
     def _sweep_slice(self, now_s: int) -> None:
         first = self._swept
         self._swept = (first + _SWEEP_BUCKETS) % self.flows.buckets
+        self._clear(first, lambda entries: ~live_mask(entries, now_s, self.lookup.rules))
+
+    def _clear_strangers(self, breathe: Callable[[], None]) -> None:
+        """Clear what targets have lost, before their generations have come round and it would be valid again."""
+        for first in range(0, self.flows.buckets, _SWEEP_BUCKETS):
+            self._clear(first, lambda entries: ~member_mask(entries, self.lookup.rules))
+            breathe()
+        self._unswept = 0
+
+    def _clear(self, first: int, gone_of: Callable[[U64], NDArray[np.bool_]]) -> None:
+        """Clear entries of one slice and take them off the counts."""
         lines = self.flows.lines[first : first + _SWEEP_BUCKETS].reshape(-1)
         used = np.flatnonzero(lines)
         if not len(used):
             return
         entries = lines[used]
-        gone = ~live_mask(entries, now_s, self.lookup.rules)
+        gone = gone_of(entries)
         if gone.any():
             lines[used[gone]] = 0
             self.count_sessions(entries[gone], -1)

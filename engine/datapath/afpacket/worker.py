@@ -24,6 +24,7 @@ from engine.datapath.afpacket.messages import (
     EXIT_INTERFACE_GONE,
     MESSAGE_BYTES,
     Arguments,
+    Fault,
     Ready,
     TakeFlows,
     UseTable,
@@ -51,6 +52,9 @@ IDLE_POLL_MS = 25
 NICE = -10
 """Before consoles, checks and whatever else runs on the box: a worker held up for a ring's length loses frames."""
 
+_FAULT_CHARACTERS = 160
+"""Of the text of a fault, so that it fits `MESSAGE_BYTES` whatever its letters are."""
+
 _TAKE_AT_ONCE = 4096
 """Flow records written between two looks at the ring: about half a millisecond."""
 
@@ -76,6 +80,7 @@ class Worker:
         for sock in (tx.sock, plain, cutting):
             want_buffer(sock, c.SO_SNDBUFFORCE, 32 << 20)  # super-frames are 64 KiB each
         self.forwarder = Forwarder(self.tables, self.rx, tx, plain, cutting)
+        self._told = False  # of a fault
         self._held, self._breath = 0, time.monotonic_ns()  # how long frames waited in a swap, and since when
         self.tables.recount()
         self.install(args.table_fd)
@@ -95,7 +100,7 @@ class Worker:
             self.breathe()
             # No frame is decided between the two: the former table knows nothing of addresses that are new.
             packet_filter.attach(self.rx.sock, program)
-        self.tables.install(lookup)
+        self.tables.install(lookup, self.breathe)
         self.breathe()
         del former
 
@@ -148,6 +153,7 @@ class Worker:
                 if now >= next_second:
                     next_second = now + 1
                     self.counters.flat[_RING_LOST] += self.rx.lost()
+                    self.tell_fault()
                     if self.rx.troubled:
                         self.rx.troubled = False
                         self.look_after_interface()
@@ -176,6 +182,14 @@ class Worker:
                 self.take_flows(message, *descriptors)
         if table is not None:
             self.swap(table)
+
+    def tell_fault(self) -> None:
+        """Tell the control process of the first fault; what comes after it is counted only."""
+        if self._told or self.forwarder.fault is None:
+            return
+        with contextlib.suppress(OSError):
+            self.control.send(encode(Fault(self.forwarder.fault[:_FAULT_CHARACTERS])))
+            self._told = True
 
     def take_flows(self, message: TakeFlows, descriptor: int) -> None:
         """Take over flows of another datapath, those of this worker's clients, while frames go on."""

@@ -171,21 +171,26 @@ def test_room_is_made_in_the_first_void_entry(table):
     fill(table, 1)
     table.flat[WAYS + 3] = entry(generation=4)
     table.flat[WAYS + 6] = 0
-    assert table.victim(hash_in(1, 99), 1010, rules(), force=False) == WAYS + 3
+    assert table.victim(hash_in(1, 99), 1010, rules()) == WAYS + 3
 
 
-def test_flows_in_use_make_no_room_unless_forced(table):
-    fill(table, 1)
-    assert table.victim(hash_in(1, 99), 1010, rules(), force=False) == -1
-    assert table.victim(hash_in(1, 99), 1010, rules(), force=True) == WAYS + 3  # the oldest
+@pytest.mark.parametrize("state", FlowState)
+def test_what_is_in_use_makes_no_room(table, state):
+    fill(table, 1, state=state)
+    assert table.victim(hash_in(1, 99), 1010, rules()) == -1
 
 
-def test_fresh_ones_make_room_the_oldest_first_and_before_older_flows_in_use(table):
-    fill(table, 1)
-    for way in (4, 6):
-        table.flat[WAYS + way] = entry(state=FlowState.FRESH, seen=1009 - way)
-    assert table.victim(hash_in(1, 99), 1010, rules(), force=False) == WAYS + 6
-    assert table.victim(hash_in(1, 99), 1010, rules(), force=True) == WAYS + 6
+def test_a_seed_is_chosen_once_and_found_by_whoever_maps_the_table():
+    memories = [SharedMemory.create("test-flows", table_bytes(8)) for _ in range(2)]
+    first, other = (FlowTable(memory.view, 8) for memory in memories)
+    assert first.seed == 0
+    first.choose_seed()
+    other.choose_seed()
+    assert FlowTable(memories[0].view, 8).seed == first.seed != other.seed
+    client = Address.parse("192.0.2.1")
+    assert flow_hash(client, 0, 1, first.seed) != flow_hash(client, 0, 1, other.seed)
+    for memory in memories:
+        memory.close()
 
 
 def remember(table, index, client, port, **changes):
@@ -217,7 +222,7 @@ def test_the_number_of_buckets_is_a_power_of_two():
     with pytest.raises(ValueError, match="power of two"):
         FlowTable(memory.view, 6)
     memory.close()
-    assert table_bytes(8) == 8 * (64 + 8 * 18)
+    assert table_bytes(8) == 8 * (64 + 8 * 18) + 8
 
 
 # -- by hand ------------------------------------------------------------------------------------------------------------
@@ -236,7 +241,9 @@ def test_vectors_of_hashes_are_the_single_ones(flows):
     high, low, port, number = (np.array(part, np.uint64) for part in zip(*flows, strict=True))
     expected = [flow_hash(h.to_bytes(8, "little") + w.to_bytes(8, "little"), p, s) for h, w, p, s in flows]
     assert flow_hash_vector(high, low, port, number).tolist() == expected
-    assert hash_slot_vector(np.array(expected, np.uint64), 7).tolist() == [hash_slot(h, 7) for h in expected]
+    assert hash_slot_vector(np.array(expected, np.uint64), np.uint64(7)).tolist() == [
+        hash_slot(h, 7) for h in expected
+    ]
     clients = low & np.uint64(0xFFFFFFFF)
     by_hand = [flow_hash_v4(int(c), p, s) for c, (_, _, p, s) in zip(clients, flows, strict=True)]
     assert flow_hash_v4_vector(clients, port, number).tolist() == by_hand

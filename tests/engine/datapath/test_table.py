@@ -109,7 +109,7 @@ def test_a_table_says_of_each_server_what_its_input_said():
     assert table.server_port.tolist() == [0, 443, 8080]
     assert table.server_protocol.tolist() == [0, 6, 6]
     assert table.server_by_port.tolist() == [1, 0, 0]
-    assert table.server_idle_s.tolist() == [33, 600, 600]
+    assert table.idle_s[table.server_number].tolist() == [33, 600, 600]
     assert table.server_pick.tolist() == [Pick.LEAST, Pick.RANDOM, Pick.HASH]
     assert table.bucket_start.tolist() == [0, 2, 3]
     assert table.bucket_len.tolist() == [2, 1, 0]
@@ -180,3 +180,18 @@ def test_buckets_by_session_and_first_are_the_targets_themselves():
     hashed = buckets("hash", made)
     assert len(hashed) == 65537
     assert set(hashed.tolist()) == {2, 5, 9}
+
+
+def test_a_server_that_is_disabled_and_enabled_again_keeps_its_flows():
+    compiler = Compiler()
+    generations = []
+    for answers in (True, False, True):
+        table = compiled(server(answers=answers), compiler=compiler)
+        assert table.server_number.tolist() == ([1] if answers else [])
+        assert table.idle_s[1] == 600
+        generations.append(table.member[1, 1:3].tolist())
+    assert generations[0] == generations[1] == generations[2]
+    away = compiled(server(answers=False, new=(2,), keep=(2,)), compiler=compiler)
+    assert away.member[1, 1] == NOT_MEMBER
+    back = compiled(server(), compiler=compiler)
+    assert back.member[1, 1] != generations[0][0]  # its target lost them meanwhile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import numpy as np
@@ -241,6 +242,19 @@ def test_settled_is_when_every_datapath_uses_the_table_of_these_decisions(play):
     assert not play.forwarding.settled(DECISIONS)
     play.on("eth0").in_force = play.on("eth1").in_force = 3  # later is in force as well
     assert play.forwarding.settled(DECISIONS)
+
+
+def test_a_table_is_in_force_when_every_datapath_that_runs_uses_it(play):
+    play.follow()
+    play.forwarding.compile(DECISIONS)
+    play.on("eth0").in_force = 1
+    assert not asyncio.run(play.forwarding.wait_in_force(0))
+    play.on("eth1").in_force = 1
+    assert asyncio.run(play.forwarding.wait_in_force(0))
+    play.forwarding.compile(DECISIONS)
+    for name in ("eth0", "eth1"):
+        play.on(name).workers = 0  # nobody there to wait for
+    assert asyncio.run(play.forwarding.wait_in_force(0))
 
 
 def test_generations_go_on_where_an_interface_comes_back(play):

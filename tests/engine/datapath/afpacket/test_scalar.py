@@ -152,7 +152,8 @@ def test_after_a_fin_a_flow_ends_soon_unless_it_goes_on(worker_tables):
     assert decide(scalar, fin, now=2) == 1
     # A half-closed download goes on with ACKs: each keeps the flow, still on the short timer.
     assert decide(scalar, ack, now=2 + CLOSING_S) == 1
-    assert decide(scalar, ack, now=3 + 2 * CLOSING_S) == 2
+    # By then it is over: a SYN has the next in turn.
+    assert decide(scalar, frame(), now=3 + 2 * CLOSING_S) == 2
 
 
 def test_a_fin_does_not_end_the_session_of_a_client_with_other_connections(scalar):
@@ -174,7 +175,7 @@ def test_a_flood_of_first_packets_evicts_no_flow_in_use(worker_tables):
         decide(scalar, frame(TCP(sport=40000, dport=80, flags="A"), src=client))
     for n in range(2000):
         decide(scalar, frame(src=f"10.0.{n // 250}.{n % 250}"))
-    assert scalar.tables.counters.get("evicted") > 100  # fresh ones made room for fresh ones
+    assert scalar.tables.counters.get("unrecorded") > 1900
     compiler_moved_on = Compiler(generation=5)
     scalar.tables.install(Lookup(compiled(server(new=(2,), keep=(1, 2)), compiler=compiler_moved_on)))
     ack = TCP(sport=40000, dport=80, flags="A")

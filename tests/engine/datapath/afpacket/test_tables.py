@@ -35,9 +35,9 @@ def test_hash_and_what_is_not_recorded_go_by_the_hash(worker_tables):
         compiled(server(method="hash", new=(1, 2, 3), keep=(1, 2, 3)), server(2, port=443))
     )
     buckets = tables.lookup.table.buckets
-    assert tables.pick(0, 5 << 20) == tables.pick_unrecorded(0, 5 << 20) == buckets[5]
-    assert tables.pick_unrecorded(1, 0 << 20) == 1
-    assert tables.pick_unrecorded(1, 1 << 20) == 2
+    assert tables.pick(0, 5 << 20) == tables.pick_by_hash(0, 5 << 20) == buckets[5]
+    assert tables.pick_by_hash(1, 0 << 20) == 1
+    assert tables.pick_by_hash(1, 1 << 20) == 2
     assert tables.turn == [0] * len(tables.turn)
 
 
@@ -49,7 +49,7 @@ def test_random_takes_every_bucket(worker_tables):
 @pytest.mark.parametrize("method", ["rr", "random", "hash", "session", "first"])
 def test_without_targets_there_is_nothing_to_pick(worker_tables, method):
     tables = worker_tables(compiled(server(method=method, new=(), keep=())))
-    assert tables.pick(0, 7) == tables.pick_unrecorded(0, 7) == 0
+    assert tables.pick(0, 7) == tables.pick_by_hash(0, 7) == 0
 
 
 def test_the_fewest_sessions_for_its_weight(worker_tables):

@@ -499,3 +499,14 @@ async def test_what_is_still_needed_stays_ours_when_something_else_goes(host, ke
     assert list(kernel.addresses) == [AT]
     await host.close()
     assert kernel.addresses == {}
+
+
+async def test_a_vlan_without_a_link_of_the_host_is_an_alarm_until_there_is_one(host, kernel):
+    network = Network(number=1, real=REAL, mask="255.255.255.0", interface=1, vlan=200)
+    righted = await right(host, networks=(network,))
+    assert "network 1 is on VLAN 200, which this host has no link of" in righted.wrong["vlan"]
+    assert kernel.addresses == {}
+    kernel.links.append(FoundLink(9, "eth0.200", b"\x02" * 6, 1500, True, below=2, vlan=200))
+    righted = await right(host, 1.0, networks=(network,))
+    assert righted.wrong == {}
+    assert [at.ifindex for at in kernel.addresses] == [9]

@@ -1,0 +1,1 @@
+"""What becomes of a frame, said a second time: slowly, readably, and without the datapath's code."""

@@ -1,0 +1,155 @@
+"""The datapaths under test, each behind the same few calls: another one joins by a class with these methods."""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from typing import Protocol
+
+import numpy as np
+
+from engine.datapath.afpacket.forwarder import FEW, Forwarder
+from engine.datapath.afpacket.tables import Tables
+from engine.datapath.contract import DropReason, ForwardingTable
+from engine.datapath.counters import CounterBlock
+from engine.datapath.flowtable import FlowTable, table_bytes
+from engine.datapath.lookup import Lookup
+from engine.datapath.shared_memory import SharedMemory
+from engine.io.if_packet import RX_FRAME, VNET_BYTES
+from tests.helpers.rings import PretendedReceiveRing, PretendedSocket, PretendedTransmitRing
+from tests.reference.draws import Draws, table_seed
+from tests.reference.flows import WAYS, Shown
+from tests.reference.wire import GSO_NONE, Frame, Offload, Sent
+
+
+class Path(Protocol):
+    """What a datapath has to show."""
+
+    def install(self, table) -> None: ...
+    def decide(self, frames: list[Frame], now_s: int) -> list[Sent]:
+        """Decide about a batch, and return what was sent, in order."""
+
+    def sweep(self, now_s: int) -> None: ...
+    def counts(self) -> dict[str | tuple[str, int], int]:
+        """Every counter that is not 0, named as the model names them."""
+
+    def flows(self) -> dict[int, list[Shown]]:
+        """Every entry by its line."""
+
+    def close(self) -> None: ...
+
+
+def vnet(offload: Offload) -> bytes:
+    head = 54 if offload.gso_type != GSO_NONE else 0
+    return struct.pack(
+        "<BBHHHH",
+        offload.flags,
+        offload.gso_type,
+        head,
+        offload.gso_size,
+        offload.csum_start,
+        offload.csum_offset,
+    )
+
+
+def seen(data: bytes) -> Sent:
+    flags, kind, _, size, start, offset = struct.unpack_from("<BBHHHH", data)
+    return Sent(data[VNET_BYTES:], Offload(flags, kind, size, start, offset))
+
+
+class PretendedWorker:
+    """A worker of AF_PACKET between rings of memory; batches from `few` frames on are vectors."""
+
+    def __init__(self, lines: int, seed: int, few: int) -> None:
+        self._few = few
+        self._memory = SharedMemory.create("reference-flows", table_bytes(lines))
+        self._block = CounterBlock.create()
+        self._memory.map[-8:] = table_seed(seed).to_bytes(8, "little")
+        self._flows = FlowTable(self._memory.view, lines)
+        self._tables = Tables(Lookup(ForwardingTable.empty()), self._flows, self._block)
+        self._tables.random = self._tables.generator = Draws(seed)
+        self._rx, tx = PretendedReceiveRing(), PretendedTransmitRing()
+        sockets = PretendedSocket(), PretendedSocket()
+        self._sent: list[bytes] = []
+        for way_out in (tx, *sockets):
+            way_out.sent = self._sent  # in one list, in the order of the wire
+        self._forwarder = Forwarder(self._tables, self._rx, tx, *sockets)
+
+    def install(self, table) -> None:
+        self._tables.install(Lookup(table))
+
+    def decide(self, frames: list[Frame], now_s: int) -> list[Sent]:
+        self._sent.clear()
+        self._rx.empty()
+        for frame in frames:
+            tci, tpid = frame.vlan or (None, None)
+            self._rx.put(
+                frame.data,
+                virtio=vnet(frame.offload),
+                captured=frame.kept,
+                copied=frame.kept is None and len(frame.data) > self._rx.slot - RX_FRAME,
+                vlan=tci,
+                tpid=tpid or None,
+            )
+        if len(frames) >= self._few:
+            self._forwarder.batch(len(frames), now_s)
+        elif frames:
+            self._forwarder.few(len(frames), now_s)
+        return [seen(data) for data in self._sent]
+
+    def sweep(self, now_s: int) -> None:
+        self._tables.sweep(now_s)
+
+    def counts(self) -> dict[str | tuple[str, int], int]:
+        block = self._block
+        found: dict[str | tuple[str, int], int] = {
+            name: block.get(name) for name in ("received", "forwarded", "passed", "evicted", "unrecorded")
+        }
+        for reason in DropReason:
+            found["dropped", reason.label] = int(block.dropped[reason])
+        for who in ("target", "server"):
+            for what in ("packets", "bytes", "sessions"):
+                array = getattr(block, f"{who}_{what}")
+                for number in np.flatnonzero(array).tolist():
+                    found[f"{who}_{what}", number] = int(array[number])
+        return {name: value for name, value in found.items() if value}
+
+    def flows(self) -> dict[int, list[Shown]]:
+        found = defaultdict(list)
+        for at in np.flatnonzero(self._flows.entries).tolist():
+            entry = int(self._flows.entries[at])
+            found[at // WAYS].append(
+                Shown(
+                    target=entry & 0x7FF,
+                    server=entry >> 11 & 0x3FF,
+                    state=entry >> 21 & 3,
+                    generation=entry >> 23 & 15,
+                    seen_s=entry >> 27 & 0xFFFF,
+                    print_=entry >> 43,
+                    client=".".join(map(str, self._flows.address[at].tobytes()[12:])),
+                    port=int.from_bytes(self._flows.port[at].tobytes(), "big"),
+                )
+            )
+        return found
+
+    def close(self) -> None:
+        self._memory.close()
+        self._block.memory.close()
+
+
+def scalar(lines: int, seed: int) -> PretendedWorker:
+    """Every frame by itself."""
+    return PretendedWorker(lines, seed, few=1 << 30)
+
+
+def vector(lines: int, seed: int) -> PretendedWorker:
+    """Every batch as a vector, also of one frame."""
+    return PretendedWorker(lines, seed, few=1)
+
+
+def worker(lines: int, seed: int) -> PretendedWorker:
+    """As a worker chooses: few frames one by one, many as a vector."""
+    return PretendedWorker(lines, seed, few=FEW)
+
+
+PATHS = {"scalar": scalar, "vector": vector, "worker": worker}

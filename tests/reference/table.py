@@ -1,0 +1,92 @@
+"""A forwarding table as plain Python: the fields of the contract, read and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAPPED = bytes(10) + b"\xff\xff"
+NOT_MEMBER = 0xFF
+NEXT, RANDOM, HASH, LEAST = range(4)
+
+
+@dataclass(frozen=True)
+class Server:
+    number: int
+    address: bytes
+    port: int  # 0: any
+    protocol: int  # 0: any
+    by_port: bool
+    idle_s: int
+    pick: int
+    buckets: object  # target numbers, by position
+
+    def may_have(self, protocol: int) -> bool:
+        return self.protocol in {0, protocol}
+
+
+class Table:
+    """What a `ForwardingTable` says. `limit` and `leaving` are what the rules asked for will need of it."""
+
+    def __init__(self, table) -> None:
+        self.generation = table.generation
+        self.mtu = table.mtu
+        self.virtual = {bytes(row)[12:] for row in table.virtual_addr.tolist() if bytes(row[:12]) == MAPPED}
+        self.own = [bytes(row) for row in table.own_mac.tolist()]
+        self.blocked = {bytes(row) for row in table.blocked_mac.tolist()}
+        self.mac = table.target_mac
+        self.weight = table.target_weight
+        self.servers = []
+        columns = zip(
+            table.server_number.tolist(),
+            table.server_addr.tolist(),
+            table.server_port.tolist(),
+            table.server_protocol.tolist(),
+            table.server_by_port.tolist(),
+            table.idle_s[table.server_number].tolist(),
+            table.server_pick.tolist(),
+            table.bucket_start.tolist(),
+            table.bucket_len.tolist(),
+            strict=True,
+        )
+        for number, address, port, protocol, by_port, idle_s, pick, start, length in columns:
+            if bytes(address[:12]) == MAPPED:
+                self.servers.append(
+                    Server(
+                        number=number,
+                        address=bytes(address[12:]),
+                        port=port,
+                        protocol=protocol,
+                        by_port=bool(by_port),
+                        idle_s=idle_s,
+                        pick=pick,
+                        buckets=table.buckets[start : start + length],
+                    )
+                )
+        self.by_number = {server.number: server for server in self.servers}
+        self._member = table.member
+        self._idle_s = table.idle_s
+        self.limit: dict[int, int] = {}
+        self.leaving: frozenset[tuple[int, int]] = frozenset()
+
+    def member(self, server: int, target: int) -> int | None:
+        """Return the generation under which a server's flows may stay on a target; None where they may not."""
+        generation = int(self._member[server, target])
+        return None if generation == NOT_MEMBER else generation
+
+    def idle_s(self, server: int) -> int:
+        """Return the idle time of a server's flows, also of one that does not answer now."""
+        return int(self._idle_s[server])
+
+    def find(self, address: bytes, port: int, protocol: int) -> Server | None:
+        """Return the server for a destination, the most exact first (rule 2)."""
+        for want_port, want_protocol in ((port, protocol), (0, protocol), (port, 0), (0, 0)):
+            for server in self.servers:
+                if (server.address, server.port, server.protocol) == (address, want_port, want_protocol):
+                    return server
+        return None
+
+    def at(self, address: bytes) -> list[Server]:
+        return [server for server in self.servers if server.address == address]
+
+    def mac_of(self, target: int) -> bytes:
+        return bytes(self.mac[target].tolist())
