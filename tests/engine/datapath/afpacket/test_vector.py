@@ -165,6 +165,13 @@ def test_methods_share_by_weight(worker_tables, method):
     assert 0.70 < share < 0.80, share
 
 
+@pytest.mark.parametrize("method", ["rr", "session"])
+def test_within_a_batch_every_target_has_its_turn(worker_tables, method):
+    tables = worker_tables(compiled(server(method=method, new=(1, 2, 3), keep=(1, 2, 3))))
+    assert sorted(batch(tables, clients()[:7])) == [1, 1, 1, 2, 2, 3, 3]
+    assert sorted(batch(tables, clients()[7:9])) == [2, 3]
+
+
 def test_first_uses_the_first(worker_tables):
     tables = worker_tables(compiled(server(method="first", new=(2, 1), keep=(1, 2))))
     assert set(batch(tables, [frame(ACK, src=f"10.1.0.{n}") for n in range(1, 100)])) == {2}
