@@ -554,7 +554,7 @@ def test_the_first_probes_are_spread_over_the_second_after_the_announcements(kit
     play = kit.make(kit.seed(servers=[kit.server(n, ipaddr=f"172.16.1.{n}") for n in (1, 2, 3)]))
     play.tick()
     play.tick(2)
-    assert sent_at(play, is_probe) == pytest.approx([0.3, 0.55, 0.8, 1.05], abs=0.03)
+    assert sent_at(play, is_probe) == pytest.approx([0.3, 0.5, 0.7, 0.9, 1.1], abs=0.03)
 
 
 def test_a_machine_that_has_just_started_takes_up_macs_and_defends_its_addresses(kit):
@@ -566,16 +566,12 @@ def test_a_machine_that_has_just_started_takes_up_macs_and_defends_its_addresses
     assert [announced(f) for f in outcome.send] == [kit.VIP]
 
 
-def test_another_mac_is_taken_up_and_an_address_defended_again_after_a_second(kit, play):
+def test_an_address_is_defended_again_after_a_second(kit, play):
     play.up()
-    begun, neighbour = play.now, play.world.neighbours[kit.ip("172.16.1.100")]
-    taken, defended = [], []
-    for after, host in ((0, kit.STRANGER), (0.75, kit.T1), (1, kit.T1)):
+    begun, defended = play.now, []
+    for after in (0, 0.75, 1):
         play.now = begun + after
-        play.give(kit.arp(2, host, "172.16.1.100", kit.REAL, dst=kit.LB))
-        taken.append(neighbour.mac.hex(":"))
         defended.append(len(play.give(kit.arp(2, kit.STRANGER, kit.VIP, kit.REAL)).send))
-    assert taken == [kit.STRANGER, kit.STRANGER, kit.T1]
     assert defended == [1, 0, 1]
 
 
