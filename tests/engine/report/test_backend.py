@@ -133,7 +133,7 @@ def running(*, first_round_done=True, settled=True, role=NodeRole.MASTER):
         chain=SimpleNamespace(
             slb=slb,
             view=None,
-            hc=SimpleNamespace(first_round_done=first_round_done),
+            first_round_done=first_round_done,
             arp=SimpleNamespace(entries=lambda _: []),
             vrrp=SimpleNamespace(elections=list),
             describe=list,
