@@ -146,7 +146,7 @@ def test_512_servers_and_1024_targets_run_and_serve(large_lab, tmp_path):
         frames = [
             Ether(src=ROUTER, dst=LB)
             / IP(src=f"198.51.100.{n}", dst=VIRTUALS[at])
-            / TCP(dport=place(2 * at + 1)[1], flags="A")
+            / TCP(dport=place(2 * at + 1)[1], flags="S")
             for at in (0, 1, 255, 256, 511)
             for n in (1, 2)
         ]
@@ -211,10 +211,9 @@ def generate(netns, count, repeats):
     """Send a TCP segment of each of `count` clients, as fast as the ring takes them, at the balancer's switch port."""
     namespaces.enter(netns, namespaces.CLONE_NEWNET)
     frame = bytes(
-        Ether(src=ROUTER, dst=LB)
-        / IP(src="10.0.0.0", dst=addressing.VIP, chksum=0)
-        / TCP(dport=80, flags="A")
+        Ether(src=ROUTER, dst=LB) / IP(src="10.0.0.0", dst=addressing.VIP) / TCP(dport=80, flags="A")
     )
+    rest = 0xFFFF - int.from_bytes(frame[24:26], "big")  # sum of the header for client 10.0.0.0
     ring = TransmitRing("lb", 4096, 128 * 3)
     data = np.frombuffer(bytes(VNET_BYTES) + frame, np.uint8)
     start = TX_FRAME - VNET_BYTES
@@ -231,6 +230,9 @@ def generate(netns, count, repeats):
         slots = ring.u8[ring.head : ring.head + chunk]
         for byte in range(3):
             slots[:, client + 3 - byte] = ids >> 8 * byte & 255
+        total = rest + (ids >> 16) + (ids & 0xFFFF)
+        total = 0xFFFF - ((total & 0xFFFF) + (total >> 16))
+        slots[:, client - 2], slots[:, client - 1] = total >> 8, total & 255
         ring.status[ring.head : ring.head + chunk] = 1
         ring.advance(chunk)
         with contextlib.suppress(BlockingIOError):
