@@ -150,7 +150,6 @@ class Counters:
     forwarded: int = counter("frames sent to a target")
     passed: int = counter("frames left to the host and the control process")
     ring_lost: int = counter("frames the kernel could not place in the ring (PACKET_STATISTICS tp_drops)")
-    evicted: int = counter("flows in use that made room for others")
     unrecorded: int = counter("new flows that found no room in the flow table")
     swaps: int = counter("changes of table", combine="max", now=True)
     swap_last_ns: int = counter(

@@ -103,7 +103,7 @@ class PretendedWorker:
     def counts(self) -> dict[str | tuple[str, int], int]:
         block = self._block
         found: dict[str | tuple[str, int], int] = {
-            name: block.get(name) for name in ("received", "forwarded", "passed", "evicted", "unrecorded")
+            name: block.get(name) for name in ("received", "forwarded", "passed", "unrecorded")
         }
         for reason in DropReason:
             found["dropped", reason.label] = int(block.dropped[reason])

@@ -49,9 +49,9 @@ def test_what_forwards_and_how_it_fares():
 
 
 def test_every_counter_that_is_one_number_is_published():
-    counters = reading(evicted=8)
+    counters = reading(unrecorded=8)
     state = Gatherer(None, None, Running(), Rates(), None).datapath(counters)
     declared_ones = {name for name, one in declared(Counters, Counter).items() if not one.shape}
     assert set(state.counters) == declared_ones
-    assert state.counters["evicted"] == 8
+    assert state.counters["unrecorded"] == 8
     assert state.counters["ring_lost"] == 6

@@ -21,7 +21,7 @@ def test_rates_are_differences_over_the_clock():
         Counters(
             received=1500,
             forwarded=40,
-            evicted=6,
+            unrecorded=6,
             target_packets=rows(TARGET_ROWS, 3, 500),
             target_bytes=rows(TARGET_ROWS, 3, 50_000),
             server_packets=rows(SERVER_ROWS, 2, 100),
@@ -33,7 +33,7 @@ def test_rates_are_differences_over_the_clock():
     )
     assert rates.scalar("received") == 500
     assert rates.scalar("forwarded") == 20
-    assert rates.scalar("evicted") == 3
+    assert rates.scalar("unrecorded") == 3
     assert rates.target(3) == (250, 250 * 100 * 8)
     assert rates.server(2) == (50, 50 * 60 * 8)
     assert rates.target(4) == rates.server(1) == (0, 0)
