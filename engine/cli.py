@@ -56,15 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("config", type=Path, metavar="FILE")
     check.add_argument("--json", action="store_true", help="print the findings as JSON")
 
-    rules = commands.add_parser(
+    doctor = commands.add_parser(
         "doctor",
         help="say what on this host would stop or slow the engine",
         description="Say what on this host would stop or slow the engine. "
         "Exit status: 0 all well, 1 something would fail, 4 something would be slower.",
     )
-    rules.add_argument("config", type=Path, metavar="CONFIG")
-    rules.add_argument("--json", action="store_true", help="print the advice as JSON")
-    _folders(rules)
+    doctor.add_argument("config", type=Path, metavar="CONFIG")
+    doctor.add_argument("--json", action="store_true", help="print the advice as JSON")
+    _folders(doctor)
     return parser
 
 
