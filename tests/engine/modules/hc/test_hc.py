@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import ARP, Ether
 
 from engine.config.model import Server
 from engine.domain.address import Address
@@ -356,6 +356,15 @@ def test_an_answer_after_its_time_is_none(kit):
     assert play.world.checks[key].error == "does not accept 172.16.1.10"
     play.give(answer(syn, src=kit.T1))
     assert state(play, key) != "up"
+
+
+def test_where_a_mac_does_not_answer_the_check_everybody_is_asked_for_the_target(kit, play):
+    play.up()
+    play.no_alias.add(("172.16.1.100", kit.VIP))
+    play.live(20)
+    asked = [p[ARP].pdst for p in play.frames(ARP) if p[ARP].op == 1 and p.dst == "ff:ff:ff:ff:ff:ff"]
+    # For target 2 only as for all, to find whoever else has its address.
+    assert asked.count("172.16.1.100") >= asked.count("172.16.1.101") + 4
 
 
 def test_another_target_may_not_answer_in_its_place(kit, play):
