@@ -32,11 +32,12 @@ test: venv-test packages
 check: lint packages
 	$(BIN)/python -m pytest -m 'not netns and not terminal and not slow'
 
+# The cache of lint-imports goes by the times of files, which copying and unpacking keep.
 lint: venv-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 bench: venv-test
 	$(BIN)/python -m tests.bench.run
