@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,23 +25,33 @@ def modules(folder: Path) -> dict[str, Path]:
     return found
 
 
-def imported(tree: ast.Module, known: dict[str, Path]) -> set[str]:
+def imported(module: str, text: str, known: Collection[str]) -> set[str]:
     """Modules of ours named by any import of a module, wherever it stands: at the top, for types, in a function.
 
-    `from package import name` is an import of package.name where that is a module, otherwise of the package itself;
-    the packages around a module, which Python imports on the way, are not counted.
+    `from package import name` is an import of package.name where that is a module, otherwise of the package itself.
+    The packages around what is imported, whose own code Python runs on the way, count where the importer stands
+    outside of them.
     """
     names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, "relative imports are not written here"
-            names |= {
-                inner if (inner := f"{node.module}.{alias.name}") in known else str(node.module)
-                for alias in node.names
-            }
-    return names & known.keys()
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Import():
+                names |= {alias.name for alias in node.names}
+            case ast.ImportFrom():
+                assert not node.level, f"{module}:{node.lineno}: a relative import; write the whole name"
+                names |= {
+                    inner if (inner := f"{node.module}.{alias.name}") in known else str(node.module)
+                    for alias in node.names
+                }
+            case ast.Name(id="__import__" | "import_module") | ast.Attribute(attr="import_module"):
+                raise AssertionError(f"{module}:{node.lineno}: no contract sees what is imported by a text")
+    around = {package for name in names for package in packages_around(name)}
+    return (names | around - {module, *packages_around(module)}) & set(known)
+
+
+def packages_around(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
@@ -88,13 +102,23 @@ def way_back(graph: dict[str, set[str]], group: set[str]) -> list[str]:
 def test_no_circle_of_imports(package):
     known = modules(ROOT / package)
     assert len(known) > 20, "the package is not where this test looks"
-    graph = {name: imported(ast.parse(path.read_text()), known) for name, path in known.items()}
+    graph = {name: imported(name, path.read_text(), known) for name, path in known.items()}
     found = [" → ".join(way) for way in circles(graph)]
     assert not found, "circles of imports:\n" + "\n".join(found)
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_of_code_is_a_package(package):
+    folders = {path.parent for path in (ROOT / package).rglob("*.py")}
+    lacking = [str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").is_file()]
+    assert not lacking, "without __init__.py, so that lint-imports does not look into it"
+
+
+def graph_of(texts):
+    return {name: imported(name, text, texts) for name, text in texts.items()}
+
+
 def test_a_circle_is_found_whatever_kind_of_import_closes_it():
-    known = dict.fromkeys(["p", "p.a", "p.b", "p.c", "p.d"], Path())
     texts = {
         "p": "",
         "p.a": "from p.b import thing",
@@ -102,9 +126,35 @@ def test_a_circle_is_found_whatever_kind_of_import_closes_it():
         "p.c": "def late():\n    import p.a",
         "p.d": "from p import b\nimport os",
     }
-    graph = {name: imported(ast.parse(text), known) for name, text in texts.items()}
+    graph = graph_of(texts)
     assert circles(graph) == [["p.a", "p.b", "p.c", "p.a"]]
     graph["p.c"] = set()
     assert circles(graph) == []
     graph["p.d"].add("p.d")
     assert circles(graph) == [["p.d", "p.d"]]
+
+
+def test_a_circle_by_what_a_package_hands_on_is_found():
+    texts = {
+        "p": "",
+        "p.a": "import p.q.deep",
+        "p.q": "from p.q.front import Front",
+        "p.q.front": "from p.q.deep import thing\nfrom p.a import other",
+        "p.q.deep": "",
+    }
+    assert circles(graph_of(texts)) == [["p.a", "p.q", "p.q.front", "p.a"]]
+    assert circles(graph_of(texts | {"p.q.front": "from p.q.deep import thing"})) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("from . import b", "p.a:1: a relative import"),
+        ("import importlib\nimportlib.import_module('p.b')", "p.a:2: no contract sees"),
+        ("from importlib import import_module\nlate = import_module", "p.a:2: no contract sees"),
+        ("__import__('p.b')", "p.a:1: no contract sees"),
+    ],
+)
+def test_an_import_that_cannot_be_followed_is_refused(text, why):
+    with pytest.raises(AssertionError, match=why):
+        imported("p.a", text, {"p", "p.a", "p.b"})
