@@ -8,8 +8,8 @@ from bngtui.actions import first_key
 from bngtui.connection import trouble_of
 from bngtui.dialogs.confirm import ConfirmDialog
 from bngtui.dialogs.question import QuestionDialog
-from bngtui.effects import effect_of
 from bngtui.render.dialog import Answer, Question
+from bngtui.render.effects import effect_of
 from bngtui.render.trial import key_of
 from engine.api.client import EngineUnreachable, RequestError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bngtui.candidate import Candidate
     from bngtui.connection import Connection
-    from bngtui.effects import Effect, Verb, What
+    from bngtui.render.effects import Effect, Verb, What
     from bngtui.render.text import Role
     from bngtui.store import Store
     from engine.api.messages import AdminResult, Applied, Revision

@@ -15,7 +15,7 @@ from bngtui.render.confirm import INNER, paint_confirm
 if TYPE_CHECKING:
     from textual import events
 
-    from bngtui.effects import Effect
+    from bngtui.render.effects import Effect
     from bngtui.render.text import Line
 
 MAX_TYPED = 6

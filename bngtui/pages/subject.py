@@ -13,7 +13,7 @@ from bngtui.render.text import Line, Span, clean, line
 from engine.api.messages import ArpState, Event
 
 if TYPE_CHECKING:
-    from bngtui.effects import What
+    from bngtui.render.effects import What
     from bngtui.store import Store
 
 

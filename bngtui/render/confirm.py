@@ -8,7 +8,7 @@ from bngtui.render.dialog import framed
 from bngtui.render.text import Line, Span, line, wrap
 
 if TYPE_CHECKING:
-    from bngtui.effects import Effect
+    from bngtui.render.effects import Effect
 
 INNER = 58
 """Cells between the frame's sides; the frame fits a terminal of 80 columns with the table still to be seen."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from bngtui.actions import Action
-    from bngtui.effects import Verb
+    from bngtui.render.effects import Verb
 
 
 class DashboardScreen(Page):

@@ -11,7 +11,7 @@ from bngtui.pages.subject import Subject
 
 if TYPE_CHECKING:
     from bngtui.actions import Action
-    from bngtui.effects import Verb
+    from bngtui.render.effects import Verb
     from bngtui.render.text import Line
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.api.messages import ConfigDiff, ConfigStatus, Pending, Revision, RunningConfig
+from engine.api.timestamp import timestamp
 from engine.config.difference.compare import Flows, compare, unified
 from engine.config.load import Language, Loaded, load
 from engine.domain.actor import Actor
 from engine.domain.errors import OpError
-from engine.report.events import timestamp
 
 if TYPE_CHECKING:
     from pathlib import Path

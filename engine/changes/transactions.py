@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.api.messages import Applied
+from engine.api.timestamp import timestamp
 from engine.changes.configuration import Configuration, Running, Trial, host_interfaces
 from engine.changes.runner import SwitchError
 from engine.config.atomic import write_atomic
@@ -22,7 +23,6 @@ from engine.config.language.toml import dump as dump_toml
 from engine.config.load import Loaded, language_of, load
 from engine.domain.actor import TIMER, Actor
 from engine.domain.errors import OpError
-from engine.report.events import timestamp
 
 if TYPE_CHECKING:
     from typing import Literal

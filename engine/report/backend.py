@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine import __version__
 from engine.api.messages import PROTOCOL, Session, Sessions, State, Version
+from engine.api.timestamp import timestamp
 from engine.changes.configuration import host_interfaces
 from engine.config.language.balanceng import dump as dump_balanceng
 from engine.config.load import load
 from engine.domain.errors import OpError
-from engine.report.events import timestamp
 from engine.report.explain import Explainer
 from engine.report.snapshot import Gatherer
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from engine.api.messages import Event
+from engine.api.timestamp import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +21,6 @@ KEPT = 1000
 log = logging.getLogger("engine.event")
 
 _LEVEL = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-
-
-def timestamp(moment: datetime | None = None) -> str:
-    """Return a moment (None: now) as RFC 3339 in UTC with milliseconds."""
-    return (moment or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class EventLog:

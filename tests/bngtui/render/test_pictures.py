@@ -14,12 +14,12 @@ import pytest
 
 from bngtui.actions import Action
 from bngtui.candidate import Candidate
-from bngtui.effects import Effect
 from bngtui.render import arp, details, diff, events, node, review, revision_list, servers, targets
 from bngtui.render.complete import best_width, explained, explained_spans, offers, paint_popup, popup_height
 from bngtui.render.confirm import paint_confirm
 from bngtui.render.dialog import Answer, Question, paint_prompt, paint_question
 from bngtui.render.editor import paint_title
+from bngtui.render.effects import Effect
 from bngtui.render.findings import paint_findings
 from bngtui.render.footer import paint_filter, paint_hints, paint_message
 from bngtui.render.header import Freshness, paint_header

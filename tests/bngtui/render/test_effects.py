@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bngtui.effects import effect_of
+from bngtui.render.effects import effect_of
 from tests.helpers.fake_engine import make_server, make_state, make_target
 
 
