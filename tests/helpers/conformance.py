@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,10 +23,11 @@ from engine.datapath.lookup import Lookup
 from engine.datapath.shared_memory import SharedMemory
 from engine.domain.address import Address
 from tests.helpers import fixtures
+from tests.helpers.fixtures import Flow
 from tests.helpers.rings import PretendedReceiveRing, PretendedSocket, PretendedTransmitRing
 
 if TYPE_CHECKING:
-    from tests.helpers.fixtures import Case
+    from tests.helpers.fixtures import Case, Kind
 
 BUCKETS = 64
 LOOP = "A frame from a target is a loop"
@@ -41,7 +42,7 @@ class Result:
     fate: int | str
     out: list[bytes]  # virtio header and frame
     counters: dict[str, int]
-    flows: list[dict[str, Any]]
+    flows: list[Flow]
 
 
 class Bench:
@@ -59,34 +60,32 @@ class Bench:
         for flow in case.before:
             self.write(flow, case.now_s)
 
-    def write(self, flow: dict[str, Any], now_s: int) -> None:
-        client, server, target = Address.parse(flow["client"]), flow["server"], flow["target"]
-        port = swap16(flow.get("port", 0))
-        found = flow_hash(client, port, server)
+    def write(self, flow: Flow, now_s: int) -> None:
+        client, port = Address.parse(flow.client), swap16(flow.port or 0)
+        found = flow_hash(client, port, flow.server)
         flows = self.tables.flows
         index = flows.victim(found, now_s, self.tables.lookup.rules)
-        state = FlowState[flow["state"].upper()]
-        generation = self.tables.generation(server, target)
-        entry = pack(target, server, state, generation, now_s - flow["idle_s"], found)
+        state = FlowState[flow.state.upper()]
+        generation = self.tables.generation(flow.server, flow.target)
+        entry = pack(flow.target, flow.server, state, generation, now_s - flow.idle_s, found)
         flows.flat[index] = entry
         high, low = (int.from_bytes(client[at : at + 8], "little") for at in (0, 8))
         flows.remember_client(index, high, low, port)
         self.tables.count_session(entry, 1)
 
-    def flows(self, now_s: int) -> list[dict[str, Any]]:
-        found = []
-        for record in records_of(self.tables.flows, now_s, self.tables.lookup.rules):
-            flow = {
-                "server": int(record["server"]),
-                "target": int(record["target"]),
-                "client": str(Address(record["client"].tobytes())),
-                "idle_s": int(record["idle_s"]),
-                "state": FlowState(int(record["state"])).name.lower(),
-            }
-            if record["port"]:
-                flow["port"] = int(record["port"])
-            found.append(flow)
-        return sorted(found, key=lambda flow: (flow["client"], flow.get("port", 0)))
+    def flows(self, now_s: int) -> list[Flow]:
+        found = [
+            Flow(
+                server=int(record["server"]),
+                target=int(record["target"]),
+                client=str(Address(record["client"].tobytes())),
+                idle_s=int(record["idle_s"]),
+                state=FlowState(int(record["state"])).name.lower(),
+                port=int(record["port"]) or None,
+            )
+            for record in records_of(self.tables.flows, now_s, self.tables.lookup.rules)
+        ]
+        return sorted(found, key=lambda flow: (flow.client, flow.port or 0))
 
     def transmit(self, how: str) -> None:
         if how == "full":
@@ -165,7 +164,7 @@ class Path:
     """A way through a datapath; `kind` is what a case may be `only` for."""
 
     name: str
-    kind: str
+    kind: Kind
     run: Callable[[Case], Result]
 
 
