@@ -59,6 +59,18 @@ def test_a_batch_leaves_in_its_order_and_gives_its_slots_back(bench):
     assert bench.tx.flushes == 1
 
 
+def test_what_a_vector_chooses_and_what_it_leaves_over_is_taken_from_its_own_slots(bench, monkeypatch):
+    bench.forwarder.batch(put(bench, *[client(n) for n in range(20)]), 100)
+    alone = []
+    monkeypatch.setattr(bench.forwarder, "one", lambda slot, _now_s: alone.append(slot))
+    elsewhere = frame(ACK, dst="172.16.1.99")  # the address was ours when the frame came
+    frames = [client(100 + n) for n in range(20)]
+    frames[2] = frames[7] = elsewhere
+    bench.forwarder.batch(put(bench, *frames), 100)
+    assert alone == [22, 27]
+    assert [sent[39] - 100 for sent in bench.tx.sent[20:]] == [n for n in range(20) if n not in {2, 7}]
+
+
 def test_what_is_chosen_out_of_a_batch_leaves_in_its_order_beside_drops_and_single_frames(bench):
     loop, ping = frame(ACK, by=TARGET_MAC[1]), frame(ICMP(type=8))
     bench.plain.sent = bench.tx.sent  # few between others go by the socket
