@@ -44,6 +44,7 @@ Kind = Literal["xdp", "xdp-generic", "afpacket"]
 """The datapaths there are or will be, by the words of `--datapath`."""
 
 
+@enum.unique
 class DropReason(enum.IntEnum):
     """Why a frame for a virtual address was not forwarded: number and help. The one list for code, counters and screens."""
 
@@ -78,6 +79,7 @@ class DropReason(enum.IntEnum):
         return self.name.lower().replace("_", "-")
 
 
+@enum.unique
 class Pick(enum.IntEnum):
     """How a new flow picks from its server's buckets."""
 
@@ -131,6 +133,12 @@ class ForwardingTable:
     blocked_mac: NDArray[np.uint8] = array(
         "frames from these are never forwarded (targets, peers)", "u1", "N", 6
     )
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that are not as declared: workers read them from memory by the declarations alone."""
+        lengths: dict[str, int] = {}
+        for name, one in declared(ForwardingTable, Array).items():
+            one.check(name, getattr(self, name), lengths)
 
     @classmethod
     def empty(cls) -> Self:

@@ -31,6 +31,17 @@ class Array:
         """Make the array of a table that has none of what the letters count."""
         return np.full([0 if isinstance(n, str) else n for n in self.shape], self.fill, self.dtype)
 
+    def check(self, name: str, made: NDArray[Any], lengths: dict[str, int]) -> None:
+        """Raise TypeError where an array is not as declared; `lengths` learns what each letter stands for."""
+        as_is = made.dtype == self.dtype and made.ndim == len(self.shape)
+        if not as_is or any(
+            found != (lengths.setdefault(n, found) if isinstance(n, str) else n)
+            for n, found in zip(self.shape, made.shape, strict=True)
+        ):
+            raise TypeError(
+                f"{name} is declared as {np.dtype(self.dtype)} {self.shape} and made as {made.dtype} {made.shape}"
+            )
+
 
 @dataclass(frozen=True)
 class Counter:

@@ -57,6 +57,7 @@ CLOSING_S = 60
 """Idle time after the client's FIN or RST; half-closed downloads keep sending ACKs well within it."""
 
 
+@enum.unique
 class FlowState(enum.IntEnum):
     """Where a flow stands; a fresh one has shown one packet only."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, unique
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ MAX_NAMED = 3
 """Causes that one sentence lists; the others are a number."""
 
 
+@unique
 class Reason(Enum):
     """Every reason there is; the value is a word for programs."""
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import ast
+from dataclasses import fields, replace
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from engine.datapath import contract
 from engine.datapath import counters as module
-from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Counters, DropReason, ForwardingTable
+from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Counters, DropReason, ForwardingTable, Pick
 from engine.datapath.counters import GENERATION, HEARTBEAT_NS, CounterBlock, numbers, total, word
 from engine.datapath.declare import Array, Counter, declared
+from engine.datapath.flowtable import FlowState
+from tests.helpers.paths import ROOT
 
 ALL = declared(Counters, Counter)
 
@@ -102,6 +108,59 @@ def test_drop_reasons_are_numbered_labelled_and_explained():
     assert DropReason.ICMP_NO_FLOW.label == "icmp-no-flow"
     assert all(reason.help for reason in DropReason)
     assert DropReason(2) is DropReason.LOOP
+
+
+def test_two_reasons_of_one_number_are_an_error():
+    assert DropReason.__members__.keys() == {reason.name for reason in DropReason}
+    assert Pick.__members__.keys() == {pick.name for pick in Pick}
+    assert FlowState.__members__.keys() == {state.name for state in FlowState}
+
+
+def names_used() -> set[str]:
+    """Names that the datapath's code takes as an attribute, or as a counter's word."""
+    found = set()
+    for path in (ROOT / "engine" / "datapath").rglob("*.py"):
+        if path.name in {"contract.py", "table.py"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case (
+                    ast.Attribute(attr=name)
+                    | ast.Call(func=ast.Name(id="word"), args=[ast.Constant(value=name)])
+                ):
+                    found.add(name)
+    return found
+
+
+def test_every_counter_is_counted_and_every_field_of_the_table_read():
+    unused = {*ALL, *declared(ForwardingTable, Array)} - names_used()
+    assert not unused, "declared in contract.py, and nobody uses it"
+
+
+def test_the_types_of_arrays_are_those_of_their_annotations():
+    names = {"NDArray": NDArray, "Self": object}
+    annotated = get_type_hints(ForwardingTable, contract.__dict__ | names)
+    for name, one in declared(ForwardingTable, Array).items():
+        (element,) = get_args(get_args(annotated[name])[1])
+        assert np.dtype(element) == np.dtype(one.dtype), name
+    annotated = get_type_hints(Counters, contract.__dict__ | names)
+    for name, one in ALL.items():
+        assert annotated[name] == (NDArray[np.int64] if one.shape else int), name
+
+
+@pytest.mark.parametrize(
+    ("field", "made", "why"),
+    [
+        ("server_port", np.zeros(0, np.uint32), r"server_port is declared as uint16 \('S',\).*uint32 \(0,\)"),
+        ("server_port", np.zeros((0, 1), np.uint16), r"server_port .*uint16 \(0, 1\)"),
+        ("server_port", np.zeros(3, np.uint16), r"server_port .*uint16 \(3,\)"),
+        ("own_mac", np.zeros((1, 8), np.uint8), r"own_mac .*uint8 \(1, 8\)"),
+        ("idle_s", np.zeros(512, np.uint16), r"idle_s .*uint16 \(512,\)"),
+    ],
+)
+def test_an_array_that_is_not_as_declared_makes_no_table(field, made, why):
+    with pytest.raises(TypeError, match=why):
+        replace(ForwardingTable.empty(), **{field: made})
 
 
 def test_the_empty_table_has_its_fixed_rows_and_nothing_else():
