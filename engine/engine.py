@@ -184,6 +184,8 @@ class Engine:
             now = time.monotonic()
             every_second = now >= next_second
             if every_second:
+                for fault in ("frame", "answer"):  # told once a second at most, and gone when it is over
+                    self.alarms.clear(fault)
                 next_second = now + PUBLISH_S
             try:
                 await self._turn(now, every_second=every_second)
@@ -208,14 +210,16 @@ class Engine:
         return min(self.chain.next_due(now), trial.deadline if trial is not None else math.inf)
 
     async def _finish(self) -> None:
+        """Stop everything, each whatever becomes of the others: the host gets back what is its own."""
         _notify("STOPPING=1")
-        for frame in self.chain.farewell():
-            self.control_sockets.send(frame)
-        self.control_sockets.close()
-        await self.prober.close()
-        self.forwarding.stop()
-        await self.server.close()
-        await self.host.close()
+        async with contextlib.AsyncExitStack() as last_first:
+            last_first.push_async_callback(self.host.close)
+            last_first.push_async_callback(self.server.close)
+            last_first.callback(self.forwarding.stop)
+            last_first.push_async_callback(self.prober.close)
+            last_first.callback(self.control_sockets.close)
+            for frame in self.chain.farewell():
+                self.control_sockets.send(frame)
         log.info("stopped")
 
     # -- frames, answers, time --------------------------------------------------------------------------------------
@@ -223,10 +227,16 @@ class Engine:
     def _receive(self, number: int) -> None:
         now = time.monotonic()
         for frame in self.control_sockets.frames(number):
-            self._act(self.chain.handle(frame, now))
+            try:
+                self._act(self.chain.handle(frame, now))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next frame is handled
+                self.alarms.report_fault("frame", error)
 
     def _answered(self, key: ProbeKey, answer: ProbeAnswer) -> None:
-        self._act(self.chain.result(key, answer, time.monotonic()))
+        try:
+            self._act(self.chain.result(key, answer, time.monotonic()))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next answer is taken
+            self.alarms.report_fault("answer", error)
 
     def _act(self, outcome: Outcome, actor: Actor | None = None) -> None:
         """Do what the modules want; `actor` is who caused it, if an operator did."""

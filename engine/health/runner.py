@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from engine.domain.checks import ProbeAnswer
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from engine.domain.checks import ProbeKey, ProbeStart
     from engine.health.registry import CheckRun
+
+log = logging.getLogger("engine")
 
 
 class Prober:
@@ -37,6 +40,10 @@ class Prober:
             answer = await check.run(probe)
         except PermissionError:
             answer = ProbeAnswer(ok=False, error=f"not permitted: {probe.key.kind} needs {check.needs}")
+        except Exception as error:
+            # Without an answer it would count as under way for ever, and its target stay as it is.
+            log.exception("check %s of %s failed", probe.key.kind, probe.key.address)
+            answer = ProbeAnswer(ok=False, error=f"the check itself failed: {type(error).__name__}: {error}")
         self._answered(probe.key, answer)
 
     async def close(self) -> None:

@@ -41,7 +41,10 @@ async def run(probe: ProbeStart) -> ProbeAnswer:
     """
     address, port, timeout_s = probe.key.address, probe.key.port or 0, probe.key.attempt_s
     loop = asyncio.get_running_loop()
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    except OSError as error:
+        return _failed(error.errno or errno.EIO, address, port, timeout_s)
     begun = time.monotonic()
     handed_over = False
     try:

@@ -49,6 +49,20 @@ async def test_a_missing_right_is_told_with_what_the_kind_needs():
     assert answers == [ProbeAnswer(ok=False, error="not permitted: new needs CAP_X")]
 
 
+async def test_a_check_that_fails_itself_is_an_answer(caplog):
+    answers = []
+
+    async def run(_probe):
+        raise RuntimeError("no such thing")
+
+    prober = Prober(lambda key, answer: answers.append((key, answer)), {"new": CheckRun(run)})
+    prober.start(start("new"))
+    await drained(prober)
+    error = "the check itself failed: RuntimeError: no such thing"
+    assert answers == [(start("new").key, ProbeAnswer(ok=False, error=error))]
+    assert "check new of 172.16.1.100 failed" in caplog.text
+
+
 async def test_closing_ends_what_is_under_way_and_gives_back_what_is_shared():
     closed, answers = [], []
 

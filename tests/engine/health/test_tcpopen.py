@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import os
+import resource
 import socket
 import time
 
@@ -161,3 +163,17 @@ async def test_a_thousand_at_once_all_answer():
             answers += await asyncio.gather(*(once(HERE, port, HERE, 2) for _ in range(100)))
         await asyncio.sleep(0.05)
     assert [a.error for a in answers if not a.ok] == []
+
+
+async def test_that_there_is_no_descriptor_left_is_an_answer():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        answer = await once(HERE, 80, HERE, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not answer.ok
+    assert not answer.certain
+    assert answer.error == f"Too many open files on {HERE}:80"
