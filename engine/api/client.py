@@ -91,7 +91,7 @@ class Client:
             unreachable = EngineUnreachable(path, f"no answer within {timeout_s:g} s")
             unreachable.__cause__ = error
         except (OSError, EOFError, FrameTooLargeError) as error:
-            unreachable = EngineUnreachable(path, _connect_reason(error))
+            unreachable = EngineUnreachable(path, _connect_reason(error, path))
             unreachable.__cause__ = error
         except EngineUnreachable as error:
             unreachable = error
@@ -201,7 +201,7 @@ class Client:
             while (data := await read_frame(self._reader)) is not None:
                 self._take(data)
         except (OSError, EOFError, FrameTooLargeError) as error:
-            reason = _connect_reason(error)
+            reason = _connect_reason(error, self.path)
         except UNREADABLE as error:
             reason = f"a frame is not understood: {error}"
         except asyncio.CancelledError:
@@ -273,12 +273,15 @@ def _check_hello(path: Path, data: bytes | None) -> Hello:
     return frame
 
 
-def _connect_reason(error: OSError | EOFError | FrameTooLargeError) -> str:
+def _connect_reason(error: OSError | EOFError | FrameTooLargeError, path: Path) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such socket; is the engine running?"
     if isinstance(error, PermissionError):
         return "permission denied; run as root or as a member of the socket's group"
     if isinstance(error, ConnectionRefusedError):
+        # The kernel says the same of a file and of a folder (unix(7)).
+        if path.exists() and not path.is_socket():
+            return "this is not a socket; the engine's are in its --run-dir"
         return "nobody listens there; is the engine running?"
     if isinstance(error, FrameTooLargeError):
         return f"what answers is not the engine: {error}"

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import struct
 
 import msgspec
@@ -65,7 +66,12 @@ async def test_a_missing_socket_says_so(tmp_path):
 
 async def test_a_socket_that_cannot_be_reached_says_why(tmp_path):
     (tmp_path / "file").touch()
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(tmp_path / "stale"))
     for path, reason in (
+        (tmp_path / "file", "this is not a socket; the engine's are in its --run-dir"),
+        (tmp_path, "this is not a socket; the engine's are in its --run-dir"),
+        (tmp_path / "stale", "nobody listens there; is the engine running?"),
         (tmp_path / "file" / "operator.sock", "not a directory"),
         (tmp_path / ("x" * 200), "AF_UNIX path too long"),
     ):
