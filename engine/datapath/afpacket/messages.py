@@ -5,6 +5,8 @@ Messages are msgpack over the control socket, one a datagram; memory comes with 
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
 MESSAGE_BYTES = 1024
@@ -54,9 +56,28 @@ class Fault(msgspec.Struct, tag="fault", frozen=True):
     text: str
 
 
+T = TypeVar("T")
+
 ToWorker = UseTable | TakeFlows
 FromWorker = Ready | Fault
 
 encode = msgspec.msgpack.Encoder().encode
-decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
-decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode
+_to_worker = msgspec.msgpack.Decoder(ToWorker)
+_from_worker = msgspec.msgpack.Decoder(FromWorker)
+
+
+def decode_to_worker(data: bytes) -> ToWorker | None:
+    """Read what a worker is told; None for what is none of it: cut short, or of another version."""
+    return _decoded(_to_worker, data)
+
+
+def decode_from_worker(data: bytes) -> FromWorker | None:
+    """Read what a worker tells; None for what is none of it."""
+    return _decoded(_from_worker, data)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T | None:
+    try:
+        return decoder.decode(data)
+    except msgspec.DecodeError:
+        return None

@@ -164,7 +164,11 @@ class WorkerProcess:
             if not data:
                 return
             message = messages.decode_from_worker(data)
-            if isinstance(message, messages.Fault):
+            if message is None:
+                yield WorkerEvent(
+                    "warning", f"worker {self.index} on {self.ifname} said something that is not understood"
+                )
+            elif isinstance(message, messages.Fault):
                 yield WorkerEvent(
                     "error",
                     f"worker {self.index} on {self.ifname} dropped a frame by a fault: {message.text}",
@@ -216,7 +220,7 @@ def _is_ready(control: socket.socket) -> bool:
     control.settimeout(START_TIMEOUT_S)
     with contextlib.suppress(TimeoutError, ConnectionResetError):
         data = control.recv(messages.MESSAGE_BYTES)
-        return bool(data) and isinstance(messages.decode_from_worker(data), messages.Ready)
+        return isinstance(messages.decode_from_worker(data), messages.Ready)
     return False
 
 

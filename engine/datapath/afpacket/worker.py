@@ -171,7 +171,11 @@ class Worker:
             if not data:
                 os._exit(0)  # nothing to put in order: the kernel takes rings and descriptors back
             message = decode_to_worker(data)
-            if isinstance(message, UseTable):
+            if message is None or len(descriptors) != 1:
+                # Of another version, or there was no room for the descriptor. A table is handed over again (`remind`).
+                for descriptor in descriptors:
+                    os.close(descriptor)
+            elif isinstance(message, UseTable):
                 if table is not None:
                     os.close(table)
                 (table,) = descriptors

@@ -135,6 +135,29 @@ def test_a_worker_that_does_not_start_says_why_and_none_runs(started, datapath):
     assert datapath.process_ids() == []
 
 
+@pytest.mark.parametrize("says", [b"\xc1", messages.encode(messages.Fault("x")), bytes(2000)])
+def test_a_worker_that_does_not_say_that_it_is_ready_does_not_run(started, datapath, says):
+    made, answers = started
+    answers["says"] = says
+    with pytest.raises(DatapathError, match="did not start: OSError: no ring"):
+        datapath.start()
+    assert made[0].killed
+
+
+def test_what_a_worker_says_and_nobody_understands_is_told(started, datapath):
+    made, _ = started
+    datapath.start()
+    alive(datapath)
+    for data in (b"\xc1", messages.encode({"type": "later"}), messages.encode(messages.Fault("at x"))):
+        made[0].control.send(data)
+    told = [event.message for event in datapath.watch(0.0)]
+    assert [("not understood" in text, "fault: at x" in text) for text in told] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+
+
 def test_a_worker_that_says_nothing_is_not_waited_for_long(started, datapath, monkeypatch):
     made, answers = started
     answers["says"] = False

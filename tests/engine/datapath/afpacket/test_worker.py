@@ -204,6 +204,33 @@ def test_flows_that_are_replaced_are_off_the_counts(ordered):
     assert worker.counters.target_sessions[2] == 1
 
 
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [
+        (messages.encode(messages.UseTable(9)), 0),
+        (messages.encode(messages.TakeFlows(1)), 0),
+        (messages.encode(messages.UseTable(9))[:-3], 1),
+        (messages.encode({"type": "of-a-later-version"}), 1),
+        (messages.encode({"type": "use-table", "generation": "seven"}), 1),
+        (b"\xc1", 0),
+        (bytes(messages.MESSAGE_BYTES + 1), 1),
+    ],
+)
+def test_an_order_that_is_not_understood_or_came_without_its_memory_is_left(ordered, data, count):
+    worker, control, _ = ordered()
+    memory = store_table(compiled(server()))
+    before, generation = open_files(), worker.tables.lookup.generation
+    socket.send_fds(control, [data], [memory.fd] * count)
+    worker.take_orders()
+    assert worker.tables.lookup.generation == generation
+    assert open_files() == before
+    memory.close()
+    table = compiled(server(new=(3,), keep=(3,)), compiler=Compiler(generation=6))
+    send(control, messages.UseTable(table.generation), store_table(table))
+    worker.take_orders()
+    assert worker.tables.lookup.generation == 7
+
+
 def test_when_the_other_end_is_closed_the_worker_ends(ordered):
     worker, control, _ = ordered()
     control.close()
