@@ -29,6 +29,7 @@ leaks = pytest.StashKey[list[str]]()
 def pytest_configure(config):
     os.environ[RUN_KEY] = RUN_ID
     signals_as_usual()
+    no_early_end()
     config.stash[privileges_missing] = ""
     if "not netns" in config.option.markexpr or not namespaces.missing_capabilities():
         return
@@ -44,6 +45,18 @@ def signals_as_usual():
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def no_early_end():
+    """Fail a test in which the product ends the process at once: with status 0 all the other tests would pass unseen."""
+    end, run = os._exit, os.getpid()
+
+    def refuse(status):
+        if os.getpid() != run:  # a child that a test has forked
+            end(status)
+        pytest.fail(f"os._exit({status}) would have ended every test")
+
+    os._exit = refuse
 
 
 def pytest_itemcollected(item):

@@ -10,13 +10,12 @@ import os
 import secrets
 import signal
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from tests.mutants import explained, operators
 from tests.mutants.draw import Draw, InTree
 from tests.mutants.errors import CannotTellError
+from tests.mutants.leftovers import folder_of_run
 from tests.mutants.parts import PARTS, ROOT, Part
 from tests.mutants.pool import Pool
 from tests.mutants.trial import Outcome, copy_working_tree
@@ -64,9 +63,9 @@ def _run(options: argparse.Namespace) -> int:
         message = f"no such kind: {', '.join(sorted(unknown))}"
         raise CannotTellError(message)
     parts = [part for part in PARTS if not options.part or part.name in options.part]
-    with tempfile.TemporaryDirectory(prefix="mut-", ignore_cleanup_errors=True) as folder:
+    with folder_of_run() as folder:
         # The working tree may be edited while this runs: from here on only copies are read.
-        original = Path(folder) / "original"
+        original = folder / "original"
         copy_working_tree(ROOT, original)
         tree = InTree(original, parts, kinds, explained.read())
         draws = tree.at(options.at) if options.at else tree.draw(options.seed, options.count)
@@ -75,7 +74,7 @@ def _run(options: argparse.Namespace) -> int:
         if options.list:
             print("\n".join(tree.named(one) for one in draws))
             return 0
-        with Pool(original, Path(folder), options.jobs) as pool:
+        with Pool(original, folder, options.jobs) as pool:
             return _report(tree, _tried(tree, pool, draws), options.seed)
 
 

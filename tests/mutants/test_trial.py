@@ -2,11 +2,11 @@
 
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.mutants.trial import MARK, Tree, copy_working_tree
+from tests.mutants.leftovers import processes_of
+from tests.mutants.trial import Tree, copy_working_tree
 
 PRODUCT = "def double(x):\n    return x + x\n"
 TEST = """\
@@ -40,17 +40,6 @@ def tree(original, tmp_path):
     return Tree(original, tmp_path / "copy")
 
 
-def processes_of(tree):
-    mark = f"{MARK}={tree.root.parent}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            found += [entry.name] if entry.name.isdigit() and mark in (entry / "environ").read_bytes() else []
-        except OSError:
-            continue
-    return found
-
-
 def test_a_copy_has_what_git_tracks_or_would(original, tmp_path):
     subprocess.run(["git", "init", "-q"], cwd=original, check=True)
     (original / ".gitignore").write_text("*.log\n")
@@ -68,7 +57,7 @@ def test_verdicts_of_the_original_and_of_a_mutant(original, tree):
     assert outcome.noticed_by == "test_it.py::test_double"
     assert tree.run(["test_it.py"], 60, compiled=True).passed
     assert (tree.root / "product.py").read_text() == PRODUCT == (original / "product.py").read_text()
-    assert not processes_of(tree)
+    assert not processes_of(tree.root.parent)
 
 
 def test_a_loop_without_end_is_noticed_and_ended(tree):
@@ -78,7 +67,7 @@ def test_a_loop_without_end_is_noticed_and_ended(tree):
     assert not outcome.passed
     assert outcome.timed_out
     assert time.monotonic() - started < 30
-    assert not processes_of(tree)
+    assert not processes_of(tree.root.parent)
 
 
 def test_a_stopped_tree_starts_nothing(tree):

@@ -13,10 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+from tests.mutants.leftovers import MARK, processes_of
 from tests.mutants.parts import MARKS
-
-MARK = "BNG_MUTANTS"
-"""In the environment of every process of a trial, so that those which outlive it are found and ended."""
 
 TO_END_S = 5.0
 SECOND_NS = 1_000_000_000
@@ -54,7 +52,7 @@ class Tree:
     def __init__(self, original: Path, folder: Path) -> None:
         self.root = folder / "tree"
         self._temporary = folder / "t"  # short: sockets' paths have a limit
-        self._mark = f"{MARK}={folder}"
+        self._folder = folder
         self._running: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._stopped = False
@@ -81,7 +79,7 @@ class Tree:
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", MARKS, "--tb=short", "--no-header"]
         command += ["-p", "no:cacheprovider", "--hypothesis-seed=0", f"--basetemp={self._temporary}", *tests]
         environment = {name: value for name, value in os.environ.items() if name != "CI"}
-        environment |= dict([self._mark.split("=", 1)], PYTHONPATH=str(self.root), PYTHONHASHSEED="0")
+        environment |= {MARK: str(self._folder), "PYTHONPATH": str(self.root), "PYTHONHASHSEED": "0"}
         environment |= {} if compiled else {"PYTHONDONTWRITEBYTECODE": "1"}
         started = time.monotonic()
         process = self._start(command, environment)
@@ -129,7 +127,7 @@ class Tree:
             self._running = None
         # A process may start another while the list is read, and takes a moment to end: until none is seen.
         deadline = time.monotonic() + TO_END_S
-        while (left := self._marked()) and time.monotonic() < deadline:
+        while (left := processes_of(self._folder)) and time.monotonic() < deadline:
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -142,16 +140,6 @@ class Tree:
             path.unlink(missing_ok=True)
         for folder in (self._temporary, self.root / ".hypothesis"):
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _marked(self) -> list[int]:
-        found = []
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if entry.name.isdigit() and self._mark.encode() in (entry / "environ").read_bytes().split(
-                    b"\0"
-                ):
-                    found.append(int(entry.name))
-        return found
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
