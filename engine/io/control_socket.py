@@ -49,6 +49,14 @@ class ControlSocket:
         """Return the descriptor, for an event loop."""
         return self._sock.fileno()
 
+    @property
+    def bound(self) -> bool:
+        """Whether its interface still exists: a socket hears nothing of one that is made anew under the same index.
+
+        The kernel takes the socket off an interface that goes, in whatever way (net/packet/af_packet.c, packet_notifier).
+        """
+        return bool(self._sock.getsockname()[0])
+
     def listen_for(self, listening: Listening) -> None:
         """Have the kernel deliver what is to be heard, and nothing else. Raises OSError."""
         packet_filter.attach(self._sock, control_filter(listening))

@@ -28,7 +28,8 @@ class ControlSockets:
         """Have a socket on every interface that is wanted, by its number, hearing what is wanted there."""
         for number in list(self._open):
             link = wanted[number].link if number in wanted else None
-            if link is None or link.ifindex != self._listening[number].link.ifindex:
+            moved = link is None or link.ifindex != self._listening[number].link.ifindex
+            if moved or not self._open[number].bound:
                 self._close(number)
         for number, listening in wanted.items():
             if number not in self._open and not self._try_to_open(number, listening):

@@ -245,6 +245,25 @@ def test_a_server_that_is_disabled_and_enabled_is_back_at_once(lab, launch):
         assert [address for _, address in replies(port, 0.1)] == [addressing.VIP]
 
 
+def test_a_host_that_claims_a_served_address_for_a_while_does_not_keep_it(lab, launch):
+    scene = launch()
+    assert dict(scene.traffic(32).failed) == {}  # and the router knows our MAC
+    with Port(lab, "target2", "eth0") as port:
+        # The router hears each of them before our answer, and takes another MAC only after a second.
+        for _ in range(12):
+            port.send(arp(1, STRANGER, addressing.VIP, addressing.VIP))
+            time.sleep(0.1)
+    ended = time.monotonic()
+
+    def at_us():
+        found = lab.run("router", ["ip", "neigh", "show", addressing.VIP]).stdout
+        return text(LB) in found
+
+    until(at_us, 2, "the router has our MAC again")
+    assert time.monotonic() - ended < 1.5
+    assert dict(scene.traffic(32).failed) == {}
+
+
 # -- W6: VLANs ---------------------------------------------------------------------------------------------------------
 
 

@@ -7,10 +7,12 @@ import time
 
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
+from scapy.all import ARP, Ether
 
 from engine.lab import addressing, links
 from engine.lab.balancer import Balancer
 from engine.lab.namespaces import inside
+from tests.helpers.port import Port
 from tests.helpers.scene import SEED, Scene, until
 
 MARK = 98
@@ -265,15 +267,19 @@ def test_another_route_in_the_place_of_ours_is_an_alarm_with_what_to_do(own_scen
 # -- links --------------------------------------------------------------------------------------------------------------
 
 
+def bridge_of(netlink):
+    return next(
+        link.get("ifname")
+        for link in netlink.get_links()
+        if (info := link.get("linkinfo")) and info.get("kind") == "bridge"
+    )
+
+
 def plug_in(lab, name, mac):
     """Give the balancer another card on the same switch."""
     with inside(lab.netns_path("switch")), open(lab.netns_path("lb")) as lb:  # noqa: PTH123 - a descriptor
         with links.netlink() as netlink:
-            bridge = next(
-                link.get("ifname")
-                for link in netlink.get_links()
-                if (info := link.get("linkinfo")) and info.get("kind") == "bridge"
-            )
+            bridge = bridge_of(netlink)
         peer = {"ifname": name, "address": mac, "net_ns_fd": lb.fileno()}
         links.cable(f"sw-{name}", addressing.mac_of("10.9.9.8"), peer, master=bridge)
 
@@ -327,6 +333,41 @@ def test_a_card_that_is_renamed_forwards_no_more_and_under_its_name_it_does_agai
     until(lambda: not scene.alarms(), 12, "no alarm")
     assert dict(scene.traffic(64).failed) == {}
     assert scene.sessions() == sessions
+
+
+def test_a_card_that_is_made_anew_under_the_same_index_unseen_is_heard_again(own_scene):
+    scene, lab = own_scene, own_scene.lab
+    index = lab.run("lb", ["cat", "/sys/class/net/eth0/ifindex"]).stdout.strip()
+    scene.balancer.process.send_signal(signal.SIGSTOP)
+    try:
+        ip(lab, "link", "del", "eth0")
+        with inside(lab.netns_path("switch")), links.netlink() as netlink:
+            bridge = bridge_of(netlink)
+        mac, switch = addressing.mac_of(addressing.LB), lab.name("switch")
+        new = ("eth0", "index", index, "address", mac, "type", "veth", "peer", "name", "lb", "netns", switch)
+        ip(lab, "link", "add", *new)
+        ip(lab, "link", "set", "lb", "master", bridge, "up", node="switch")
+        ip(lab, "link", "set", "eth0", "up")
+    finally:
+        scene.balancer.process.send_signal(signal.SIGCONT)
+    assert lab.run("lb", ["cat", "/sys/class/net/eth0/ifindex"]).stdout.strip() == index
+    with Port(lab) as port:
+        until(lambda: answered(port), 3, "an ARP request is answered")
+    time.sleep(9)  # longer than a target without checks stays up
+    assert [t.operational for t in scene.state().targets] == [True, True]
+    assert dict(scene.traffic(32).failed) == {}
+
+
+def answered(port):
+    """Tell whether the balancer answers a request for a virtual address."""
+    asker = "02:00:00:00:00:77"
+    port.send(
+        bytes(
+            Ether(src=asker, dst="ff:ff:ff:ff:ff:ff")
+            / ARP(hwsrc=asker, psrc="172.16.1.77", pdst=addressing.VIP)
+        )
+    )
+    return port.heard(1, lambda f: f.ethertype == 0x0806 and f.data[20:22] == b"\0\2", timeout_s=0.2)
 
 
 def test_two_cards_that_swap_their_names_swap_all_they_carry(lab, tmp_path):

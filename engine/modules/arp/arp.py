@@ -155,8 +155,9 @@ class Arp(Module):
                 outcome.send += self._announcer.defend(arp.spa, now)
         # A request for its own sender's address asks nobody: it is an announcement, met above.
         if arp.op == headers.ARP_REQUEST and arp.spa != arp.tpa:
-            # RFC 5227 section 1.1: a probe names its own sender; one that does not is garbled or forged.
-            if arp.spa == UNSPECIFIED_V4 and arp.sha == frame.data[6:12]:
+            # RFC 5227 section 1.1: a probe is broadcast and names its own sender; one that does not is garbled or
+            # forged. One to our MAC alone is a switch's, which looks whether we are there (IP device tracking).
+            if arp.spa == UNSPECIFIED_V4 and arp.sha == frame.data[6:12] and frame.data[0] & 1:
                 self._claiming.asks_too(arp.tpa, arp.sha)
             outcome.send += self._answer(frame, arp)
         return outcome

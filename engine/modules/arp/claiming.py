@@ -162,7 +162,7 @@ class Claiming:
         if living != claim.refused:
             claim.refused = living
             owner = self._view.owner(address)
-            who = ", ".join(f"{mac_text(mac)}, which is {self._name(mac)}" for mac in living)
+            who = " and ".join(f"{mac_text(mac)}, which is {self._name(mac)}," for mac in living)
             text = (
                 f"{address} ({owner}) is not taken: {who} has it; remove it there or use another address, "
                 "or start with --force-claim; it is taken when nobody answers for it"

@@ -82,8 +82,9 @@ class Conflicts:
                 self._agenda.put(address, now + 0.3 + index / max(len(addresses), 1))
 
     def name_host(self, mac: bytes, address: Address) -> None:
-        """Remember which address a host gave last, to be able to name it."""
-        if address != UNSPECIFIED_V4 and address not in self._view.virtuals:
+        """Remember which address a host gave last, to be able to name it; one that it claims of others names nobody."""
+        of_others = (self._view.virtuals, self._view.reals, self._world.neighbours)
+        if address != UNSPECIFIED_V4 and not any(address in each for each in of_others):
             self._hosts.pop(mac, None)
             self._hosts[mac] = address
             if len(self._hosts) > MAX_HOSTS:
@@ -186,7 +187,10 @@ class Conflicts:
             return f"{sysctls} on that target{mask}"
         if address in self._view.virtuals:
             return f"{sysctls} on that host if it is a target, else give it another address"
-        return "give one of the two hosts another address, or switch proxy_arp off on that host"
+        return (
+            "give one of the two hosts another address, or switch proxy_arp off on that host; if both are cards of one "
+            "machine, set net.ipv4.conf.all.arp_ignore=1 there"
+        )
 
     def _cleared(self, address: Address, mac: bytes, found: _Conflict) -> list[Notice]:
         who = self.name(mac)

@@ -22,7 +22,7 @@ class FakeSocket:
         if FakeSocket.refuse:
             raise PermissionError(1, "Operation not permitted")
         self.number, self.name = number, name
-        self.heard, self.sent, self.closed = [], [], False
+        self.heard, self.sent, self.closed, self.bound = [], [], False, True
         self.read, self.write = os.pipe()
         FakeSocket.made.append(self)
 
@@ -101,3 +101,11 @@ async def test_an_interface_that_refuses_is_tried_again(sockets):
     FakeSocket.refuse = False
     sockets.follow({1: HEAR})
     assert [s.number for s in FakeSocket.made] == [1]
+
+
+async def test_a_socket_whose_interface_was_made_anew_under_the_same_index_is_replaced(sockets):
+    sockets.follow({1: HEAR})
+    FakeSocket.made[0].bound = False
+    sockets.follow({1: HEAR})
+    assert [s.closed for s in FakeSocket.made] == [True, False]
+    assert FakeSocket.made[1].heard == [HEAR]

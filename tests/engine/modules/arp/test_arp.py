@@ -575,6 +575,29 @@ def test_an_address_is_defended_again_after_a_second(kit, play):
     assert defended == [1, 0, 1]
 
 
+def test_whoever_claimed_an_address_last_does_not_have_the_last_word(kit, play):
+    play.up()
+    play.tick(12)  # the announcements of the start are over
+    waits = []
+    for _ in range(2):
+        for _ in range(5):
+            play.give(kit.arp(1, kit.STRANGER, kit.VIP, kit.VIP))
+            play.tick(0.1)
+        claimed = play.now - 0.1
+        before = len(sent_at(play, lambda f: announced(f) == kit.VIP))
+        play.tick(2.5)
+        later = sent_at(play, lambda f: announced(f) == kit.VIP)[before:]
+        assert len(later) == 1
+        waits.append(later[0] - claimed + 1000)
+    assert waits == pytest.approx([1.1, 2.2], abs=0.11)
+
+
+def test_a_host_is_not_named_by_an_address_that_it_claims_of_another(kit, play):
+    play.up()
+    play.give(kit.arp(1, kit.STRANGER, kit.REAL, kit.REAL))
+    assert f"{kit.STRANGER}, which is unknown host, also claims" in play.said("also claims")[0].message
+
+
 def test_an_announcement_waits_for_its_link_and_comes_with_it(kit):
     play = kit.make()
     play.world.links[1].up = False

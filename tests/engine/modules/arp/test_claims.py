@@ -153,6 +153,13 @@ def test_a_forged_probe_takes_no_address(kit):
     assert play.world.withheld == set()
 
 
+def test_a_switch_that_looks_whether_we_are_there_takes_no_address(kit):
+    play = asking(kit)
+    play.give(kit.arp(1, "02:00:00:00:00:01", "0.0.0.0", kit.VIP, dst=kit.LB))
+    play.live(0.7)
+    assert play.world.withheld == set()
+
+
 def test_force_takes_it_at_once(kit, play):
     play.tick()
     assert not play.chain.arp.undecided
