@@ -30,15 +30,15 @@ def planted(fault: Fault, setattr_: Callable[[type, str, object], None] = setatt
     setattr_(fault.owner, fault.method, fault.around(getattr(fault.owner, fault.method)))
 
 
-def _swapped(right):
-    """Send the frames of a vector backwards."""
+def _backwards(_):
+    def few(self, count, now_s):
+        """Handle few frames from the last to the first."""
+        head = self.rx.head
+        for slot in reversed(range(head, head + count)):
+            self.one(slot, now_s)
+        self.rx.release(count)
 
-    def send(self, head, slots, targets, rows, sizes):
-        for n in range(len(slots) - 1, -1, -1):
-            one = slice(n, n + 1)
-            right(self, head, slots[one], targets[one], rows[one], sizes[one])
-
-    return send
+    return few
 
 
 def _counted_twice(right):
@@ -66,7 +66,7 @@ def _state_not_set(_):
 
 
 FAULTS = [
-    Fault("frames of a vector out of order", "frames out", Forwarder, "send", _swapped),
+    Fault("few frames out of order", "frames out", Forwarder, "few", _backwards),
     Fault("a counter off by one", "counters", Forwarder, "batch", _counted_twice),
     Fault("another target", "frames out", Tables, "pick", _to_another),
     Fault("a state not set", "flow entries", VectorFlows, "_refresh", _state_not_set),
