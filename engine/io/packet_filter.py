@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 Instruction = tuple[int, int, int, int]
 
-LDH_ABS, LDB_ABS, LD_ABS, LD_IND, LDX_MSH = 0x28, 0x30, 0x20, 0x40, 0xB1
-JEQ, RET, MOD, JA = 0x15, 0x06, 0x94, 0x05
+LDH_ABS, LDB_ABS, LD_ABS, LD_IND, LDX_MSH, LD_LEN = 0x28, 0x30, 0x20, 0x40, 0xB1, 0x80
+JEQ, JGE_X, JA, RET = 0x15, 0x3D, 0x05, 0x06
+ADD, MOD, TAX, TXA = 0x04, 0x94, 0x07, 0x87
 ACCEPT: Instruction = (RET, 0, 0, 0x4_0000)
 REJECT: Instruction = (RET, 0, 0, 0)
 
@@ -67,12 +68,27 @@ def for_addresses(addresses: Iterable[bytes], share: tuple[int, int] = (0, 1)) -
     ]
 
 
+_QUOTED_CLIENT = 14 + 8 + 16
+"""Beside the length of the IP header: where the destination stands in the header that an ICMP error quotes (RFC 792)."""
+
+
 def _clients(index: int, workers: int) -> list[Instruction]:
     return [
         (LDB_ABS, 0, 0, 23),
-        (JEQ, 0, 3, 1),
+        (JEQ, 0, 9, 1),
         (LDX_MSH, 0, 0, 14),
-        (LD_IND, 0, 0, 14 + 8 + 16),  # the destination in the header that an ICMP error quotes (RFC 792)
+        (TXA, 0, 0, 0),
+        (ADD, 0, 0, _QUOTED_CLIENT + 4),
+        (TAX, 0, 0, 0),
+        (LD_LEN, 0, 0, 0),
+        (
+            JGE_X,
+            0,
+            3,
+            0,
+        ),  # what is too short to quote goes by its source: a load beyond the end would reject it
+        (LDX_MSH, 0, 0, 14),
+        (LD_IND, 0, 0, _QUOTED_CLIENT),
         (JA, 0, 0, 1),
         (LD_ABS, 0, 0, 26),
         (MOD, 0, 0, workers),

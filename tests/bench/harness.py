@@ -21,29 +21,19 @@ import numpy as np
 from pyroute2 import IPRoute
 
 from engine.datapath.afpacket.datapath import AfPacketDatapath
-from engine.datapath.afpacket.icmp import checksum
-from engine.datapath.afpacket.ring import TransmitRing
 from engine.datapath.table import Compiler, ServerInput, TargetInput
 from engine.domain.address import Address
-from engine.io.if_packet import VNET_BYTES
+from engine.io import packet_filter
 from engine.lab import namespaces
+from tests.bench.traffic import PLAIN, TEMPLATE, Traffic, generate, packet
 from tests.helpers import fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
-TEMPLATE = fixtures.case("An acknowledgement in a frame of minimum size").frame
-"""What the generator sends, each frame with another client's address."""
-
 OWN_MAC, GENERATOR_MAC = TEMPLATE[:6], TEMPLATE[6:12]
 TARGET_MACS = [fixtures.target_mac(n) for n in (1, 2)]
 VIP = "172.16.1.10"
-FULL_CHUNK, PACED_CHUNK = 256, 64
-"""Frames that the generator writes at a time: at full speed its own work must not be the limit."""
-
-SLOT = 256 + 128
 
 
 @dataclass
@@ -108,72 +98,6 @@ def on_cpu(cpu: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def packet(client: int, port: int = 40000) -> bytes:
-    """Return the frame of a client, by its address as a number, and its port."""
-    return with_checksum(
-        b"".join(
-            (
-                TEMPLATE[:26],
-                client.to_bytes(4, "big"),
-                TEMPLATE[30:34],
-                port.to_bytes(2, "big"),
-                TEMPLATE[36:],
-            )
-        )
-    )
-
-
-def with_checksum(frame: bytes) -> bytes:
-    """Put the right checksum into a frame's IPv4 header of 20 bytes."""
-    found = checksum(frame[14:24] + bytes(2) + frame[26:34])
-    return frame[:24] + found.to_bytes(2, "big") + frame[26:]
-
-
-def _heads(flows: int, chunk: int) -> NDArray[np.uint8]:
-    """Checksum and source address of the IP headers of `flows` clients, and those of the first `chunk` once more."""
-    header = packet(0)[14:34]
-    rest = 0xFFFF - int.from_bytes(header[10:12], "big") + 0x0A00  # sum of the header but for the client
-    ids = np.arange(flows + chunk) % flows
-    total = rest + (ids >> 16) + (ids & 0xFFFF)
-    total = 0xFFFF - ((total & 0xFFFF) + (total >> 16))
-    columns = [total >> 8, total & 255, np.full(len(ids), 10), ids >> 16, ids >> 8 & 255, ids & 255]
-    return np.column_stack(columns).astype(np.uint8)
-
-
-def generate(gen: str, seconds: float, rate: float | None, flows: int, start: float, report) -> None:
-    """Send 60-byte frames of `flows` clients at `rate` a second (None: as fast as possible), then report how many."""
-    namespaces.enter(path(gen), 0x4000_0000)
-    os.sched_setaffinity(0, {cpus()[0]})
-    ring = TransmitRing("g0", 4096, SLOT)
-    data = np.frombuffer(bytes(VNET_BYTES) + packet(0x0A00_0000), np.uint8)
-    ring.u8[:, 32 : 32 + len(data)] = data
-    ring.u8[:, 34] = len(data) - VNET_BYTES  # all header: copied, not linked
-    ring.u32[:, 1] = len(data)
-    chunk = FULL_CHUNK if rate is None else PACED_CHUNK
-    varying = slice(
-        42 + 24, 42 + 30
-    )  # checksum and client of the IP header: made beforehand, or making them is the limit
-    heads = _heads(flows, chunk)
-    sent = 0
-    time.sleep(max(0.0, start - time.monotonic()))
-    begin = time.monotonic()
-    while (now := time.monotonic()) < begin + seconds:
-        if rate is not None and sent > (now - begin) * rate:
-            continue
-        head = ring.head
-        if ring.room(chunk) < chunk:
-            ring.flush()
-            continue
-        at = sent % flows
-        ring.u8[head : head + chunk, varying] = heads[at : at + chunk]
-        ring.status[head : head + chunk] = 1
-        ring.advance(chunk)
-        with contextlib.suppress(BlockingIOError):
-            ring.flush()
-        sent += chunk
-    report.send(sent)
-
-
 @dataclass
 class Load:
     """What came of one load: frames sent, frames received back, over how long."""
@@ -187,15 +111,24 @@ class Load:
         return self.back / self.seconds / 1e6
 
 
-def load(made: Wire, seconds: float, rate: float | None = None, flows: int = 65536) -> Load:
-    """Put the forwarder that runs on the wire under load."""
+def load(
+    made: Wire,
+    seconds: float,
+    rate: float | None = None,
+    flows: int = 65536,
+    traffic: Traffic = PLAIN,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Load:
+    """Put the forwarder that runs on the wire under load; `meanwhile` runs beside it."""
     ours, theirs = multiprocessing.Pipe()
     before = received(made.gen)
     start = time.monotonic() + 0.4
     process = multiprocessing.get_context("fork").Process(
-        target=generate, args=(made.gen, seconds, rate, flows, start, theirs)
+        target=generate, args=(path(made.gen), cpus()[0], seconds, rate, flows, start, theirs, traffic)
     )
     process.start()
+    time.sleep(max(0.0, start - time.monotonic()))
+    meanwhile()
     process.join()
     sent = ours.recv()
     time.sleep(0.3)
@@ -203,8 +136,15 @@ def load(made: Wire, seconds: float, rate: float | None = None, flows: int = 655
 
 
 def table(method: str = "rr", servers: int = 1, compiler: Compiler | None = None):
-    """The table of the bench: server 1 is the one under load, `servers` more with two targets each are ballast."""
-    inputs = [ServerInput(1, Address.parse(VIP), 80, "tcp", method, False, 600, (1, 2), (1, 2))]
+    """The table of the bench: server 1 is the one under load, `servers` more with two targets each are ballast.
+
+    Below 512 of them, the last number has another server on the same address, port 81.
+    """
+    inputs = [
+        ServerInput(number, Address.parse(VIP), port, "tcp", method, False, 600, (1, 2), (1, 2))
+        for number, port in ((1, 80), (512, 81))
+        if number > servers or number == 1
+    ]
     targets = [TargetInput(n, f"target{n}:80", TARGET_MACS[n - 1]) for n in (1, 2)]
     for n in range(2, servers + 1):
         pair = (2 * n - 1, 2 * n)
@@ -214,7 +154,7 @@ def table(method: str = "rr", servers: int = 1, compiler: Compiler | None = None
     return (compiler or Compiler()).compile(
         inputs,
         targets,
-        virtual=[s.address for s in inputs],
+        virtual=sorted({s.address for s in inputs}),
         own_mac=[OWN_MAC],
         blocked_mac=[t.mac for t in targets],
         mtu=1500,
@@ -246,7 +186,7 @@ def plain_loop(lb: str, ready) -> None:
     sock.bind(("eth0", 0x0800))
     buffer = bytearray(2048)
     view = memoryview(buffer)
-    servers = {(socket.inet_aton(VIP), b"\0\x50", 6)}
+    servers = {(socket.inet_aton(VIP), port.to_bytes(2, "big"), 6) for port in (80, 81)}
     flows: dict[bytes, bytes] = {}
     packets = dict.fromkeys(TARGET_MACS, 0)
     ready.send(True)
@@ -281,34 +221,55 @@ def plain(made: Wire) -> Iterator[None]:
 
 
 SO_TIMESTAMPNS = 35
+STREAM_CLIENT = 0xC000_0201
+LOST_S = 0.2
 
 
 def latencies(made: Wire, count: int, interval_s: float = 0.001) -> list[float]:
-    """Milliseconds from the sending of a frame to its return to the same interface, one every `interval_s`."""
-    return [(back - sent) / 1e6 for sent, back in stream(made, count, interval_s)]
+    """Milliseconds from the sending of a frame to its return to the same interface, one every `interval_s`.
+
+    What has not come back within LOST_S counts as that.
+    """
+    times = stream(made, count, interval_s)
+    return [(back - sent) / 1e6 if back else LOST_S * 1e3 for sent, back in times]
 
 
 def stream(made: Wire, count: int, interval_s: float) -> list[tuple[int, int]]:
-    """Send a frame every `interval_s`; returns when each was sent and when it was back (CLOCK_REALTIME, ns)."""
+    """Send a frame every `interval_s`; returns when each was sent and was back (CLOCK_REALTIME, ns; 0: lost)."""
     found: list[tuple[int, int]] = []
     with namespaces.inside(path(made.gen)), on_cpu(cpus()[0]):
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
         sock.setsockopt(263, 23, 1)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        # Whatever else comes back meanwhile is not for this one.
+        mine = (packet_filter.JEQ, 1, 0, STREAM_CLIENT)
+        packet_filter.attach(
+            sock, [(packet_filter.LD_ABS, 0, 0, 26), mine, packet_filter.REJECT, packet_filter.ACCEPT]
+        )
         sock.bind(("g0", 0x0800))
-        sock.settimeout(1)
+        sock.settimeout(LOST_S)
     with sock, on_cpu(cpus()[0]):
-        data = packet(0x0A00_0001)
+        frames = [packet(STREAM_CLIENT, 1024 + n % 60000) for n in range(count)]
         next_at = time.monotonic()
-        for _ in range(count):
+        for data in frames:
             next_at += interval_s
             time.sleep(max(0.0, next_at - time.monotonic()))
             sent_ns = time.clock_gettime_ns(time.CLOCK_REALTIME)
             sock.send(data)
-            _, ancillary, _, _ = sock.recvmsg(2048, 64)
-            seconds, nanos = struct.unpack("qq", ancillary[0][2][:16])
-            found.append((sent_ns, seconds * 1_000_000_000 + nanos))
+            found.append((sent_ns, _back(sock, data[34:36])))
     return found
+
+
+def _back(sock: socket.socket, port: bytes) -> int:
+    """Return when the frame from that port came back; 0 where it does not. Others are late ones."""
+    while True:
+        try:
+            data, ancillary, _, _ = sock.recvmsg(2048, 64)
+        except TimeoutError:
+            return 0
+        if data[34:36] == port:
+            seconds, nanos = struct.unpack("qq", ancillary[0][2][:16])
+            return int(seconds * 1_000_000_000 + nanos)
 
 
 WINDOW_NS = 40_000_000
@@ -346,7 +307,7 @@ def swap_waits(
 
 
 def _longest(times, begin: int) -> float:
-    sent, back = times.T
+    sent, back = times[times[:, 1] > 0].T
     meanwhile = (back >= begin) & (sent < begin + WINDOW_NS)
     return float((back - sent)[meanwhile].max()) / 1e6
 

@@ -1,25 +1,31 @@
 """`make bench`: the AF_PACKET datapath beside a plain recv/send loop in Python, on the same core in the same run.
 
-Needs root. Prints medians and ratios; absolute figures belong to the machine.
+Needs root. Prints medians and ratios; absolute figures belong to the machine, and each section says whether it had the
+machine to itself. One section alone: python -m tests.bench.run --section odd --quick
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import statistics
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.datapath import maglev
-from tests.bench import decisions, harness
+from tests.bench import decisions, harness, quiet, traffic
 from tests.helpers import fixtures
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def rates(made: harness.Wire, rounds: int, seconds: float) -> float:
+
+def rates(made: harness.Wire, rounds: int, seconds: float) -> None:
     print(f"\nRate: 60-byte frames of 65,536 clients, {rounds} rounds of {seconds:g} s each, in turn")
     results: dict[str, list[float]] = {"plain": [], "afpacket": []}
     for _ in range(rounds):
@@ -32,7 +38,6 @@ def rates(made: harness.Wire, rounds: int, seconds: float) -> float:
         spread = " ".join(f"{v:.3f}" for v in results[name])
         print(f"  {label:22} {medians[name]:.3f} Mpps   ({spread})")
     print(f"  ratio                  {medians['afpacket'] / medians['plain']:.2f}")
-    return medians["afpacket"]
 
 
 def methods(made: harness.Wire, seconds: float) -> None:
@@ -42,27 +47,82 @@ def methods(made: harness.Wire, seconds: float) -> None:
             print(f"  {method:8} {harness.load(made, seconds).mpps:.3f} Mpps")
 
 
-def loss(made: harness.Wire, mpps: float, seconds: float) -> None:
-    print(f"\nLoss at half of that rate, {seconds:g} s")
+def loss(made: harness.Wire, seconds: float) -> None:
+    print(f"\nLoss at half of the rate that it reaches, {seconds:g} s")
     with harness.afpacket(made):
-        result = harness.load(made, seconds, rate=mpps * 1e6 / 2)
-        print(f"  sent {result.sent:,}, back {result.back:,}, lost {result.sent - result.back:,}")
+        rate = harness.load(made, 2).mpps * 1e6 / 2
+    with harness.afpacket(made):
+        result = harness.load(made, seconds, rate=rate)
+        print(
+            f"  {rate:,.0f} a second: sent {result.sent:,}, back {result.back:,}, lost {result.sent - result.back:,}"
+        )
 
 
-def latency(made: harness.Wire, count: int) -> None:
-    print(f"\nAdded latency at 1,000 frames a second, {count:,} frames, from sending to return")
-    with harness.afpacket(made):
-        times = np.array(harness.latencies(made, count))
-    p50, p90, p99 = np.percentile(times, [50, 90, 99])
+def odd(made: harness.Wire, rounds: int, seconds: float) -> None:
     print(
-        f"  AF_PACKET worker       p50 {p50:.3f} ms   p90 {p90:.3f} ms   p99 {p99:.3f} ms   max {times.max():.2f} ms"
+        f"\nRate of frames that are not plain, beside plain ones: {rounds} rounds of {seconds:g} s each, in turn"
     )
-    with harness.plain(made):
-        times = np.array(harness.latencies(made, count))
+    kinds = (traffic.PLAIN, traffic.TAGGED, traffic.OPTIONS, traffic.MIXED)
+    results: dict[str, list[float]] = {kind.name: [] for kind in kinds}
+    for _ in range(rounds):
+        for kind in kinds:
+            with harness.afpacket(made):
+                results[kind.name].append(harness.load(made, seconds, traffic=kind).mpps)
+    plain = statistics.median(results[traffic.PLAIN.name])
+    for name, values in results.items():
+        median = statistics.median(values)
+        spread = " ".join(f"{v:.3f}" for v in values)
+        print(f"  {name:24} {median:.3f} Mpps   {median / plain:.2f} of plain   ({spread})")
+
+
+def _percentiles(label: str, times: list[float]) -> None:
     p50, p90, p99 = np.percentile(times, [50, 90, 99])
+    lost = sum(time_ms >= harness.LOST_S * 1e3 for time_ms in times)
     print(
-        f"  plain recv/send loop   p50 {p50:.3f} ms   p90 {p90:.3f} ms   p99 {p99:.3f} ms   max {times.max():.2f} ms"
+        f"  {label:34} p50 {p50:.3f} ms   p90 {p90:.3f} ms   p99 {p99:.3f} ms   max {max(times):.2f} ms   lost {lost}"
     )
+
+
+def latency(made: harness.Wire, rounds: int, count: int) -> None:
+    print(
+        f"\nAdded latency at 1,000 frames a second, {rounds} rounds of {count:,} frames in turn, from sending to return"
+    )
+    ways = {"AF_PACKET worker": harness.afpacket, "plain recv/send loop": harness.plain}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            with way(made):
+                times[name] += harness.latencies(made, count)
+    for name, found in times.items():
+        _percentiles(name, found)
+
+
+def flood(made: harness.Wire, rounds: int, count: int) -> None:
+    pps = 300_000
+    print(
+        f"\nAdded latency at 1,000 frames a second beside {pps:,} a second to another server, {rounds} rounds of"
+        f" {count:,} frames in turn"
+    )
+    ways = {"AF_PACKET worker": harness.afpacket, "plain recv/send loop": harness.plain}
+    times: dict[str, list[float]] = {f"{name}{where}": [] for name in ways for where in ("", ", flooded")}
+    passed: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            with way(made):
+                times[name] += harness.latencies(made, count)
+                beside = times[f"{name}, flooded"]
+                result = harness.load(
+                    made,
+                    count * 0.001 + 0.5,
+                    rate=pps,
+                    traffic=traffic.ELSEWHERE,
+                    meanwhile=lambda beside=beside: beside.extend(harness.latencies(made, count)),
+                )
+                passed[name].append(result.back / result.sent)
+    for name, found in times.items():
+        _percentiles(name, found)
+    for name, shares in passed.items():
+        print(f"  {name:34} of the flood came through: {statistics.median(shares):.1%}")
 
 
 def swaps(made: harness.Wire, count: int) -> None:
@@ -109,29 +169,39 @@ def maglev_tables() -> None:
 
 
 def main() -> None:
+    sections = ("rates", "methods", "loss", "latency", "odd", "flood", "swaps", "memory", "cases", "maglev")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds: a look, not a measurement")
-    parser.add_argument("--rates", action="store_true", help="only the rate beside the plain loop")
-    parser.add_argument("--cases", action="store_true", help="only the cost by case, which needs no root")
+    parser.add_argument(
+        "--section", action="append", choices=sections, help="only this one; may be given again"
+    )
+    parser.add_argument("--rates", action="store_true", help="as --section rates")
+    parser.add_argument("--cases", action="store_true", help="as --section cases, which needs no root")
     options = parser.parse_args()
+    named = {"rates"} if options.rates else {"cases"} if options.cases else set(options.section or ())
+    wanted = named or set(sections)
     quick = options.quick
-    if options.cases:
-        cases()
-        return
-    if os.geteuid():
+    without_network = {"cases": cases, "maglev": maglev_tables}
+    if wanted - set(without_network) and os.geteuid():
         sys.exit("make bench needs root: it makes network namespaces and packet sockets")
     print(f"Linux {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} CPUs")
-    with harness.wire() as made:
-        best = rates(made, 1 if quick else 5, 2 if quick else 4)
-        if options.rates:
-            return
-        methods(made, 2)
-        loss(made, best, 3 if quick else 30)
-        latency(made, 1000 if quick else 10_000)
-        swaps(made, 20 if quick else 100)
-        million_flows(made)
-    cases()
-    maglev_tables()
+    rounds, seconds = (1, 2) if quick else (5, 4)
+    with contextlib.ExitStack() as stack:
+        made = stack.enter_context(harness.wire()) if wanted - set(without_network) else harness.Wire("", "")
+        on_the_wire: dict[str, Callable[[], object]] = {
+            "rates": lambda: rates(made, rounds, seconds),
+            "methods": lambda: methods(made, 2),
+            "loss": lambda: loss(made, 3 if quick else 30),
+            "latency": lambda: latency(made, rounds, 1000 if quick else 2000),
+            "odd": lambda: odd(made, rounds, seconds),
+            "flood": lambda: flood(made, rounds, 1000 if quick else 2000),
+            "swaps": lambda: swaps(made, 20 if quick else 100),
+            "memory": lambda: million_flows(made),
+        }
+        for name, section in (on_the_wire | without_network).items():
+            if name in wanted:
+                with quiet.watched():
+                    section()
 
 
 if __name__ == "__main__":

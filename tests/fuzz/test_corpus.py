@@ -4,9 +4,11 @@ import random
 
 import pytest
 
+from engine.datapath.contract import DropReason
 from engine.lab.balancer import Balancer
 from engine.lab.topology import Lab
-from tests.fuzz import fuzz_config, fuzz_packets, fuzz_socket
+from tests.bench import harness
+from tests.fuzz import fuzz_config, fuzz_packets, fuzz_socket, fuzz_worker
 from tests.fuzz.loop import CORPUS, Broken, Run
 
 MOMENT_S = 3
@@ -47,6 +49,17 @@ def test_the_sockets_survive_a_moment_and_what_broke_them_once(run_id, tmp_path)
     assert fuzz_socket.TRACEBACK not in balancer.log_text()
     assert scene.connections > 20
     assert scene.states > 5
+
+
+@pytest.mark.netns
+def test_a_real_worker_survives_a_tenth_of_the_mutated_frames(run_id):
+    with harness.wire(f"{run_id}-wire") as made:
+        found = fuzz_worker.ordeal(made, 60_000, random.Random(1))
+    assert found.survived
+    assert found.sent > 50_000
+    assert found.counters.dropped[DropReason.FAULT] == 0
+    # By hand, on a quiet machine, it is held to more (`fuzz_worker.SLOWER`).
+    assert found.ratio > 0.6
 
 
 # -- that the fuzzers see what they look for --------------------------------------------------------------------------

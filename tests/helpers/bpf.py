@@ -28,8 +28,18 @@ def run(program: list[Instruction], frame: bytes) -> int:
             if value >= len(frame):
                 return 0
             index = 4 * (frame[value] & 15)
+        elif code == 0x80:  # ld len
+            accumulator = len(frame)
+        elif code == 0x87:  # txa
+            accumulator = index
+        elif code == 0x07:  # tax
+            index = accumulator
         elif code == 0x15:  # jeq k
             at += if_true if accumulator == value else if_false
+        elif code == 0x3D:  # jge x
+            at += if_true if accumulator >= index else if_false
+        elif code == 0x04:  # add k
+            accumulator += value
         elif code == 0x94:  # mod k
             accumulator %= value
         elif code == 0x05:  # ja k

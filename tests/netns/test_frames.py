@@ -10,7 +10,7 @@ from scapy.all import ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_NOP, IPOption_R
 from engine.datapath.contract import DropReason
 from engine.lab import addressing, links
 from engine.lab.namespaces import inside
-from tests.bench.harness import with_checksum
+from tests.bench.traffic import with_checksum
 from tests.helpers.port import LB, ROUTER, TARGET1, TARGET2, Port, balanced
 from tests.helpers.scene import SEED, until
 

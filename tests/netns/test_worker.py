@@ -20,7 +20,8 @@ from engine.datapath.table import Compiler
 from engine.io import if_packet as c
 from engine.lab.namespaces import inside
 from tests.bench import harness
-from tests.bench.harness import GENERATOR_MAC, OWN_MAC, VIP, packet, path
+from tests.bench.harness import GENERATOR_MAC, OWN_MAC, VIP, path
+from tests.bench.traffic import packet, with_checksum
 from tests.helpers.scene import until
 from tests.netns.test_transfers import GET, ethtool
 
@@ -106,7 +107,7 @@ def super_frame(client, payload, segment):
     vnet = struct.pack("<BBHHHH", c.VNET_NEEDS_CSUM, 1, 54, segment, 34, 16)
     frame = bytearray(packet(client)[:54])
     frame[16:18] = (40 + payload).to_bytes(2, "big")
-    return vnet + harness.with_checksum(bytes(frame)) + bytes(payload)
+    return vnet + with_checksum(bytes(frame)) + bytes(payload)
 
 
 def goes_to(frames):
@@ -141,7 +142,7 @@ def test_a_frame_that_the_device_refuses_holds_up_no_other(bench):
         packet(FIRST_CLIENT + i)[:16] + (1300).to_bytes(2, "big") + packet(FIRST_CLIENT + i)[18:]
         for i in range(3)
     ]
-    large = [PLAIN + harness.with_checksum(frame) for frame in large]
+    large = [PLAIN + with_checksum(frame) for frame in large]
     large = [frame + bytes(1314 + len(PLAIN) - len(frame)) for frame in large]
     bench.signal(signal.SIGSTOP)
     bench.send(*large, *clients(50))
@@ -185,7 +186,7 @@ def fragmentation_needed(client, router="192.0.2.1"):
     message = struct.pack(">BBHHH", 3, 4, 0, 0, 1400) + quoted
     ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(message), 0, 0, 64, 1, 0)
     addresses = socket.inet_aton(router) + socket.inet_aton(VIP)
-    return PLAIN + harness.with_checksum(OWN_MAC + GENERATOR_MAC + b"\x08\0" + ip + addresses + message)
+    return PLAIN + with_checksum(OWN_MAC + GENERATOR_MAC + b"\x08\0" + ip + addresses + message)
 
 
 def test_two_workers_share_clients_and_each_frame_is_one_workers(bench):

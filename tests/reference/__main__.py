@@ -1,60 +1,133 @@
 """Compare the model with the datapaths over random scenarios, and show the shortest history of each difference.
 
-python -m tests.reference --scenarios 1000 --seed 1
+python -m tests.reference --scenarios 5000 --seed 1 --paths all
+
+`pretended` are scalar and vector path between rings of memory, `sockets` one and two real workers on a veth (root).
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import random
 import sys
 import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tests.reference.agreement import compare, shortest
+from tests.reference.agreement import Course, shortest
 from tests.reference.paths import PATHS
-from tests.reference.rules import Rules
-from tests.reference.scenario import KINDS, Batch, scenario
+from tests.reference.scenario import KINDS, Batch, Change, Kind, scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.connection import Connection
+
+SORTS = {"pretended": ("pretended",), "sockets": ("sockets",), "all": ("pretended", "sockets")}
+JOBS_A_CPU = {"pretended": 1, "sockets": 4}
+"""Processes that play at a time: on sockets most of the time goes by in the kernel's opening and closing of them."""
+
+
+@dataclass
+class Done:
+    """What a process has done of its share, and what it found: (kind, path, seed, text) of each difference."""
+
+    scenarios: int = 0
+    frames: int = 0  # decided by the paths
+    found: list[tuple[str, str, int, str]] = field(default_factory=list)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.reference", description=__doc__.split("\n")[0])
     parser.add_argument("--scenarios", type=int, default=1000, help="how many, all kinds together")
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--paths", choices=list(SORTS), default="pretended")
     parser.add_argument("--kind", action="append", choices=[k.name for k in KINDS], help="only these")
-    parser.add_argument("--path", action="append", choices=list(PATHS), help="only these")
     parser.add_argument("--show", type=int, default=1, help="differences to show of each kind and path")
-    parser.add_argument(
-        "--rule", action="append", default=[], help="switch of rules.py to turn on, NAME or NAME=NUMBER"
-    )
+    parser.add_argument("--jobs", type=int, help="processes that play at a time")
     args = parser.parse_args(argv)
-    rules = Rules(
-        **{name: int(value) if value else True for name, _, value in (r.partition("=") for r in args.rule)}
-    )
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 31)
     print(f"seed {seed}", flush=True)
     kinds = [k for k in KINDS if not args.kind or k.name in args.kind]
-    paths = args.path or list(PATHS)
-    begin, frames, differ = time.monotonic(), 0, {}
     rounds = max(1, -(-args.scenarios // len(kinds)))
-    for kind in kinds:
-        for number in range(seed, seed + rounds):
-            one = scenario(kind, number)
-            frames += len(paths) * sum(len(step.frames) for step in one.steps if isinstance(step, Batch))
-            for path in compare(one, {path: PATHS[path] for path in paths}, rules):
-                shown = differ.setdefault((kind.name, path), [])
-                if len(shown) < args.show:
-                    short = shortest(one, PATHS[path], rules)
-                    found = compare(short, {path: PATHS[path]}, rules)[path]
-                    print(f"\n== {kind.name}, {path}, seed {number}\n{short}\n{found}", flush=True)
-                shown.append(number)
-    took = time.monotonic() - begin
-    done = rounds * len(kinds)
-    print(
-        f"\n{done} scenarios, {frames} frames in {took:.1f} s: {done / took:.0f} scenarios and {frames / took:.0f} frames a second"
-    )
-    for (kind, path), seeds in differ.items():
-        print(f"{kind}, {path}: {len(seeds)} of {rounds} differ, seeds {seeds[:8]}")
-    return 1 if differ else 0
+    every = [(kind, number) for number in range(seed, seed + rounds) for kind in kinds]
+    differences = 0
+    for sort in SORTS[args.paths]:
+        begin = time.monotonic()
+        jobs = args.jobs or JOBS_A_CPU[sort] * len(os.sched_getaffinity(0))
+        done = _together(sort, every, jobs, args.show)
+        took = time.monotonic() - begin
+        print(
+            f"{sort}: {done.scenarios} scenarios, {done.frames} frames decided in {took:.0f} s,"
+            f" {done.frames / took:.0f} a second; {len(done.found)} differences"
+        )
+        for kind, path in dict.fromkeys((kind, path) for kind, path, _, _ in done.found):
+            seeds = [number for *where, number, _ in done.found if where == [kind, path]]
+            print(f"  {kind}, {path}: {len(seeds)} of {rounds} differ, seeds {seeds[:8]}")
+        differences += len(done.found)
+    return 1 if differences else 0
+
+
+def _together(sort: str, every: list[tuple[Kind, int]], jobs: int, show: int) -> Done:
+    """Share the scenarios between processes and add up what they did; differences are printed as they are found."""
+    fork = multiprocessing.get_context("fork")
+    total, lines, processes = Done(), [], []
+    for job in range(jobs):
+        ours, theirs = fork.Pipe(duplex=False)
+        processes.append(fork.Process(target=_job, args=(sort, every[job::jobs], job, show, theirs)))
+        processes[-1].start()
+        theirs.close()
+        lines.append(ours)
+    while lines:
+        for line in multiprocessing.connection.wait(lines):
+            try:
+                done = line.recv()
+            except EOFError:
+                lines.remove(line)
+                continue
+            if isinstance(done, str):
+                print(done, flush=True)
+            else:
+                total.scenarios += done.scenarios
+                total.frames += done.frames
+                total.found += done.found
+    for process in processes:
+        process.join()
+        if process.exitcode:
+            raise SystemExit(f"a process ended with {process.exitcode}")
+    return total
+
+
+def _job(sort: str, mine: list[tuple[Kind, int]], job: int, show: int, report: Connection) -> None:
+    done, shown = Done(), {}
+    courses = list(_courses(sort, job))
+    for kind, number in mine:
+        one = scenario(kind, number)
+        done.scenarios += 1
+        for course in courses:
+            played = course.history(one)
+            frames = sum(len(step.frames) for step in played.steps if isinstance(step, Batch | Change))
+            done.frames += frames * len(course.paths)
+            for path, difference in course.compare(played).items():
+                told = str(difference)
+                if shown.setdefault((kind.name, path), 0) < show:
+                    shown[kind.name, path] += 1
+                    short = shortest(played, course.only(path))
+                    again = course.only(path).compare(short).get(path, "and not when it is played again")
+                    report.send(f"\n== {kind.name}, {path}, seed {number}\n{short}\n{again}\n")
+                done.found.append((kind.name, path, number, told))
+    report.send(done)
+
+
+def _courses(sort: str, job: int) -> Iterator[Course]:
+    if sort == "pretended":
+        yield Course(PATHS)
+        return
+    from tests.reference.sockets import on_sockets
+
+    cpus = sorted(os.sched_getaffinity(0))
+    yield from on_sockets((cpus[job % len(cpus)], cpus[(job + 1) % len(cpus)])).values()
 
 
 if __name__ == "__main__":

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.datapath.table import Compiler
-from tests.reference.draws import Draws, table_seed
-from tests.reference.model import UNSEEN, Fate, Model
-from tests.reference.rules import TODAY, Rules
-from tests.reference.scenario import Batch, Install, Scenario, Sweep, Wait
+from tests.reference.lived import lived
+from tests.reference.scenario import Batch, Change, Install, Scenario, Sweep, Wait
+from tests.reference.shares import Models
 from tests.reference.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tests.reference.flows import Shown
+    from tests.reference.model import Fate
     from tests.reference.paths import Path
     from tests.reference.wire import Sent
 
@@ -39,41 +39,61 @@ class Difference:
         return "\n".join([f"step {self.step}: {self.what}", *(f"    {line}" for line in self.lines)])
 
 
-def compare(scenario: Scenario, paths: Mapping[str, Make], rules: Rules = TODAY) -> dict[str, Difference]:
-    """Play a scenario to the model and to datapaths; the first difference of each that differs, by its name."""
-    model = Model(scenario.lines, Draws(scenario.seed).randrange, rules, seed=table_seed(scenario.seed))
-    running = {name: make(scenario.lines, scenario.seed) for name, make in paths.items()}
-    everyone = list(running.values())
-    try:
-        return _play(scenario, model, running)
-    finally:
-        for path in everyone:
-            path.close()
+@dataclass(frozen=True)
+class Course:
+    """Paths that are played one history beside one model: `workers` share the frames, on real sockets or pretended ones."""
+
+    paths: Mapping[str, Make]
+    workers: int = 1
+    on_sockets: bool = False
+
+    def only(self, path: str) -> Course:
+        """Leave the other paths out."""
+        return replace(self, paths={path: self.paths[path]})
+
+    def history(self, scenario: Scenario) -> Scenario:
+        """Return what is played of a scenario."""
+        return lived(scenario) if self.on_sockets else scenario
+
+    def compare(self, scenario: Scenario) -> dict[str, Difference]:
+        """Play a history to the model and to the paths; the first difference of each that differs, by its name."""
+        model = Models(scenario.lines, scenario.seed, self.workers)
+        running: dict[str, Path] = {}
+        everyone: list[Path] = []
+        try:
+            for name, make in self.paths.items():
+                running[name] = make(scenario.lines, scenario.seed)
+                everyone.append(running[name])
+            return _play(scenario, model, running)
+        finally:
+            for path in everyone:
+                path.close()
 
 
-def _play(scenario: Scenario, model: Model, running: dict[str, Path]) -> dict[str, Difference]:
+def _play(scenario: Scenario, model: Models, running: dict[str, Path]) -> dict[str, Difference]:
     compiler, now_s, former = Compiler(), START_S, frozenset()
     differ: dict[str, Difference] = {}
     for number, step in enumerate(scenario.steps):
         if isinstance(step, Wait):
             now_s += step.seconds
-        elif isinstance(step, Install):
+            continue
+        fates: list[Fate] = []
+        table = None
+        if isinstance(step, Install | Change):
             former = frozenset(model.table.virtual) if model.table else frozenset()
-            table = step.world.compile(compiler)
+            if isinstance(step, Change):
+                fates = model.decide(step.frames, now_s, frozenset())
+            table = (step.install if isinstance(step, Change) else step).world.compile(compiler)
             model.install(Table(table))
-            for path in running.values():
-                path.install(table)
+        elif isinstance(step, Batch):
+            fates = model.decide(step.frames, now_s, former if step.late else frozenset())
         else:
-            fates: list[Fate] = []
-            if isinstance(step, Sweep):
-                model.sweep(now_s)
-            else:
-                fates = model.decide(step.frames, now_s, former if step.late else frozenset())
-            expected = _Expected(model, fates)
-            for name, path in list(running.items()):
-                if (found := _step(number, step, expected, path, now_s)) is not None:
-                    differ[name] = found
-                    del running[name]  # what comes after a difference says nothing
+            model.sweep(now_s)
+        expected = _Expected(model, fates)
+        for name, path in list(running.items()):
+            if (found := _step(number, step, expected, path, now_s, table)) is not None:
+                differ[name] = found
+                del running[name]  # what comes after a difference says nothing
         if not running:
             break
     return differ
@@ -82,24 +102,27 @@ def _play(scenario: Scenario, model: Model, running: dict[str, Path]) -> dict[st
 class _Expected:
     """What the model says after a step, once for all paths."""
 
-    def __init__(self, model: Model, fates: list[Fate]) -> None:
+    def __init__(self, model: Models, fates: list[Fate]) -> None:
         self.fates = fates
         self.sent = [one for fate in fates for one in fate.sent]
-        self.counters = {name: value for name, value in (model.counts + model.sessions()).items() if value}
-        self.flows = model.flows.shown()
+        self.counters = model.counts()
+        self.flows = model.flows()
 
 
-def _step(number: int, step: Batch | Sweep, expected: _Expected, path: Path, now_s: int) -> Difference | None:
+def _step(number: int, step, expected: _Expected, path: Path, now_s: int, table) -> Difference | None:
     """Let a path do a step; the difference, if there is one."""
     verdicts = [f.verdict if not f.target else f"target {f.target}" for f in expected.fates]
     by_the_model = ["by the model: " + ", ".join(verdicts)] if verdicts else []
     sent: list[Sent] = []
     try:
-        if isinstance(step, Sweep):
+        if isinstance(step, Install):
+            path.install(table)
+        elif isinstance(step, Sweep):
             path.sweep(now_s)
+        elif isinstance(step, Change):
+            sent = path.change(step.frames, expected.fates, now_s, table)
         else:
-            taken = zip(step.frames, expected.fates, strict=True)
-            sent = path.decide([frame for frame, fate in taken if fate.verdict != UNSEEN], now_s)
+            sent = path.decide(step.frames, expected.fates, now_s)
     except Exception:  # noqa: BLE001 - whatever it is, it is the difference
         return Difference(number, "fault", (*traceback.format_exc().splitlines()[-6:], *by_the_model))
     for what, lines in (
@@ -108,7 +131,7 @@ def _step(number: int, step: Batch | Sweep, expected: _Expected, path: Path, now
         ("flow entries", _entries(expected.flows, path.flows())),
     ):
         if found := tuple(lines):
-            return Difference(number, what, (*found, *by_the_model))
+            return Difference(number, what, (*found, *path.told(), *by_the_model))
     return None
 
 
@@ -157,11 +180,11 @@ def _entries(expected: dict[int, list[Shown]], got: dict[int, list[Shown]]) -> I
         yield from (f"line {line}, not expected: {entry}" for entry in more)
 
 
-def shortest(scenario: Scenario, make: Make, rules: Rules = TODAY, seconds: float = 20.0) -> Scenario:
-    """Take away steps and frames while a difference of the same sort stays."""
+def shortest(scenario: Scenario, course: Course, seconds: float = 20.0) -> Scenario:
+    """Take away steps and frames while a difference of the same sort stays; the course has one path."""
 
     def difference(one: Scenario) -> Difference | None:
-        return compare(one, {"": make}, rules).get("")
+        return next(iter(course.compare(one).values()), None)
 
     found = difference(scenario)
     if found is None:
@@ -198,7 +221,7 @@ def _fewer_steps(scenario: Scenario, still, end: float) -> Scenario:
 
 def _fewer_frames(scenario: Scenario, still, end: float) -> Scenario:
     for number, step in enumerate(scenario.steps):
-        if not isinstance(step, Batch):
+        if not isinstance(step, Batch | Change):
             continue
         size = max(1, len(step.frames) // 2)
         while size and time.monotonic() < end:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from engine.datapath.afpacket.forwarder import FEW, Forwarder
 from engine.datapath.afpacket.tables import Tables
-from engine.datapath.contract import DropReason, ForwardingTable
+from engine.datapath.contract import Counters, DropReason, ForwardingTable
 from engine.datapath.counters import CounterBlock
+from engine.datapath.declare import Counter, declared
 from engine.datapath.flowtable import FlowTable, table_bytes
 from engine.datapath.lookup import Lookup
 from engine.datapath.shared_memory import SharedMemory
@@ -19,22 +20,34 @@ from engine.io.if_packet import RX_FRAME, VNET_BYTES
 from tests.helpers.rings import PretendedReceiveRing, PretendedSocket, PretendedTransmitRing
 from tests.reference.draws import Draws, table_seed
 from tests.reference.flows import WAYS, Shown
+from tests.reference.model import UNSEEN
 from tests.reference.wire import GSO_NONE, Frame, Offload, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.reference.model import Fate
 
 
 class Path(Protocol):
     """What a datapath has to show."""
 
     def install(self, table) -> None: ...
-    def decide(self, frames: list[Frame], now_s: int) -> list[Sent]:
-        """Decide about a batch, and return what was sent, in order."""
+    def decide(self, frames: Sequence[Frame], fates: Sequence[Fate], now_s: int) -> list[Sent]:
+        """Decide about a batch, and return what was sent, in order; `fates` say how much is to be waited for."""
+
+    def change(self, frames: Sequence[Frame], fates: Sequence[Fate], now_s: int, table) -> list[Sent]:
+        """Install a table while a batch waits that came before it."""
 
     def sweep(self, now_s: int) -> None: ...
     def counts(self) -> dict[str | tuple[str, int], int]:
         """Every counter that is not 0, named as the model names them."""
 
     def flows(self) -> dict[int, list[Shown]]:
-        """Every entry by its line."""
+        """Every entry by its line; the lines of a second worker follow on those of the first."""
+
+    def told(self) -> list[str]:
+        """What the path itself has to say about what went wrong."""
 
     def close(self) -> None: ...
 
@@ -57,6 +70,49 @@ def seen(data: bytes) -> Sent:
     return Sent(data[VNET_BYTES:], Offload(flags, kind, size, start, offset))
 
 
+MOST_FRAMES = 128
+"""Slots of a ring: more than a batch has."""
+
+UNFORETOLD = {"swaps", "swap_last_ns", "swap_longest_ns"}
+"""Counters that tell of times and not of frames: the model says nothing of them."""
+
+
+def counted(counters: Counters) -> dict[str | tuple[str, int], int]:
+    """Return every counter that is not 0 but for `UNFORETOLD`, named as the model names them."""
+    found: dict[str | tuple[str, int], int] = {}
+    for name, one in declared(Counters, Counter).items():
+        value = getattr(counters, name)
+        if name in UNFORETOLD:
+            continue
+        if not one.shape:
+            found[name] = value
+        elif name == "dropped":
+            found |= {(name, reason.label): int(value[reason]) for reason in DropReason}
+        else:
+            found |= {(name, number): int(value[number]) for number in np.flatnonzero(value).tolist()}
+    return {name: value for name, value in found.items() if value}
+
+
+def entries(flows: FlowTable, first_line: int = 0) -> dict[int, list[Shown]]:
+    """Return every entry of a flow table by its line."""
+    found = defaultdict(list)
+    for at in np.flatnonzero(flows.entries).tolist():
+        entry = int(flows.entries[at])
+        found[first_line + at // WAYS].append(
+            Shown(
+                target=entry & 0x7FF,
+                server=entry >> 11 & 0x3FF,
+                state=entry >> 21 & 3,
+                generation=entry >> 23 & 15,
+                seen_s=entry >> 27 & 0xFFFF,
+                print_=entry >> 43,
+                client=".".join(map(str, flows.address[at].tobytes()[12:])),
+                port=int.from_bytes(flows.port[at].tobytes(), "big"),
+            )
+        )
+    return found
+
+
 class PretendedWorker:
     """A worker of AF_PACKET between rings of memory; batches from `few` frames on are vectors."""
 
@@ -68,7 +124,7 @@ class PretendedWorker:
         self._flows = FlowTable(self._memory.view, lines)
         self._tables = Tables(Lookup(ForwardingTable.empty()), self._flows, self._block)
         self._tables.random = self._tables.generator = Draws(seed)
-        self._rx, tx = PretendedReceiveRing(), PretendedTransmitRing()
+        self._rx, tx = PretendedReceiveRing(MOST_FRAMES), PretendedTransmitRing(MOST_FRAMES)
         sockets = PretendedSocket(), PretendedSocket()
         self._sent: list[bytes] = []
         for way_out in (tx, *sockets):
@@ -78,7 +134,16 @@ class PretendedWorker:
     def install(self, table) -> None:
         self._tables.install(Lookup(table))
 
-    def decide(self, frames: list[Frame], now_s: int) -> list[Sent]:
+    def decide(self, frames: Sequence[Frame], fates: Sequence[Fate], now_s: int) -> list[Sent]:
+        taken = zip(frames, fates, strict=True)  # by the kernel's filter
+        return self._decide([frame for frame, fate in taken if fate.verdict != UNSEEN], now_s)
+
+    def change(self, frames: Sequence[Frame], fates: Sequence[Fate], now_s: int, table) -> list[Sent]:
+        sent = self.decide(frames, fates, now_s)
+        self.install(table)
+        return sent
+
+    def _decide(self, frames: list[Frame], now_s: int) -> list[Sent]:
         self._sent.clear()
         self._rx.empty()
         for frame in frames:
@@ -101,36 +166,14 @@ class PretendedWorker:
         self._tables.sweep(now_s)
 
     def counts(self) -> dict[str | tuple[str, int], int]:
-        block = self._block
-        found: dict[str | tuple[str, int], int] = {
-            name: block.get(name) for name in ("received", "forwarded", "passed", "unrecorded")
-        }
-        for reason in DropReason:
-            found["dropped", reason.label] = int(block.dropped[reason])
-        for who in ("target", "server"):
-            for what in ("packets", "bytes", "sessions"):
-                array = getattr(block, f"{who}_{what}")
-                for number in np.flatnonzero(array).tolist():
-                    found[f"{who}_{what}", number] = int(array[number])
-        return {name: value for name, value in found.items() if value}
+        return counted(self._block.read())
 
     def flows(self) -> dict[int, list[Shown]]:
-        found = defaultdict(list)
-        for at in np.flatnonzero(self._flows.entries).tolist():
-            entry = int(self._flows.entries[at])
-            found[at // WAYS].append(
-                Shown(
-                    target=entry & 0x7FF,
-                    server=entry >> 11 & 0x3FF,
-                    state=entry >> 21 & 3,
-                    generation=entry >> 23 & 15,
-                    seen_s=entry >> 27 & 0xFFFF,
-                    print_=entry >> 43,
-                    client=".".join(map(str, self._flows.address[at].tobytes()[12:])),
-                    port=int.from_bytes(self._flows.port[at].tobytes(), "big"),
-                )
-            )
-        return found
+        return entries(self._flows)
+
+    def told(self) -> list[str]:
+        fault = self._forwarder.fault
+        return [fault] if fault else []
 
     def close(self) -> None:
         self._memory.close()

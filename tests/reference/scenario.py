@@ -71,6 +71,17 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A change of table while frames wait that came before it: they are decided by the table before."""
+
+    frames: tuple[Frame, ...]
+    install: Install
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.install}, while these wait:", *(f"    {f}" for f in self.frames)])
+
+
+@dataclass(frozen=True)
 class Sweep:
     pass
 
@@ -80,7 +91,7 @@ class Wait:
     seconds: int
 
 
-Step = Install | Batch | Sweep | Wait
+Step = Install | Batch | Change | Sweep | Wait
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,7 @@ class Kind:
     lines: tuple[int, ...] = (2, 4, 16)
     clients: int = 6
     ports: int = 3
-    batches: tuple[int, ...] = (1, 2, 5, 12, 20, 40, 64)
+    batches: tuple[int, ...] = (1, 2, 5, 12, 20, 40, 64, 100)
     flags: tuple[int, ...] = Field.flags
     changes: tuple[str, ...] = ()
     waits: tuple[int, ...] = (0, 0, 1, 1, 4, 5, 6, 29, 31, 61, 601)
@@ -346,6 +357,7 @@ def _with_server(world: World, at: int, **changes) -> World:
 _PLAIN = {build.plain: 1}
 _ORDERLY = (2, 16, 24, 18)  # SYN, ACK, PSH-ACK, SYN-ACK
 _ACK = (16,)
+_DATA = (16, 24)  # ACK, PSH-ACK
 _SPECIAL = {
     maker: MIX[maker]
     for maker in (build.echo, build.error, build.first_fragment, build.later_fragment, build.options, build.vlan, build.protocol,
@@ -363,6 +375,7 @@ KINDS = [
     Kind("fragments", mix={build.first_fragment: 1, build.later_fragment: 2, build.options: 1}, steps=(20,)),
     # Batches in which one frame follows from another.
     Kind("orderly connections", mix=_PLAIN, methods=_BY_HASH, flags=_ORDERLY, lines=(1024,)),
+    Kind("established connections", mix=_PLAIN, flags=_DATA, lines=(1024,), clients=3, ports=2, batches=(24, 64), steps=(20,), waits=(1, 4)),
     Kind("flags in any order", mix=_PLAIN, methods=_BY_HASH, lines=(1024,)),
     Kind("turns of round robin", mix=_PLAIN, methods=("rr",), clients=30, **_ONE_TO_ONE),
     Kind("least sessions", mix=_PLAIN, methods=("session",), clients=30, **_ONE_TO_ONE),

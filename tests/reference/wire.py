@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 GSO_NONE = 0
 NEEDS_CSUM = 1
-TPID_8021Q = 0x8100
+TPID_8021Q, TPID_8021AD = 0x8100, 0x88A8
 
 
 @dataclass(frozen=True, order=True)
