@@ -43,6 +43,7 @@ def octets(text: str) -> bytes:
 class Case:
     """One case. Its fate is a target's number, "pass" or the label of a drop reason."""
 
+    file: str  # in tests/fixtures
     name: str
     table: str
     frame: bytes
@@ -64,13 +65,15 @@ class Case:
         return self.name
 
 
-def _case(values: dict[str, Any]) -> Case:
+def _case(file: str, values: dict[str, Any]) -> Case:
+    place = f"{file}, {values.get('name')!r}"
     unknown = values.keys() - FIELDS
     if unknown:
-        raise ValueError(f"{values.get('name')}: unknown fields {unknown}")
+        raise ValueError(f"{place}: unknown fields {sorted(unknown)}; there are {sorted(FIELDS)}")
     fates = [values.pop(key) for key in ("target", "drop", "pass") if key in values]
-    (fate,) = fates
-    values["fate"] = "pass" if fate is True else fate
+    if len(fates) != 1:
+        raise ValueError(f"{place}: give the fate by one of: target = NUMBER, drop = LABEL, pass = true")
+    values["fate"] = "pass" if fates[0] is True else fates[0]
     for key in ("earlier", "out"):
         values[key] = tuple(octets(text) for text in values.get(key, ()))
     for key in ("before", "after"):
@@ -78,14 +81,14 @@ def _case(values: dict[str, Any]) -> Case:
     values["frame"] = octets(values["frame"])
     if "virtio" in values:
         values["virtio"] = octets(values["virtio"])
-    return Case(**values)
+    return Case(file=file, **values)
 
 
 @cache
 def cases() -> tuple[Case, ...]:
     found: list[Case] = []
     for path in sorted(FOLDER.glob("*.toml")):
-        found += [_case(values) for values in tomllib.loads(path.read_text()).get("case", ())]
+        found += [_case(path.name, values) for values in tomllib.loads(path.read_text()).get("case", ())]
     return tuple(found)
 
 
