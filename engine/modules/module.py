@@ -1,7 +1,7 @@
 """The base of every module: what a name of the `modules` line has to offer.
 
 Modules are sans-io: frames, answers and monotonic seconds come in, an `Outcome` goes out. A new one is a file or package
-beside this one with a subclass of `Module`, and a line in chain.MODULES.
+beside this one with a subclass of `Module`, named in `Chain.__init__` (docs/CONTRIBUTING.md, A module).
 """
 
 from __future__ import annotations
