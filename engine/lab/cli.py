@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.lab import addressing, namespaces
@@ -57,8 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     execute = commands.add_parser(
         "exec", parents=[common], help="run a command in a node: exec NODE -- COMMAND"
     )
-    execute.add_argument("node", choices=addressing.NODES)
-    execute.add_argument("argv", nargs="*", metavar="COMMAND")
+    execute.add_argument("node", choices=addressing.NODES, help="where")
+    execute.add_argument(
+        "argv", nargs="*", metavar="COMMAND", help="what; bng-engine, bngctl and bngtui are found"
+    )
     execute.set_defaults(run=_exec)
     traffic = commands.add_parser(
         "traffic", parents=[common], help="HTTP requests from the client's addresses"
@@ -160,6 +163,7 @@ def _exec(args: argparse.Namespace) -> NoReturn:
     from engine.lab.topology import Lab
 
     _join(args.prefix)
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{Path(sys.executable).parent}"
     namespaces.become(Lab(args.prefix).netns_path(args.node), args.argv)
 
 
