@@ -32,6 +32,7 @@ BOTH = [
         "interfaces",
         "networks",
         "arp",
+        "alarms",
         "modules",
         "vrrp",
         "datapath",
@@ -76,6 +77,14 @@ def draw(canned, name, style):
             reason="its MAC address is not known yet",
         ),
     ]
+    state.alarms.insert(
+        0,
+        m.Alarm(
+            severity="warning",
+            subject="interface 1",
+            message="somebody took 172.16.1.253 away; it is back, and the reason is worth knowing",
+        ),
+    )
     match name:
         case "events":
             return events(backend.kept, style)
@@ -114,7 +123,7 @@ def draw(canned, name, style):
             return targets(state, style)
         case "servers":
             return servers(state, style)
-        case "modules" | "vrrp" | "datapath":
+        case "alarms" | "modules" | "vrrp" | "datapath":
             return getattr(node, name)(state, style)
     return getattr(network, name)(state, style)
 
