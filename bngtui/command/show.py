@@ -160,7 +160,7 @@ COMMANDS: tuple[Command, ...] = (
         "targets, their state and traffic",
         targets,
         (Argument("LIST", "target", optional=True, many=True),),
-        details="With LIST every check of those targets stands below.",
+        details="With LIST every check of those targets is shown, too.",
     ),
     Command(
         ("show", "sessions"),

@@ -69,7 +69,7 @@ class Module:
         return ""
 
     def describe(self, *, standby: bool) -> ModuleStatus:
-        """Return what `show modules` tells; `standby` where it stands behind `master` on another node than that."""
+        """Return what `show modules` tells; `standby` where it is behind `master` on a node that is not master."""
         return ModuleStatus(self.name, "standby" if standby else self.state, self.frames, self.note())
 
 
