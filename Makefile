@@ -12,12 +12,13 @@ PIN := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emi
 
 help:
 	@echo 'make demo    the network of the example, the engine, traffic and the dashboard; nothing stays behind'
-	@echo 'make lab     the same network to work in (bng-lab exec NODE -- COMMAND, bng-lab down)'
+	@echo 'make lab     the same network to work in; it says how to look in and how to remove it'
 	@echo 'make test    install what tests need, run them all'
 	@echo 'make check   format, lint, types, import contracts and the fast tests'
-	@echo 'make bench   packets a second'
+	@echo 'make lint    format, lint, types and import contracts alone'
+	@echo 'make bench   packets a second, loss, delay, memory'
 	@echo 'make mutants does a test notice when the code is wrong? SEED=7 COUNT=100 (tests/mutants/README.md)'
-	@echo 'make venv    the virtual environment ($(VENV)) with the commands in it'
+	@echo 'make venv    the virtual environment ($(VENV)): bng-engine, bngctl, bngtui, bng-lab are in $(BIN)'
 	@echo 'make clean   remove what these made'
 
 demo: venv

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bngtui.options import Options
+from engine import __version__
 from engine.options import RUN_DIR
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
         description="Watch and operate a running bng-engine. Keys are explained by ?.",
         epilog="Exit: 0 done, 2 usage, 3 engine not reachable (--once only).",
     )
+    parse.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     where = parse.add_mutually_exclusive_group()
     where.add_argument(
         "--run-dir",

@@ -21,6 +21,7 @@ from bngtui.command.registry import COMMANDS, match, parse
 from bngtui.command.session import Session, style_of
 from bngtui.command.spec import DONE, FAILED, UNREACHABLE, USAGE, Call, CommandError, UsageError
 from bngtui.engine_socket import EngineSocket
+from engine import __version__
 from engine.api.client import EngineUnreachable, RequestError
 from engine.options import RUN_DIR
 
@@ -72,9 +73,7 @@ def _main(argv: Sequence[str]) -> int:
         print(f"bngctl: {error}\nusage: {USAGE_LINE}", file=sys.stderr)
         return USAGE
     if invocation.version:
-        from importlib.metadata import version
-
-        print(f"bngctl {version('bng-dsr')}")
+        print(f"bngctl {__version__}")
         return DONE
     if invocation.help:
         return _help(invocation)

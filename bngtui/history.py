@@ -26,7 +26,7 @@ class History:
         self._last_s: float | None = None
 
     def clear(self) -> None:
-        """Forget everything: the engine started anew."""
+        """Forget everything: the engine was restarted."""
         self._series.clear()
         self._last_s = None
 

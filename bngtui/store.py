@@ -1,4 +1,4 @@
-"""What the console knows: the latest state, the events, the histories and how it stands to the engine.
+"""What the console knows: the latest state, the events, the histories and how its connection to the engine is.
 
 No terminal and no socket: `connection.py` fills it, the screens draw from it. Time is a parameter.
 """
@@ -73,7 +73,7 @@ class Store:
         self.missed_events = 0
         self.live = None
         self.freeze(on=False)
-        self.notes.append("The engine was started anew: counters and histories begin again.")
+        self.notes.append("The engine was restarted: counters and histories begin again.")
 
     def freeze(self, *, on: bool) -> None:
         """Hold the picture, or let it go on from what is newest."""

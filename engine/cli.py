@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from engine import __version__
 from engine.config.finding import Finding
 from engine.config.load import Loaded, load
+from engine.config.model import MAX_THREADS
 from engine.options import DATAPATHS, RUN_DIR, STATE_DIR, RunOptions
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 OK, FAILED, WARNINGS = 0, 1, 4
 _FINDING_FIELDS = ("file", "line", "column", "severity", "code", "message", "hint")
+_CONFIG_HELP = "a configuration, in BalanceNG's language or in TOML"
 _MAX_FILE_BYTES = 64 * 1024 * 1024  # load() refuses far smaller files, with a finding
 
 
@@ -31,17 +34,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bng-engine", description="The daemon of a direct-server-return layer-4 load balancer."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="run|check|doctor")
 
     run = commands.add_parser(
-        "run", help="run in the foreground", description="Run in the foreground, log on stderr."
+        "run",
+        help="run in the foreground",
+        description="Run in the foreground, log on stderr. Exit status: 0 stopped by a signal, 1 it cannot start.",
     )
-    run.add_argument("config", type=Path, metavar="CONFIG")
+    run.add_argument("config", type=Path, metavar="CONFIG", help=_CONFIG_HELP)
     run.add_argument(
         "--datapath", choices=DATAPATHS, default="auto", help="what forwards (default: %(default)s)"
     )
     run.add_argument(
-        "--workers", type=_workers, metavar="N", help="forwarding processes (default: the engine chooses)"
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="forwarding processes of each interface (default: the engine chooses)",
     )
     run.add_argument(
         "--force-claim", action="store_true", help="take virtual addresses even where another host has them"
@@ -53,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         help="check a configuration file",
         description="Check a configuration file. Exit status: 0 valid, 1 invalid, 4 valid with warnings.",
     )
-    check.add_argument("config", type=Path, metavar="FILE")
+    check.add_argument("config", type=Path, metavar="FILE", help=_CONFIG_HELP)
     check.add_argument("--json", action="store_true", help="print the findings as JSON")
 
     doctor = commands.add_parser(
@@ -62,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Say what on this host would stop or slow the engine. "
         "Exit status: 0 all well, 1 something would fail, 4 something would be slower.",
     )
-    doctor.add_argument("config", type=Path, metavar="CONFIG")
+    doctor.add_argument("config", type=Path, metavar="CONFIG", help=_CONFIG_HELP)
     doctor.add_argument("--json", action="store_true", help="print the advice as JSON")
     _folders(doctor)
     return parser
@@ -82,10 +91,9 @@ def _folders(parser: argparse.ArgumentParser) -> None:
 
 
 def _workers(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 64:
-        raise argparse.ArgumentTypeError("must be from 1 to 64")
-    return number
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= MAX_THREADS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_THREADS}")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""A chapter of the engine: when something has changed, compile the tables anew, and show what came of it at once."""
+"""A chapter of the engine: when something has changed, recompile the tables, and show what came of it at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IN_FORCE_S = 3.0
 """A worker takes a table up within milliseconds; one that is held up for longer must not hold up its operator."""
 
 PREPARE_AGAIN = 4
-"""How often a table is prepared anew where its targets changed meanwhile; then it is compiled as it is."""
+"""How often a table is prepared again where its targets changed meanwhile; then it is compiled as it is."""
 
 
 class Settler:

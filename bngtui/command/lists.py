@@ -1,4 +1,4 @@
-"""What stands in a command's arguments: LIST, and ADDRESS[:PORT]."""
+"""What is in a command's arguments: LIST, and ADDRESS[:PORT]."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def has_names(text: str) -> bool:
 
 
 def endpoint(text: str, what: str) -> tuple[str, int | None]:
-    """Split ``HOST[:PORT]``; an IPv6 address with a port stands in brackets. Raises UsageError."""
+    """Split ``HOST[:PORT]``; an IPv6 address with a port is in brackets. Raises UsageError."""
     host, port = text, ""
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")

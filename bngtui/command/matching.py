@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def match(commands: Sequence[Command], tokens: Sequence[str]) -> tuple[Command, list[str]]:
     """Find the one of `commands` that the first tokens name, and what is left of them.
 
-    Words may be cut short as long as one command remains (``sh serv``), and stand in singular or plural. Raises
+    Words may be cut short as long as one command remains (``sh serv``), and be singular or plural. Raises
     UsageError, with the nearest known word or the choices.
     """
     candidates = commands

@@ -160,7 +160,7 @@ COMMANDS: tuple[Command, ...] = (
         "targets, their state and traffic",
         targets,
         (Argument("LIST", "target", optional=True, many=True),),
-        details="With LIST every check of those targets stands below.",
+        details="With LIST every check of those targets is shown, too.",
     ),
     Command(
         ("show", "sessions"),
@@ -188,6 +188,7 @@ COMMANDS: tuple[Command, ...] = (
         options=(Option("--limit", "N", positive, 200, _LIMIT),),
         aliases=("log",),
     ),
+    _part("alarms", "what is wrong now, the worst first", lambda state: state.alarms, node.alarms),
     _part("modules", "modules in the order they see a frame", lambda state: state.modules, node.modules),
     _part("vrrp", "who is master", lambda state: state.vrrp, node.vrrp),
     _part("datapath", "what forwards, and what it dropped", lambda state: state.datapath, node.datapath),

@@ -1,4 +1,4 @@
-"""Every action by its name: for whoever knows what and not which key."""
+"""Every action by its name: for somebody who knows what, but not which key."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Draft(msgspec.Struct, kw_only=True):
 def state_home() -> Path:
     """Return this program's folder for what outlives it (XDG Base Directory Specification: XDG_STATE_HOME)."""
     given = os.environ.get("XDG_STATE_HOME", "")
-    # A relative path has to be ignored, says the specification.
+    # A relative path must be ignored, says the specification.
     home = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
     return home / "bngtui" / "drafts"
 

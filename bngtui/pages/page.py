@@ -69,7 +69,7 @@ class Page(Screen[None]):
         self.footer.say(text, role)
 
     def repaint(self) -> None:
-        """Send every cell anew."""
+        """Send every cell again."""
         for view in self.query(LineView):
             view.repaint()
 
@@ -152,7 +152,7 @@ class Page(Screen[None]):
         self.console.next_theme()
 
     def action_repaint(self) -> None:
-        """Draw the screen anew."""
+        """Redraw the screen."""
         self.console.redraw()
 
     def action_quit(self) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SHOWN = {*DatapathState.__struct_fields__, "swap_last_ns", "swap_longest_ns"}
-"""What the engine publishes as a field, too, has its place already; how long swaps took is among these in ms."""
+"""Counters that have a place of their own: those that are fields of the state, too, and the times of swaps, which are shown in ms."""
 
 
 def others(path: DatapathState) -> Iterator[tuple[str, int]]:

@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 
 def rows(unified: str) -> list[Row]:
-    """Read a unified diff; lines taken out and put in at one place stand in one row, as far as they go."""
+    """Read a unified diff; lines taken out and put in at one place share a row, as far as they go."""
     found: list[Row] = []
     gone: list[tuple[int, str]] = []
     come: list[tuple[int, str]] = []

@@ -23,7 +23,7 @@ class Effect:
     """A command and what it does.
 
     `grave`: of the lines, those that somebody should not overlook. `last`: a server loses its last healthy target, or a
-    serving server goes: then the number has to be typed. `pointless`: why there is nothing to do, or None.
+    serving server goes: then the number must be typed. `pointless`: why there is nothing to do, or None.
     """
 
     verb: Verb

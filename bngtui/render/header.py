@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.api.messages import State
 
 STALE_AFTER_S = 3.0
-"""The engine publishes about once a second: three missed readings are no accident."""
+"""The engine publishes about once a second: three missed readings are not an accident."""
 
 
 _ROLE_OF: dict[str, Role] = {"master": "accent", "backup": "text", "init": "warning"}
@@ -53,7 +53,7 @@ def freshness_span(fresh: Freshness) -> Span:
 
 
 def paint_header(state: State | None, fresh: Freshness, width: int, trial: Trial | None = None) -> list[Line]:
-    """Draw two lines of `width` cells; a change that waits to be confirmed stands before the numbers."""
+    """Draw two lines of `width` cells; a change that waits to be confirmed comes before the numbers."""
     return [_who(state, fresh, width), _flow(state, fresh, width, trial)]
 
 

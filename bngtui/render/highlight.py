@@ -39,7 +39,7 @@ TREE_SITTER: dict[str, Ink] = {
 }
 """Names of the TOML grammar's highlight query → ink, so that both languages look alike.
 
-The query calls the names of tables and of what stands in them alike; the second are "word".
+The query calls the names of tables and of what is in them alike; the second are "word".
 """
 
 _SECOND = frozenset({"register", "enable", "disable", "no"})

@@ -16,7 +16,7 @@ FOOTER_HEIGHT = 1
 TWO_WIDE = 110
 """Columns from which ARP and events stand side by side."""
 THREE_WIDE = 170
-"""Columns from which the node stands beside them."""
+"""From this width on, the node panel is beside them, in columns."""
 STACKED_FROM = 16
 """Lines from which two bottom panels stand one above the other: a message needs the whole width sooner than a table
 needs more lines."""

@@ -1,4 +1,4 @@
-"""Where a place in a configuration text is: the block it stands in and the words before it. Pure; never the whole text.
+"""Where a place in a configuration text is: the block it is in and the words before it. Pure; never the whole text.
 
 An editor asks this at every key, so lines are looked at backwards from the place, and only as many as it takes.
 """
@@ -117,7 +117,7 @@ def place(lines: Sequence[str], row: int, column: int, language: Language) -> Pl
 
 
 def statement_word(lines: Sequence[str], row: int, column: int, language: Language) -> Place:
-    """Return the place with the statement's own word, though the cursor stands in it or before it."""
+    """Return the place with the statement's own word, though the cursor is in it or before it."""
     line = lines[row]
     if language == "toml":
         block, number = block_at(lines, row, language)

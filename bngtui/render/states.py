@@ -46,7 +46,7 @@ SERVER_MARKS: tuple[Mark, ...] = (UP, DISABLED, DEGRADED, NO_SERVICE)
 
 
 def target_mark(target: TargetState) -> Mark:
-    """Return the state of a target; what an operator decided stands before what a check found, but for a failure."""
+    """Return the state of a target; what an operator decided comes before what a check found, except a failure."""
     if target.admin == "disabled":
         return DISABLED
     if target.health == "down":

@@ -117,7 +117,7 @@ class DashboardScreen(Page):
     # -- room ---------------------------------------------------------------------------------------------------
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Share the room out anew."""
+        """Divide the space again."""
         self.renew()
 
     def _arrange(self, server_rows: int, target_rows: int) -> None:

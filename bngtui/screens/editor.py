@@ -139,12 +139,12 @@ class EditorScreen(Page):
         self.meanwhile.look()
 
     def repaint(self) -> None:
-        """Send every cell anew, in the colours of the theme in use."""
+        """Send every cell again, in the colours of the theme in use."""
         super().repaint()
         self.area.recolour()
 
     def on_resize(self) -> None:
-        """Share the room out anew."""
+        """Divide the space again."""
         self.completion.close()
         self.renew()
 

@@ -85,7 +85,7 @@ class RevisionsScreen(Page):
             self.run_worker(self._read(), name="history", exclusive=True, group="history")
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Share the room out anew."""
+        """Divide the space again."""
         self.renew()
 
     def offered(self) -> Sequence[Action]:

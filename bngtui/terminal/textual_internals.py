@@ -96,7 +96,7 @@ class HookedTextArea(TextArea):
     # -- what a subclass uses ---------------------------------------------------------------------------------------
 
     def forget_highlights(self) -> None:
-        """Ask for the colours of every line anew when it is drawn again."""
+        """Ask for the colours of every line again when it is next drawn."""
         self._line_cache.clear()
         self._highlights = cast("Any", _LazyHighlights(self.highlights_of))
 

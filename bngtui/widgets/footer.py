@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from bngtui.render.text import Line, Role
 
 MESSAGE_S = 8.0
-"""How long a message stands in the place of the keys."""
+"""How long a message is shown in place of the keys."""
 
 
 class Footer(LineView):
-    """One line with three uses. The filter stands before a message, and a message before the keys."""
+    """One line with three uses. The filter takes precedence over a message, and a message over the keys."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LineView(Widget):
-    """Base of every region of the screen. A subclass gives `paint`; whoever has news calls `update_lines`."""
+    """Base of every region of the screen. A subclass gives `paint`; what has news calls `update_lines`."""
 
     DEFAULT_CSS: ClassVar[str] = "LineView { background: $background; }"
 
@@ -59,7 +59,7 @@ class LineView(Widget):
             self.refresh(*regions)
 
     def repaint(self) -> None:
-        """Send every cell anew: the colours changed, or the terminal lost something."""
+        """Send every cell again: the colours changed, or the terminal lost something."""
         self._lines = []
         self.update_lines()
 

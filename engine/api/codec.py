@@ -16,7 +16,7 @@ from engine.api.messages import MAX_FRAME_BYTES
 HEADER = struct.Struct(">I")
 
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
-"""What msgspec raises on bytes that are no message: cut short, of another shape, nested too deep, bad UTF-8."""
+"""What msgspec raises on bytes that are not a message: cut short, of another shape, nested too deep, bad UTF-8."""
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -1,6 +1,6 @@
 """What a client may ask: each op with its arguments, its answer and who may. With messages.py the reference of the protocol.
 
-`OPS` is the one list. What an op does stands in its handler: engine/report/backend.py, or engine/api/console.py for the
+`OPS` is the one list. What an op does is in its handler: engine/report/backend.py, or engine/api/console.py for the
 few that concern the connection itself.
 """
 

@@ -52,7 +52,7 @@ class Outbox:
         self._sending: asyncio.Future[None] | None = None
         self._ended = False
         # With a high-water mark of 0 drain() returns when the kernel has everything, so that at most one frame
-        # stands in the transport's own buffer.
+        # is in the transport's own buffer.
         writer.transport.set_write_buffer_limits(high=0)
 
     def offer_state(self, frame: bytes) -> None:

@@ -33,7 +33,7 @@ class StateFrames:
         self._warned = False
 
     def frame(self, state: State) -> bytes | None:
-        """Return a state as a frame, trimmed where it would not fit; None where it does not fit even so."""
+        """Return a state as a frame, trimmed where it would not fit; None where it does not fit even then."""
         try:
             return encode_frame(StateFrame(state=state))
         except FrameTooLargeError as error:

@@ -85,7 +85,7 @@ class RevisionStore:
 
     @property
     def warnings(self) -> list[str]:
-        """What stands in the folder and is not a revision, with the reason, as of the last look."""
+        """What is in the folder and is not a revision, with the reason, as of the last look."""
         return [f"{self.folder / name}: {why}" for name, why in sorted(self._faults.items())]
 
     def add(

@@ -36,7 +36,7 @@ class Loaded:
     """A file that was read.
 
     `config` is the best that could be made of it: to be used only where `ok`; None where the file could not be read
-    as text at all. `positions` says where things stand in `text`; `document` has the tokens of a BalanceNG text.
+    as text at all. `positions` says where things are in `text`; `document` has the tokens of a BalanceNG text.
     """
 
     config: Config | None

@@ -17,8 +17,12 @@ Method = Literal["rr", "random", "hash", "first", "session", "bw", "agent", "rnd
 Protocol = Literal["tcp", "udp", "any"]
 SessionId = Literal["src", "src+port"]
 
-MODULES: tuple[str, ...] = ("vrrp", "arp", "ping", "hc", "master", "slb", "tnat", "nat", "rt")
-"""Every module name of BalanceNG, in the order of its examples, which is also the default of the `modules` line."""
+DEFAULT_MODULES: tuple[str, ...] = ("vrrp", "arp", "ping", "hc", "master", "slb", "tnat", "nat", "rt")
+"""The default of the `modules` line: every module of BalanceNG, in the order of its examples."""
+
+MODULES: tuple[str, ...] = DEFAULT_MODULES
+"""Every name that the `modules` line may have. One that BalanceNG does not have is added here and not to the default, so
+that a file without the line goes on to mean what it means to BalanceNG."""
 
 MAX_SERVERS = 512
 """Server numbers run from 1 to this (BalanceNG's own limit)."""
@@ -136,7 +140,7 @@ class Vrrp(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A whole configuration. Lists are ordered by `number`; numbers are unique within a list."""
 
-    modules: list[str] = msgspec.field(default_factory=lambda: list(MODULES))
+    modules: list[str] = msgspec.field(default_factory=lambda: list(DEFAULT_MODULES))
     settings: dict[str, str] = msgspec.field(default_factory=dict)
     interfaces: list[Interface] = msgspec.field(default_factory=list)
     networks: list[Network] = msgspec.field(default_factory=list)

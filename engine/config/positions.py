@@ -1,11 +1,11 @@
-"""Where things stand in a configuration text, by what they mean."""
+"""Where things are in a configuration text, by what they mean."""
 
 from __future__ import annotations
 
 from engine.config.finding import Span
 
 Key = tuple[str | int, ...]
-"""What stands at a place: ("server", 1), ("server", 1, "port"), ("server", 1, "targets", 3), ("enable", "server", 1)."""
+"""What is at a place: ("server", 1), ("server", 1, "port"), ("server", 1, "targets", 3), ("enable", "server", 1)."""
 
 START = Span(1, 1)
 """The start of a text: the place of what has none."""

@@ -20,7 +20,7 @@ _LINE_WORDS = 8
 """Arrays begin on cache lines of their own."""
 
 GENERATION, HEARTBEAT_NS = 0, 1
-"""Words of the block that are no counters: the generation in force, and when the worker last showed itself
+"""Words of the block that are not counters: the generation in force, and when the worker last showed itself
 (CLOCK_MONOTONIC)."""
 
 
@@ -59,7 +59,7 @@ class CounterBlock:
                 setattr(self, name, words[_FIRST[name] : _FIRST[name] + one.words].reshape(one.shape))
 
     def __getattr__(self, name: str) -> NDArray[np.int64]:
-        raise AttributeError(name)  # those there are stand in the instance
+        raise AttributeError(name)  # the existing ones are in the instance
 
     @classmethod
     def create(cls) -> CounterBlock:

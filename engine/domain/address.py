@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Self
 
 MAPPED = b"\0" * 10 + b"\xff\xff"
-"""What stands before the four bytes of an IPv4 address."""
+"""What precedes the four bytes of an IPv4 address."""
 
 
 class Address(bytes):

@@ -15,7 +15,7 @@ TPID_8021Q = 0x8100
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An Ethernet frame without its VLAN tag; what the tag said stands beside it.
+    """An Ethernet frame without its VLAN tag; what the tag said is beside it.
 
     `vlan` is the tag control information (IEEE 802.1Q-2018 section 9.6), None where there is no tag; `tpid` the tag's
     own type: 802.1Q or 802.1ad.

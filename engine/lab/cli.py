@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import __version__
 from engine.lab import addressing, namespaces
 from engine.lab.namespaces import LabError
 
@@ -44,6 +46,7 @@ def _split(argv: list[str]) -> tuple[list[str], bool, list[str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bng-lab", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
@@ -57,8 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     execute = commands.add_parser(
         "exec", parents=[common], help="run a command in a node: exec NODE -- COMMAND"
     )
-    execute.add_argument("node", choices=addressing.NODES)
-    execute.add_argument("argv", nargs="*", metavar="COMMAND")
+    execute.add_argument("node", choices=addressing.NODES, help="where")
+    execute.add_argument(
+        "argv", nargs="*", metavar="COMMAND", help="what; bng-engine, bngctl and bngtui are found"
+    )
     execute.set_defaults(run=_exec)
     traffic = commands.add_parser(
         "traffic", parents=[common], help="HTTP requests from the client's addresses"
@@ -69,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     traffic.add_argument(
         "--sources", type=int, default=len(addressing.CLIENT_SOURCES), help="addresses (%(default)s)"
     )
-    traffic.add_argument("--host", default=addressing.VIP, help="(%(default)s)")
-    traffic.add_argument("--path", default="/", help="(%(default)s)")
+    traffic.add_argument("--host", default=addressing.VIP, help="whom it asks (%(default)s)")
+    traffic.add_argument("--path", default="/", help="what it asks for (%(default)s)")
     traffic.add_argument(
         "--json", action="store_true", help="print {asked, answered: {target: n}, failed: {why: n}}"
     )
@@ -79,7 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--seconds", type=float, default=15.0, help="without a terminal: run so long (%(default)s)"
     )
-    demo.add_argument("--prefix", default=f"{DEMO_PREFIX}{os.getpid()}", help="(%(default)s)")
+    demo.add_argument(
+        "--prefix",
+        default=f"{DEMO_PREFIX}{os.getpid()}",
+        help="names are PREFIX-client, PREFIX-router ... (%(default)s)",
+    )
     demo.set_defaults(run=_demo)
     return parser
 
@@ -160,6 +169,7 @@ def _exec(args: argparse.Namespace) -> NoReturn:
     from engine.lab.topology import Lab
 
     _join(args.prefix)
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{Path(sys.executable).parent}"
     namespaces.become(Lab(args.prefix).netns_path(args.node), args.argv)
 
 

@@ -326,14 +326,15 @@ def die_with(parent: int) -> None:
 
 
 def become(netns: str | Path, argv: list[str]) -> NoReturn:
-    """Become the program `argv` inside a network namespace; SystemExit 127 where it cannot be started."""
+    """Become the program `argv` inside a network namespace; SystemExit 127 where it cannot be started, as in a shell."""
     enter(netns, CLONE_NEWNET)
     with contextlib.suppress(OSError):
         show_own_sysfs()
     try:
         os.execvp(argv[0], argv)  # noqa: S606 - to start a program is what it is for
     except OSError as error:
-        raise SystemExit(f"bng-lab: {argv[0]}: {error.strerror}") from error
+        sys.stderr.write(f"bng-lab: {argv[0]}: {error.strerror}\n")
+        raise SystemExit(127) from error
 
 
 def hold() -> None:

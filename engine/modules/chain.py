@@ -134,7 +134,7 @@ class Chain:
         return outcome
 
     def _awake(self) -> Iterator[Module]:
-        """Yield the modules that run; asked anew at each step, because vrrp may decide meanwhile who is master."""
+        """Yield the modules that run; asked again at each step, because vrrp may decide meanwhile who is master."""
         if self.vrrp not in self.modules:  # nobody elects, so there is nobody to wait for
             yield self.vrrp
         for module in self.modules:

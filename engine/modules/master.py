@@ -1,4 +1,4 @@
-"""`master`: the gate. On a node that is not master, what stands after it in the `modules` line does not run."""
+"""`master`: the gate. On a node that is not master, what is after it in the `modules` line does not run."""
 
 from __future__ import annotations
 

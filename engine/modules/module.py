@@ -1,7 +1,7 @@
 """The base of every module: what a name of the `modules` line has to offer.
 
 Modules are sans-io: frames, answers and monotonic seconds come in, an `Outcome` goes out. A new one is a file or package
-beside this one with a subclass of `Module`, and a line in chain.MODULES.
+beside this one with a subclass of `Module`, named in `Chain.__init__` (docs/CONTRIBUTING.md, A module).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Module:
         return ""
 
     def describe(self, *, standby: bool) -> ModuleStatus:
-        """Return what `show modules` tells; `standby` where it stands behind `master` on another node than that."""
+        """Return what `show modules` tells; `standby` where it is behind `master` on a node that is not master."""
         return ModuleStatus(self.name, "standby" if standby else self.state, self.frames, self.note())
 
 

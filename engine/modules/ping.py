@@ -1,7 +1,7 @@
 """`ping`: echo replies for the virtual addresses. The kernel answers for `real`.
 
 RFC 792 and RFC 1122 section 3.2.2.6. The address is looked up before anything is answered, and only the master answers:
-the module stands before `master` in the line.
+the module is before `master` in the line.
 """
 
 from __future__ import annotations

@@ -133,10 +133,10 @@ def echo_request(
 def echo_reply(data: bytes, ip: Ipv4, mac: bytes) -> bytes:
     """Return the request in frame `data` turned round and sent from `mac`: same message, type 0, no IP options.
 
-    RFC 1122 section 3.2.2.6. Options are left out because each would need its own processing; TTL starts anew.
+    RFC 1122 section 3.2.2.6. Options are left out because each would need its own processing; the TTL starts afresh.
     """
     message = data[ip.start : ip.end]
-    # Summed anew: patching by RFC 1624 gives 0 instead of 0xFFFF for a message of zeros.
+    # Summed from scratch: patching by RFC 1624 gives 0 instead of 0xFFFF for a message of zeros.
     icmp_sum = checksum(b"\x00" + message[1:2] + message[4:])
     header = bytearray(
         IPV4_FIELDS.pack(

@@ -1,4 +1,4 @@
-"""What is wrong right now with the engine and its host; what the modules find stands in `World.alarms`."""
+"""What is wrong right now with the engine and its host; what the modules find is in `World.alarms`."""
 
 from __future__ import annotations
 

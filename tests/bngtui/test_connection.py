@@ -73,7 +73,7 @@ async def test_it_says_when_the_engine_is_gone_and_picks_it_up_again(run_dir):
         assert "The engine is not reachable: nothing can be changed." in screen_text(pilot.app)
         async with FakeEngine(run_dir, make_state(boot_id="boot-2", uptime_s=2.0), events=[]):
             await until(pilot, lambda: "● live" in screen_text(pilot.app), timeout_s=10)
-            await until(pilot, lambda: "The engine was started anew" in screen_text(pilot.app))
+            await until(pilot, lambda: "The engine was restarted" in screen_text(pilot.app))
             assert pilot.app.store.events == []
             assert len(pilot.app.store.history.of("target", 1)) == 1
 

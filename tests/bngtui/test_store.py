@@ -1,4 +1,4 @@
-"""What the console remembers, and what it forgets when the engine starts anew."""
+"""What the console remembers, and what it forgets when the engine is restarted."""
 
 from __future__ import annotations
 

@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 import types
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from engine import cli
+from bngtui.cli import main as tui_main
+from bngtui.ctl import main as ctl_main
+from engine import __version__, cli
 from engine.options import RunOptions
 from tests.helpers.paths import SAMPLES
 
@@ -23,6 +26,24 @@ def valid(tmp_path):
     file = tmp_path / "bng.conf"
     file.write_text(SAMPLE.read_text().replace("name eth0", "name lo"))
     return file
+
+
+@pytest.mark.parametrize("main", [cli.main, tui_main, ctl_main])
+def test_every_command_tells_its_version(main, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["x", "--version"])
+    try:
+        status = main()
+    except SystemExit as exit_:
+        status = exit_.code
+    assert status == 0
+    assert capsys.readouterr().out.split()[1] == __version__ == version("bng-dsr")
+
+
+@pytest.mark.parametrize("text", ["0", "65", "x", "1.5", "-1", "", "99999999999"])
+def test_a_wrong_number_of_workers_is_named_with_its_range(text, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["run", f"--workers={text}", "x.conf"])
+    assert f"argument --workers: {text!r} is not a number from 1 to 64" in capsys.readouterr().err
 
 
 def test_a_valid_file_says_nothing_and_ends_with_0(valid, capsys):

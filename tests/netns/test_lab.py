@@ -247,6 +247,15 @@ def test_failed_up_leaves_nothing(run_id):
         namespaces.remove(lab.name("target2"))
 
 
+def test_the_commands_beside_bng_lab_are_found_in_a_node(lab):
+    command = [sys.executable, "-m", "engine.lab.cli", "exec", "--prefix", lab.prefix, "lb", "--"]
+    bare = {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [*command, "bngctl", "--version"], env=bare, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("bngctl "), done.stderr
+
+
 # -- as an ordinary user --------------------------------------------------------------------------------------------
 
 
@@ -262,6 +271,11 @@ def test_ordinary_user_builds_uses_and_removes_the_lab(as_nobody, run_id):
         assert done.stdout == "100 of 100 requests answered: target1 100\n", done.stderr
         shown = as_nobody("exec", *prefix, "lb", "--", "ls", "/sys/class/net")
         assert shown.stdout.split() == ["eth0", "lo"], shown.stderr
+        missing = as_nobody("exec", *prefix, "lb", "--", "no-such-command")
+        assert (missing.returncode, missing.stderr) == (
+            127,
+            "bng-lab: no-such-command: No such file or directory\n",
+        )
     finally:
         down = as_nobody("down", *prefix)
     assert down.returncode == 0, down.stderr

@@ -60,7 +60,7 @@ def trial(pending: Pending, style: Style, until: str) -> list[str]:
 
 
 def waiting(pending: Pending) -> str:
-    """Return one line for whoever looks at something else while a change is under trial."""
+    """Return one line for somebody who looks at something else while a change is under trial."""
     return (
         f"revision {pending.revision} by {pending.actor} waits to be confirmed: {pending.seconds_left:.0f} s left, "
         f"then revision {pending.reverts_to} runs again"

@@ -1,4 +1,4 @@
-"""`show modules`, `show vrrp`, `show datapath`, `show version`: this node itself."""
+"""`show alarms`, `show modules`, `show vrrp`, `show datapath`, `show version`: this node itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bngtui.render.counters import others
 from bngtui.render.printed import cells
 from bngtui.render.printed.table import NONE, Col, facts, listing
+from bngtui.render.states import SEVERITY
 from bngtui.render.text import Span
 from bngtui.render.units import count, short, uptime
 
@@ -14,8 +15,15 @@ if TYPE_CHECKING:
     from bngtui.render.printed.table import Style
     from bngtui.render.text import Role
     from engine.api.messages import ModuleState, State, Version, VrrpState
+    from engine.domain.notices import Alarm
 
 _MODULE_ROLES: dict[str, Role] = {"active": "up", "idle": "muted", "standby": "warning"}
+
+_ALARMS: tuple[Col[Alarm], ...] = (
+    Col("SEVERITY", lambda alarm: Span(alarm.severity, SEVERITY[alarm.severity].role)),
+    Col("SUBJECT", lambda alarm: alarm.subject, flex=True),
+    Col("MESSAGE", lambda alarm: alarm.message, wrap=36),
+)
 
 _MODULES: tuple[Col[ModuleState], ...] = (
     Col("MODULE", lambda module: module.name),
@@ -31,6 +39,12 @@ _ELECTIONS: tuple[Col[VrrpState], ...] = (
     Col("NETWORK", lambda entry: cells.known(entry.network), right=True),
     Col("NOTE", lambda entry: entry.note, wrap=20),
 )
+
+
+def alarms(state: State, style: Style) -> list[str]:
+    """Return the table of what is wrong now, the worst first."""
+    worst_first = sorted(state.alarms, key=lambda alarm: SEVERITY[alarm.severity].rank)
+    return listing(_ALARMS, worst_first, style, "alarms")
 
 
 def modules(state: State, style: Style) -> list[str]:

@@ -90,7 +90,7 @@ def table(
     style: Style,
     notes: Callable[[Row], Sequence[Span]] | None = None,
 ) -> list[str]:
-    """Return the lines of a table, heading first; `notes` are sentences that stand below a row, wrapped."""
+    """Return the lines of a table, heading first; `notes` are sentences shown below a row, wrapped."""
     cells = [[col.span(row) for col in cols] for row in rows]
     sizes = [col.size(cells, at) for at, col in enumerate(cols)]
     room = total(size.widest or size.wanted for size in sizes) if style.width is None else style.width

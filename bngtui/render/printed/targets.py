@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def targets(state: State, style: Style, numbers: Sequence[int] | None = None) -> list[str]:
-    """Return the table of targets; `numbers` picks some, which then stand with every check of theirs."""
+    """Return the table of targets; `numbers` picks some, which are then shown with every check of theirs."""
     cols: list[Col[TargetState]] = [
         Col("#", lambda t: str(t.number), right=True),
         Col("NAME", lambda t: cells.known(t.name), flex=True, drop=1),

@@ -184,5 +184,5 @@ def _vrrp(old: Vrrp | None, new: Vrrp | None) -> Iterator[Change]:
     for word in ("vrid", "priority", "network"):
         before, after = getattr(old, word), getattr(new, word)
         if before != after:
-            effect = "the master may change" if word == "priority" else "the election starts anew"
+            effect = "the master may change" if word == "priority" else "the election starts again"
             yield changed("vrrp", shift(word, before, after), effect)

@@ -111,7 +111,7 @@ def _server(old: Server | None, new: Server | None, scene: _Scene) -> Iterator[C
     if old.method != new.method:
         yield changed(subject, shift("method", old.method, new.method), NEW_ONLY)
     if old.sessionid != new.sessionid:
-        effect = f"flows are told apart anew, {count(held, 'move', before='up to ')}"
+        effect = f"flows are told apart differently, {count(held, 'move', before='up to ')}"
         yield changed(subject, shift("sessionid", old.sessionid, new.sessionid), effect, flows=held)
     if old.stimeout != new.stimeout:
         longer = new.stimeout > old.stimeout

@@ -20,7 +20,7 @@ KILLERS: dict[str, frozenset[Action]] = {
     "register": frozenset({"unregister", "remove"}),
     "enable": frozenset({"disable", "unregister", "remove"}),
 }
-"""What undoes a state: after one of these the state has to be set again."""
+"""What undoes a state: after one of these the state must be set again."""
 
 
 @dataclass(eq=False)

@@ -36,7 +36,7 @@ _COMMENT_MARKS = ("#", ";", "!", "/*", "--")
 
 
 class SourceValue(NamedTuple):
-    """A value as it stands in a file.
+    """A value as it is written in a file.
 
     `text` begins `shift` characters after `span` does (1 for a quoted text). `parts` are the places of the elements
     between its commas, where these cannot be counted from the start of the text (an array of TOML).

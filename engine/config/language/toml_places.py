@@ -1,4 +1,4 @@
-"""Where keys and values stand in a TOML text: tomllib says what a file means, this says where it said so.
+"""Where keys and values are in a TOML text: tomllib says what a file means, this says where it said so.
 
 One pass, linear in the text, no errors: what is not TOML is skipped (tomllib has reported it by then). It also
 bounds what tomllib is given, whose time grows with the square of a dotted key's length and which recurses.

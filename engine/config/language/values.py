@@ -125,7 +125,7 @@ def text_value(text: str) -> str:
         raise BadValue("bad-text", f"the text is longer than {MAX_TEXT} characters", "shorten it")
     if not text.isprintable():
         at = next(i for i, c in enumerate(text) if not c.isprintable())
-        what = f"the character U+{ord(text[at]):04X} cannot stand in a text"
+        what = f"the character U+{ord(text[at]):04X} cannot be in a text"
         raise BadValue("bad-text", what, "use printable characters and ordinary blanks", offset=at, length=1)
     return text
 

@@ -18,7 +18,7 @@ WINDOW_S = 60.0
 TOLD = 3
 """So many repairs of one thing are told within `WINDOW_S`; one more, and it is contested.
 
-A network manager that is restarted twice is no contest.
+A network manager that is restarted twice is not contesting anything.
 """
 
 PACE_S = 0.9

@@ -16,7 +16,7 @@ from engine.modules.arp.claiming import Claiming
 from engine.modules.arp.conflicts import Conflicts
 from engine.modules.arp.entry import ArpEntry
 from engine.modules.arp.neighbours import Neighbours
-from engine.modules.arp.shared import SharedMacs
+from engine.modules.arp.shared_macs import SharedMacs
 from engine.modules.module import Module
 from engine.modules.state.world import Outcome
 from engine.packets import build, headers, read

@@ -44,7 +44,7 @@ BURST = 128
 """1,024 targets are asked within a second of the start, and stay so while all of them are away."""
 
 CHANGE_GAP_S = 1.0
-"""Two hosts with one address would otherwise have the table compiled anew at every frame of theirs."""
+"""Two hosts with one address would otherwise have the table recompiled at every frame of theirs."""
 
 
 class Heard(NamedTuple):
@@ -55,7 +55,7 @@ class Heard(NamedTuple):
 
 
 class Neighbours:
-    """Writer of `World.neighbours`, keyed by address, so a target that is defined anew keeps its MAC."""
+    """Writer of `World.neighbours`, keyed by address, so a target that is removed and defined again keeps its MAC."""
 
     def __init__(self, world: World, view: View) -> None:
         self._world = world
@@ -97,7 +97,7 @@ class Neighbours:
                 self._survey.put(address, now + SURVEY_S * (0.5 + spread(f"survey {address}") / 2))
 
     def due(self, now: float) -> Outcome:
-        """Ask whoever has to be asked now."""
+        """Send the questions that are due."""
         outcome = Outcome()
         while (address := self._agenda.pop(now)) is not None:
             self._agenda.put(address, now + RETRY_S)
@@ -124,7 +124,7 @@ class Neighbours:
         return outcome
 
     def next_due(self) -> float:
-        """Return when somebody has to be asked next."""
+        """Return when the next question is due."""
         return min(self._agenda.next_due(), self._rivals.next_due(), self._survey.next_due())
 
     def doubt(self, address: Address, now: float) -> None:

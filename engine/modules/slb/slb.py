@@ -1,6 +1,6 @@
 """`slb`: decides who gets new flows. What it decides is compiled into the forwarding table; what changed is told by news.
 
-Decisions are made anew only when something they rest on has changed; `recompile` says that one of them came out
+Decisions are made again only when something they rest on has changed; `recompile` says that one of them came out
 differently.
 """
 

@@ -41,7 +41,7 @@ def test_on_the_monitors_socket_a_change_is_refused(engine, bngctl):
         (("enable", "target", "0"), 2, "0 is not a target number"),
         (("enable", "target"), 2, "LIST is missing; usage: enable target LIST"),
         (("drain", "server", "1"), 2, "unknown command 'drain server'"),
-        (("show",), 2, "show: what? One of arp,"),
+        (("show",), 2, "show: what? One of alarms, arp,"),
         (("shwo", "targets"), 2, "did you mean show?"),
         (("show", "vrrp", "now"), 2, "'now' is too much; usage: show vrrp"),
         (("show", "events", "--limit", "0"), 2, "'0' is not a whole number of one or more"),

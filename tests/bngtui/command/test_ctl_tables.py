@@ -1,7 +1,6 @@
-"""Tables as people see them, compared with the texts in golden/. After a wanted change: BNG_GOLDEN=write pytest ..."""
+"""Tables as people see them, compared with the texts in golden/ (tests/helpers/golden.py)."""
 
 import asyncio
-import os
 import re
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from bngtui.render.printed.targets import targets
 from bngtui.render.text import Span
 from engine.api import messages as m
 from engine.api import ops
+from tests.helpers.golden import agree
 
 GOLDEN = Path(__file__).with_name("golden")
 BOTH = [
@@ -32,6 +32,7 @@ BOTH = [
         "interfaces",
         "networks",
         "arp",
+        "alarms",
         "modules",
         "vrrp",
         "datapath",
@@ -76,6 +77,14 @@ def draw(canned, name, style):
             reason="its MAC address is not known yet",
         ),
     ]
+    state.alarms.insert(
+        0,
+        m.Alarm(
+            severity="warning",
+            subject="interface 1",
+            message="somebody took 172.16.1.253 away; it is back, and the reason is worth knowing",
+        ),
+    )
     match name:
         case "events":
             return events(backend.kept, style)
@@ -114,7 +123,7 @@ def draw(canned, name, style):
             return targets(state, style)
         case "servers":
             return servers(state, style)
-        case "modules" | "vrrp" | "datapath":
+        case "alarms" | "modules" | "vrrp" | "datapath":
             return getattr(node, name)(state, style)
     return getattr(network, name)(state, style)
 
@@ -123,11 +132,7 @@ def draw(canned, name, style):
 def test_a_table_is_as_in_golden(canned, name, width):
     lines = draw(canned, name, Style(width=width, glyphs=True))
     assert max(map(cell_len, lines)) <= width
-    path = GOLDEN / f"{name}-{width}.txt"
-    text = "\n".join(lines) + "\n"
-    if os.environ.get("BNG_GOLDEN") == "write":
-        path.write_text(text)
-    assert text == path.read_text()
+    agree(GOLDEN / f"{name}-{width}.txt", "\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize(("name", "width"), BOTH)
@@ -140,10 +145,7 @@ def test_colours_are_as_in_golden(canned):
     names = sorted({name for name, _ in BOTH})
     style = Style(width=140, colour=True)
     text = "\n".join(line for name in names for line in draw(canned, name, style)).replace("\x1b", "^") + "\n"
-    path = GOLDEN / "coloured-140.txt"
-    if os.environ.get("BNG_GOLDEN") == "write":
-        path.write_text(text)
-    assert text == path.read_text()
+    agree(GOLDEN / "coloured-140.txt", text)
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in BOTH}))

@@ -178,9 +178,10 @@ def test_in_the_blanks_before_a_word_that_ends_the_line_it_is_explained(line, wo
 
 def test_a_popup_scrolls_to_the_chosen_one():
     items = offers(["target 1 {", "  "], 1, 2, "balanceng").items
-    lines = paint_popup(items, 12, 40, 6)
+    last = len(items) - 1
+    lines = paint_popup(items, last, 40, 6)
     assert len(lines) == 6
-    assert any(row.text.startswith("▸ upalert") for row in lines)
+    assert any(row.text.startswith(f"▸ {items[last].word}") for row in lines)
     assert all(cell_len(row.text) == 40 for row in lines)
 
 

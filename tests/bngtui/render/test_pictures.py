@@ -1,12 +1,11 @@
 """What each part of the screen draws, with the role of every span: `role:text` between bars.
 
 The golden screens show whole consoles without colours; these show one part in all its states, and what is red in it.
-After a wanted change: BNG_GOLDEN=write, then read the diff.
+The texts are kept by tests/helpers/golden.py.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -38,6 +37,7 @@ from engine.config.difference.compare import unified
 from engine.config.finding import Finding
 from engine.domain.notices import Alarm
 from tests.helpers.fake_engine import EVENTS, busy_state, make_event, make_server, make_state, make_target
+from tests.helpers.golden import agree
 
 GOLDEN = Path(__file__).with_name("golden")
 LIVE = Freshness(connection="up", age_s=0.0)
@@ -608,9 +608,4 @@ PICTURES = {
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_as_in_golden(name):
-    text = picture(PICTURES[name]())
-    path = GOLDEN / f"{name.replace('_', '-')}.txt"
-    if os.environ.get("BNG_GOLDEN") == "write":
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    agree(GOLDEN / f"{name.replace('_', '-')}.txt", picture(PICTURES[name]()))

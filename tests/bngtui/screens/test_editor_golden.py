@@ -1,6 +1,6 @@
 """The exact text of every step of a change: edit, typo, mended, review, on trial, confirmed, history, rolled back.
 
-After a wanted change: BNG_GOLDEN=write, then read the diff.
+The texts are kept by tests/helpers/golden.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bngtui.screens.editor import EditorScreen
 from tests.helpers.config_engine import SEED, ConfigEngine
 from tests.helpers.driving import answer, console, screen_text, shown, until
 from tests.helpers.editing import go, line_of, open_editor, other_applies, review, set_weight
-from tests.helpers.golden import agree
+from tests.helpers.golden import screen_agrees
 
 SIZES = [(80, 24), (120, 40)]
 SETTLED_S = 0.1
@@ -37,7 +37,7 @@ async def step(pilot, name, size):
     for header in text.splitlines()[:2]:
         text = text.replace(header, re.sub(r"in (\d\d) s ", "in 60 s ", header))
     text = re.sub(r"▲ data \d+ s old( *)", r"● live       \1", text)
-    agree(f"edit-{name}-{size[0]}x{size[1]}", text)
+    screen_agrees(f"edit-{name}-{size[0]}x{size[1]}", text)
 
 
 @pytest.mark.parametrize("size", SIZES)

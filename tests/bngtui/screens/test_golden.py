@@ -1,4 +1,4 @@
-"""The exact text of whole screens. After a wanted change: BNG_GOLDEN=write, then read the diff."""
+"""The exact text of whole screens (tests/helpers/golden.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.config_engine import seed_state
 from tests.helpers.driving import make_app, screen_text, until
 from tests.helpers.fake_engine import FakeEngine, busy_state, move
-from tests.helpers.golden import agree
+from tests.helpers.golden import screen_agrees
 
 
 async def shot(run_dir, name, state, size, keys=(), **options):
@@ -33,7 +33,7 @@ async def shot(run_dir, name, state, size, keys=(), **options):
         for key in keys:
             await pilot.press(key)
         await pilot.pause(0.1)
-        agree(name, screen_text(app))
+        screen_agrees(name, screen_text(app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
@@ -86,4 +86,4 @@ async def test_no_engine(run_dir):
     app = make_app(Path("/run/not-there"))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "no such socket" in screen_text(app))
-        agree("no-engine-80x24", screen_text(app))
+        screen_agrees("no-engine-80x24", screen_text(app))

@@ -21,14 +21,14 @@ def test_the_annotated_samples_have_every_word_and_only_announced_warnings(name)
     assert loaded.ok
     assert {f.code for f in loaded.findings} == {"not-built", "no-effect"}
     given = {(key[0], key[-1]) for key in loaded.positions.known()}
-    for block, known in keywords.BLOCKS.items():
-        if block:
-            assert {(block, word) for word in known} <= given
+    words = {(block, word) for block, known in keywords.BLOCKS.items() if block for word in known}
+    missing = sorted(words - given)
+    assert not missing, f"add to sample_configs/{name}, with its default and what it is for: {missing}"
 
 
 def test_the_annotated_sample_uses_every_command_but_the_undoing_ones():
     used = {s.word.value for s in read("every-word.conf").document.statements}
-    assert used == set(keywords.TOP) - {"no"}
+    assert used == set(keywords.TOP) - {"no"}, "every command stands in sample_configs/every-word.conf"
 
 
 @pytest.mark.parametrize("name", ["every-word.conf", "every-word.toml"])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
 
-from engine.config.model import MODULES, Vrrp
+from engine.config.model import DEFAULT_MODULES, MODULES, Vrrp
 from engine.domain.frame import Frame
 
 
@@ -14,7 +14,12 @@ def test_the_modules_stand_in_the_order_of_the_line(kit):
     order = ["vrrp", "slb", "hc", "arp", "rt"]
     play = kit.make(kit.seed(modules=order))
     assert [m.name for m in play.chain.modules] == order
-    assert [m.name for m in kit.make().chain.modules] == list(MODULES)
+    assert [m.name for m in kit.make().chain.modules] == list(DEFAULT_MODULES)
+
+
+def test_every_name_of_the_language_is_a_module(play):
+    # Chain.__init__ in engine/modules/chain.py, and MODULES in engine/config/model.py.
+    assert set(play.chain.every) == set(MODULES)
 
 
 def test_show_modules_counts_frames_and_tells_the_idle(kit, play):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from scapy.layers.inet import TCP
 
-from engine.config.model import MODULES
+from engine.config.model import DEFAULT_MODULES
 from engine.domain.checks import CheckSettings, ProbeKey
 from engine.domain.frame import AddressSet, Frame, FrameMatch, Link
 from engine.domain.states import NodeRole
@@ -213,10 +213,10 @@ def test_a_configuration_may_leave_out_the_gate(kit):
 
 def test_the_farewell_is_that_of_the_modules_that_are_awake(kit, play):
     assert play.chain.farewell() == []
-    for name in MODULES:
+    for name in DEFAULT_MODULES:
         play.chain.every[name].farewell = lambda name=name: [Frame(1, name.encode())]
     play.tick()
-    assert [f.data.decode() for f in play.chain.farewell()] == list(MODULES)
+    assert [f.data.decode() for f in play.chain.farewell()] == list(DEFAULT_MODULES)
     play.world.role = NodeRole.BACKUP
     assert [f.data.decode() for f in play.chain.farewell()] == ["vrrp", "arp", "ping", "hc", "master"]
 

@@ -72,7 +72,7 @@ def told(old, new, flows=FLOWS):
         ("targets 1,2 backup 3", "targets 1,2,3", ("changed", "target 3", "serves server 1, was a backup", "new flows only", 0, "")),
         (".11 targets 2", ".11 targets 2,3", ("added", "target 3", "added to server 2", "new flows only", 0, "")),
         ("port 80 protocol tcp t", "port 80 protocol tcp method hash t", ("changed", "server 1", "method rr → hash", "new flows only", 0, "")),
-        ("port 80 protocol tcp t", "port 80 protocol tcp sessionid src+port t", ("changed", "server 1", "sessionid src → src+port", "flows are told apart anew, up to 1,204 flows move", 1204, "")),
+        ("port 80 protocol tcp t", "port 80 protocol tcp sessionid src+port t", ("changed", "server 1", "sessionid src → src+port", "flows are told apart differently, up to 1,204 flows move", 1204, "")),
         ("port 80 protocol tcp t", "port 80 protocol tcp stimeout 60 t", ("changed", "server 1", "stimeout 600 → 60 s", "flows that are idle for longer end", 0, "")),
         ("port 80 protocol tcp t", "port 80 protocol tcp stimeout 900 t", ("changed", "server 1", "stimeout 600 → 900 s", "idle flows stay longer", 0, "")),
         ("port 80 protocol tcp t", "port 81 protocol tcp t", ("changed", "server 1", "port 80 → 81", "clients of the old port are cut off, up to 1,204 flows end", 1204, "cuts")),
