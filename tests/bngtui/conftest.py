@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.config_engine import ConfigEngine
-from tests.helpers.fake_engine import FakeEngine, busy_state
+from tests.helpers.console_states import busy_state
+from tests.helpers.fake_engine import FakeEngine
 
 # Read when textual is imported, so here, before any test does.
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")

@@ -15,7 +15,7 @@ from bngtui.dialogs.question import QuestionDialog
 from bngtui.store import Store
 from engine.api.client import EngineUnreachable, RequestError
 from engine.api.messages import AdminResult, Applied, ConfigStatus, Pending, Revision
-from tests.helpers.fake_engine import make_state
+from tests.helpers.console_states import make_state
 
 UNREACHABLE = EngineUnreachable(Path("/run/bng/operator.sock"), "no such socket")
 PENDING = Pending(revision=2, reverts_to=1, seconds_left=60.0, actor="root(0) pid 812")

@@ -13,8 +13,9 @@ from engine.api.client import Client
 from engine.config.load import load
 from engine.domain.errors import OpError
 from tests.helpers.config_engine import SEED
+from tests.helpers.console_states import make_state
 from tests.helpers.driving import answer, ask, console, screen_text, shown, text_of, until
-from tests.helpers.fake_engine import FakeEngine, make_state
+from tests.helpers.fake_engine import FakeEngine
 
 
 async def test_a_change_is_asked_done_and_reported(engine, run_dir):

@@ -10,8 +10,9 @@ import struct
 import pytest
 
 from bngtui.screens.dashboard import DashboardScreen
+from tests.helpers.console_states import make_state
 from tests.helpers.driving import console, make_app, screen_text, until
-from tests.helpers.fake_engine import FakeEngine, make_state
+from tests.helpers.fake_engine import FakeEngine
 
 CAP_DAC_OVERRIDE = 1
 _CAPABILITIES = struct.Struct(

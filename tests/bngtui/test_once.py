@@ -13,8 +13,9 @@ import pytest
 from bngtui.cli import main
 from bngtui.once import reading
 from engine.api.messages import State
+from tests.helpers.console_states import EVENTS, busy_state
 from tests.helpers.driving import COMMAND, ROOT
-from tests.helpers.fake_engine import EVENTS, FakeEngine, busy_state
+from tests.helpers.fake_engine import FakeEngine
 
 
 async def bngtui(*args):

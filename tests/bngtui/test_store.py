@@ -8,7 +8,7 @@ import pytest
 from bngtui.history import KEEP, History
 from bngtui.store import KEEP_EVENTS, Store
 from engine.api.messages import ConfigStatus, EventFrame, Pending
-from tests.helpers.fake_engine import busy_state, make_event, make_state
+from tests.helpers.console_states import busy_state, make_event, make_state
 
 
 def take(store, now=0.0, **changes):

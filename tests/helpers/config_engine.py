@@ -28,7 +28,8 @@ from engine.changes.transactions import Transactions
 from engine.config.difference.compare import Flows
 from engine.config.load import load
 from engine.domain.actor import Actor
-from tests.helpers.fake_engine import FakeEngine, make_server, make_state, make_target
+from tests.helpers.console_states import make_server, make_state, make_target
+from tests.helpers.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from engine.api.messages import State

@@ -9,6 +9,7 @@ import pytest
 
 from bngtui.command.registry import COMMANDS
 from engine.cli import main as engine_main
+from tests.helpers import states
 
 
 def test_enable_disable_drain_change_the_engine_and_say_so(engine, bngctl):
@@ -90,7 +91,7 @@ def test_wait_ready_waits_for_the_first_round(engine, bngctl):
     assert (done.returncode, done.stdout) == (0, "ready: lb1, 1 of 2 targets operational\n")
 
 
-def test_wait_ready_waits_for_an_engine_that_starts_later(command, bngctl, canned, tmp_path, request):
+def test_wait_ready_waits_for_an_engine_that_starts_later(command, bngctl, tmp_path, request):
     assert bngctl("wait-ready", "--timeout", "0.2").returncode == 3
     words, environment = command
     with subprocess.Popen(
@@ -129,10 +130,10 @@ def watching(engine, command):
         process.communicate()
 
 
-def test_watch_prints_each_event_at_once_and_ends_quietly_on_ctrl_c(engine, watching, canned):
+def test_watch_prints_each_event_at_once_and_ends_quietly_on_ctrl_c(engine, watching):
     process = watching()
     for number in (7, 8):
-        engine.do(engine.server.publish_event, canned.event(number, severity="warning"))
+        engine.do(engine.server.publish_event, states.event(number, severity="warning"))
         line = process.stdout.readline()
         assert line == f"2026-03-01T12:00:0{number}Z warning health   target 1: up, message {number}\n"
     process.send_signal(signal.SIGINT)
@@ -140,20 +141,20 @@ def test_watch_prints_each_event_at_once_and_ends_quietly_on_ctrl_c(engine, watc
     assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_watch_ends_with_3_when_the_engine_goes_away(engine, watching, canned):
+def test_watch_ends_with_3_when_the_engine_goes_away(engine, watching):
     process = watching("--json")
-    engine.do(engine.server.publish_event, canned.event(7))
-    assert msgspec.json.decode(process.stdout.readline()) == msgspec.to_builtins(canned.event(7))
+    engine.do(engine.server.publish_event, states.event(7))
+    assert msgspec.json.decode(process.stdout.readline()) == msgspec.to_builtins(states.event(7))
     engine.stop()
     out, err = process.communicate(timeout=5)
     assert (process.returncode, out) == (3, "")
     assert "the engine closed the connection" in err
 
 
-def test_watch_does_not_mind_a_reader_that_has_enough(engine, watching, canned):
+def test_watch_does_not_mind_a_reader_that_has_enough(engine, watching):
     process = watching()
     process.stdout.close()
-    engine.do(engine.server.publish_event, canned.event(7))
+    engine.do(engine.server.publish_event, states.event(7))
     assert process.wait(5) == 0
     assert process.stderr.read() == ""
 

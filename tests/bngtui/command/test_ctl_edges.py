@@ -19,6 +19,7 @@ from bngtui.render.printed.changes import changes, differing
 from bngtui.render.printed.servers import servers
 from bngtui.render.printed.table import Style, facts, wrapped
 from engine.config.difference.change import Change
+from tests.helpers import states
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "+1", "1.0", "", " 1", "٣", "2147483648", "1" * 30, "x"])
@@ -65,8 +66,8 @@ def test_no_list(text, reason):
         lists.numbers(text, [], "target")
 
 
-def test_lists(canned):
-    things = [canned.target(1, name="web"), canned.target(2, name="db")]
+def test_lists():
+    things = [states.target(1, name="web"), states.target(2, name="db")]
     assert lists.numbers("2-2, db ,1", things, "target") == [2, 1]
     assert lists.numbers("65535", [], "target") == [65_535]
     assert lists.picked("2,1", things, "target") == [2, 1]
@@ -257,8 +258,8 @@ def test_what_differs_from_the_file():
     assert differing(["a", "b", "c", "d"]) == "a, b and 2 more; save writes it into the file"
 
 
-def test_only_the_servers_that_were_asked_for(canned):
-    state = canned.state(servers=[canned.server(n, name=f"s{n}", backup=[]) for n in (1, 2, 3)])
+def test_only_the_servers_that_were_asked_for():
+    state = states.state(servers=[states.server(n, name=f"s{n}", backup=[]) for n in (1, 2, 3)])
     lines = servers(state, Style(), [1, 3])
     assert [line.split()[1] for line in lines[1:] if line[:1].isdigit()] == ["s1", "s3"]
     assert "BACKUP" not in lines[0]

@@ -12,6 +12,7 @@ import pyte
 import pytest
 
 from bngtui.command.prompt import history_file
+from tests.helpers import states
 
 PROMPT = r"bng#\Z"
 
@@ -85,7 +86,7 @@ def test_the_prompt_runs_completes_remembers_and_leaves(terminal, tmp_path, engi
     assert history.stat().st_mode & 0o077 == 0
 
 
-def test_ctrl_c_leaves_watch_and_ctrl_d_the_prompt(terminal, engine, canned):
+def test_ctrl_c_leaves_watch_and_ctrl_d_the_prompt(terminal, engine):
     terminal.until(PROMPT)
     terminal.type("watch\r")
     deadline = time.monotonic() + 10
@@ -93,7 +94,7 @@ def test_ctrl_c_leaves_watch_and_ctrl_d_the_prompt(terminal, engine, canned):
     while sum(console.wants_events for console in set(engine.server._consoles)) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    engine.do(engine.server.publish_event, canned.event(7))
+    engine.do(engine.server.publish_event, states.event(7))
     terminal.until("message 7")
     terminal.process.send_signal(2)
     terminal.until(r"message 7\n(\^C)?" + PROMPT)
@@ -149,7 +150,7 @@ def test_every_prompt_counts_a_change_under_trial_down_and_tables_mention_it(ter
         engine.backend.now.config = canned.m.ConfigStatus(
             revision=2, language="balanceng", pending=trial, differs=["target 2 disabled (file: enabled)"]
         )
-        engine.server.publish_event(canned.event(number, kind="config"))
+        engine.server.publish_event(states.event(number, kind="config"))
 
     engine.do(other_operator, canned.pending(), 8)
     terminal.until(r"bng\(confirm 4[12]s\)#\Z")  # nobody pressed a key

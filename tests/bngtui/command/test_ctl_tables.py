@@ -21,6 +21,7 @@ from bngtui.render.printed.targets import targets
 from bngtui.render.text import Span
 from engine.api import messages as m
 from engine.api import ops
+from tests.helpers import states
 from tests.helpers.golden import agree
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -53,7 +54,7 @@ def draw(canned, name, style):
     backend = canned.CannedBackend()
     state = backend.now
     state.servers.append(
-        canned.server(
+        states.server(
             2,
             name="a long name of a server",
             protocol="udp",
@@ -66,8 +67,8 @@ def draw(canned, name, style):
         )
     )
     state.targets += [
-        canned.target(3, admin="draining", operational=False, reason="draining"),
-        canned.target(
+        states.target(3, admin="draining", operational=False, reason="draining"),
+        states.target(
             4,
             mac=None,
             health="unknown",
@@ -156,8 +157,8 @@ def test_without_a_width_nothing_is_cut_or_wrapped(canned, name):
         assert "      does not accept 172.16.1.10; add it to the loopback interface" in lines
 
 
-def test_nothing_configured_is_said(canned):
-    empty = canned.state(servers=[], targets=[], arp=[])
+def test_nothing_configured_is_said():
+    empty = states.state(servers=[], targets=[], arp=[])
     assert servers(empty, Style()) == ["no servers"]
     assert targets(empty, Style()) == ["no targets"]
     assert network.arp(empty, Style()) == ["no addresses"]
@@ -182,10 +183,10 @@ def test_an_explanation_begins_with_the_answer(target, by, says):
     assert explanation(answer, Style()) == [f"10.1.1.1, server 1: {says}", "  1.  a step"]
 
 
-def test_a_name_cannot_steer_the_terminal(canned):
-    evil = canned.state(targets=[canned.target(1, name="\x1b]0;gone\x07", reason="a\x1b[2Jb\nc")])
+def test_a_name_cannot_steer_the_terminal():
+    evil = states.state(targets=[states.target(1, name="\x1b]0;gone\x07", reason="a\x1b[2Jb\nc")])
     assert "\x1b" not in "".join(targets(evil, Style(width=80)))
-    event = canned.event(1, message="two\nlines\x1b[2J")
+    event = states.event(1, message="two\nlines\x1b[2J")
     assert event_line(event, Style()).endswith(
         "target 1: up, message 1".replace("up, message 1", "two lines [2J")
     )

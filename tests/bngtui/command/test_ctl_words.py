@@ -13,6 +13,7 @@ from bngtui.command.session import style_of
 from bngtui.command.spec import CommandError, UsageError
 from bngtui.render.printed.cells import ranges
 from engine.config.language.keywords import KINDS, TOP
+from tests.helpers import states
 
 
 @pytest.mark.parametrize(
@@ -57,8 +58,8 @@ def test_any_line_is_a_call_or_a_plain_refusal(text):
     assert call.command in COMMANDS
 
 
-def test_a_name_that_two_have_needs_a_number(canned):
-    things = [canned.target(1, name="web"), canned.target(2, name="web"), canned.target(3, name="7")]
+def test_a_name_that_two_have_needs_a_number():
+    things = [states.target(1, name="web"), states.target(2, name="web"), states.target(3, name="7")]
     with pytest.raises(CommandError, match="targets 1, 2 are all named 'web'"):
         lists.numbers("web", things, "target")
     assert lists.numbers("7", things, "target") == [7]

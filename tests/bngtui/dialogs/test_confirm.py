@@ -7,8 +7,8 @@ import pytest
 from bngtui.dialogs.confirm import ConfirmDialog
 from bngtui.dialogs.dialog import GUARD_S
 from bngtui.screens.dashboard import DashboardScreen
+from tests.helpers.console_states import make_server, make_target
 from tests.helpers.driving import ask, console, screen_text, until
-from tests.helpers.fake_engine import make_server, make_target
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from bngtui.editor.edited import EditedText
 from bngtui.editor.meanwhile import Meanwhile
 from engine.api.client import EngineUnreachable
 from engine.api.messages import ConfigStatus, Revision, RunningConfig
-from tests.helpers.fake_engine import make_state
+from tests.helpers.console_states import make_state
 
 
 class Keeper:

@@ -8,7 +8,7 @@ from bngtui.render.printed import node as printed
 from bngtui.render.printed.table import Style
 from engine.datapath.contract import Counters
 from engine.datapath.counters import numbers
-from tests.helpers import canned
+from tests.helpers import states
 
 COUNTED = numbers(Counters(received=5, swaps=2, swap_last_ns=77, unrecorded=12_345)) | {
     "something_new": 3,
@@ -17,7 +17,7 @@ COUNTED = numbers(Counters(received=5, swaps=2, swap_last_ns=77, unrecorded=12_3
 
 
 def state():
-    made = canned.state()
+    made = states.state()
     made.datapath.counters = COUNTED
     return made
 
@@ -42,4 +42,4 @@ def test_show_datapath_shows_all_of_them():
 
 
 def test_an_engine_that_publishes_none_is_shown_as_before():
-    assert list(others(canned.state().datapath)) == []
+    assert list(others(states.state().datapath)) == []

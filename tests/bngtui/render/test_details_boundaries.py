@@ -6,7 +6,7 @@ import pytest
 
 from bngtui.render import details
 from engine.api.messages import ArpState
-from tests.helpers.fake_engine import make_event, make_server, make_target
+from tests.helpers.console_states import make_event, make_server, make_target
 
 
 def shown(lines):

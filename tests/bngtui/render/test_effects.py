@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bngtui.render.effects import effect_of
-from tests.helpers.fake_engine import make_server, make_state, make_target
+from tests.helpers.console_states import make_server, make_state, make_target
 
 
 def site(*targets, backup=(), **server):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bngtui.render.header import Freshness, paint_header
 from engine.domain.notices import Alarm
-from tests.helpers.fake_engine import make_state
+from tests.helpers.console_states import make_state
 
 
 def test_an_alarm_is_told_beside_the_numbers_where_thirteen_cells_are_left_for_it():

@@ -36,7 +36,7 @@ from engine.config.difference.change import Change
 from engine.config.difference.compare import unified
 from engine.config.finding import Finding
 from engine.domain.notices import Alarm
-from tests.helpers.fake_engine import EVENTS, busy_state, make_event, make_server, make_state, make_target
+from tests.helpers.console_states import EVENTS, busy_state, make_event, make_server, make_state, make_target
 from tests.helpers.golden import agree
 
 GOLDEN = Path(__file__).with_name("golden")

@@ -34,7 +34,7 @@ from bngtui.render.table import paint_table
 from bngtui.render.text import Line, Span, changed_runs, clean, fit, fit_spans, line, spread, told_of, wrap
 from bngtui.render.units import age, check_age, clock, count, endpoint, plural, rtt, short, uptime
 from bngtui.render.view import View
-from tests.helpers.fake_engine import EVENTS, busy_state, make_server, make_state, make_target
+from tests.helpers.console_states import EVENTS, busy_state, make_server, make_state, make_target
 
 ANY_TEXT = st.text(alphabet="abc 12世界é", max_size=30)
 

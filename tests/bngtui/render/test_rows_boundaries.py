@@ -11,7 +11,7 @@ from bngtui.render.members import SILENT
 from bngtui.render.palette import matching
 from bngtui.render.table import body_height, paint_table
 from bngtui.render.view import View
-from tests.helpers.fake_engine import make_event, make_server, make_state, make_target
+from tests.helpers.console_states import make_event, make_server, make_state, make_target
 
 
 def cell(spec, name, row, shown=frozenset()):

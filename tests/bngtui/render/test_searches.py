@@ -23,7 +23,7 @@ from bngtui.render.text import Span
 from bngtui.render.trial import Trial, differs_span, key_of, trial_spans
 from bngtui.render.view import View
 from engine.api.messages import CheckState, Pending, Revision
-from tests.helpers.fake_engine import EVENTS, make_event, make_server, make_state, make_target
+from tests.helpers.console_states import EVENTS, make_event, make_server, make_state, make_target
 
 
 def found(spec, row, *words):

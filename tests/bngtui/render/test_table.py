@@ -7,7 +7,7 @@ import pytest
 from bngtui.render import targets
 from bngtui.render.table import paint_table
 from bngtui.render.view import View
-from tests.helpers.fake_engine import make_target
+from tests.helpers.console_states import make_target
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bngtui.render import events, targets
 from bngtui.render.view import View
-from tests.helpers.fake_engine import EVENTS, busy_state, make_event, make_target
+from tests.helpers.console_states import EVENTS, busy_state, make_event, make_target
 
 
 def view_of(*numbers, **changes):

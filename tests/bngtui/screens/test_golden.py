@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from tests.helpers.config_engine import seed_state
+from tests.helpers.console_states import busy_state, move
 from tests.helpers.driving import make_app, screen_text, until
-from tests.helpers.fake_engine import FakeEngine, busy_state, move
+from tests.helpers.fake_engine import FakeEngine
 from tests.helpers.golden import screen_agrees
 
 

@@ -14,8 +14,9 @@ from rich.style import Style
 from textual.strip import Strip
 
 from bngtui.terminal.partial_updates import ExactUpdate
+from tests.helpers.console_states import busy_state, move
 from tests.helpers.driving import Pty, cpu_s
-from tests.helpers.fake_engine import FakeEngine, busy_state, move
+from tests.helpers.fake_engine import FakeEngine
 
 WARM_S = 3.0
 MEASURE_S = 8.0

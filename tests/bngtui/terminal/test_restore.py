@@ -13,8 +13,9 @@ import uuid
 
 import pytest
 
+from tests.helpers.console_states import busy_state, make_state
 from tests.helpers.driving import COMMAND, ROOT, Pty, cpu_s
-from tests.helpers.fake_engine import FakeEngine, busy_state, make_state
+from tests.helpers.fake_engine import FakeEngine
 
 pytestmark = pytest.mark.terminal
 

@@ -12,6 +12,7 @@ from engine.api.codec import read_frame
 from engine.api.messages import AdminResult, Event, EventFrame, Response, State, StateFrame, Version
 from engine.api.server import Server
 from engine.config.finding import Finding
+from tests.helpers import states
 
 
 @pytest.fixture
@@ -189,13 +190,13 @@ async def test_closing_ends_the_frames_quietly(server, path):
     await client.close()
 
 
-async def test_a_slow_consumer_gets_the_latest_state_and_a_counted_gap(server, path, canned, monkeypatch):
+async def test_a_slow_consumer_gets_the_latest_state_and_a_counted_gap(server, path, monkeypatch):
     monkeypatch.setattr(client_module, "MAX_EVENTS_WAITING", 10)
     async with await Client.connect(path) as client:
         await client.request("subscribe")
         for number in range(100, 130):
-            server.publish_event(canned.event(number))
-            server.publish_state(canned.state(uptime_s=float(number)))
+            server.publish_event(states.event(number))
+            server.publish_state(states.state(uptime_s=float(number)))
             await asyncio.sleep(0.002)
         await client.request("conf")
         found = []
@@ -231,7 +232,7 @@ async def test_what_the_engine_left_out_before_an_event_that_is_left_out_here_is
 ):
     monkeypatch.setattr(client_module, "MAX_EVENTS_WAITING", 2)
     sent = [
-        EventFrame(event=canned.event(number), gap=gap) for number, gap in ((8, 7), (9, 0), (12, 2), (13, 0))
+        EventFrame(event=states.event(number), gap=gap) for number, gap in ((8, 7), (9, 0), (12, 2), (13, 0))
     ]
     await impostor(framed(HELLO) + b"".join(map(framed, sent)))
     async with await Client.connect(path) as client:
@@ -270,11 +271,11 @@ def test_a_refusal_has_the_findings_that_came_with_it():
     assert RequestError("refused", "no").findings == []
 
 
-async def test_frames_of_a_kind_unknown_here_are_skipped(impostor, path, canned):
+async def test_frames_of_a_kind_unknown_here_are_skipped(impostor, path):
     stream = (
         framed(HELLO)
         + framed({"type": "weather", "sun": True})
-        + framed(EventFrame(event=canned.event(1)))
+        + framed(EventFrame(event=states.event(1)))
         + framed({"type": "event", "event": 3})
     )
     await impostor(stream)

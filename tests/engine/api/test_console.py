@@ -11,7 +11,7 @@ from engine.api import console as console_module
 from engine.api.console import Console
 from engine.api.ops import OPS
 from engine.domain.errors import OpError
-from tests.helpers.canned import event
+from tests.helpers.states import event
 
 EVERYTHING = {
     "check": {"text": "a\nb\n"},

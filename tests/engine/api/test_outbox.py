@@ -10,7 +10,7 @@ import pytest
 from engine.api.codec import encode_frame
 from engine.api.messages import EventFrame
 from engine.api.outbox import MAX_EVENTS_WAITING, Outbox, StalledError
-from tests.helpers.canned import event
+from tests.helpers.states import event
 
 
 class Writer:

@@ -10,7 +10,7 @@ import pytest
 from engine.api.codec import encode_frame
 from engine.api.messages import EventFrame
 from engine.api.outbox import Outbox, StalledError
-from tests.helpers import canned
+from tests.helpers import states
 
 
 class Writer:
@@ -44,7 +44,7 @@ def writer():
 
 def offer(outbox, *numbers):
     for number in numbers:
-        event = canned.event(number)
+        event = states.event(number)
         outbox.offer_event(event, encode_frame(EventFrame(event=event)))
 
 

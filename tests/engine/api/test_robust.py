@@ -13,6 +13,7 @@ from engine.api.client import Client
 from engine.api.codec import encode_frame
 from engine.api.messages import MAX_FRAME_BYTES, StateFrame
 from engine.api.server import Server
+from tests.helpers import states
 
 bodies = st.one_of(
     st.binary(max_size=64),
@@ -57,7 +58,7 @@ def test_whatever_one_connection_sends_the_others_are_served(stream, role, canne
                 writer.write(piece)
                 await asyncio.sleep(0)
             assert await good.request("state", timeout_s=2) == backend.now
-            server.publish_event(canned.event(7))
+            server.publish_event(states.event(7))
             assert (await anext(good.frames())).event.id == 7
             writer.close()
             async with await Client.connect(run / "monitor.sock") as fresh:
@@ -69,8 +70,8 @@ def test_whatever_one_connection_sends_the_others_are_served(stream, role, canne
     asyncio.run(scene())
 
 
-def test_the_largest_configuration_fits_a_frame_and_encodes_fast(canned):
-    state = canned.large_state(512, 1024, each=4)
+def test_the_largest_configuration_fits_a_frame_and_encodes_fast():
+    state = states.large_state(512, 1024, each=4)
     started = time.perf_counter()
     frame = encode_frame(StateFrame(state=state))
     took = time.perf_counter() - started
@@ -81,7 +82,7 @@ def test_the_largest_configuration_fits_a_frame_and_encodes_fast(canned):
 
 @pytest.mark.parametrize("each", [48, 200])
 async def test_a_state_with_too_many_checks_is_cut_and_says_so(canned, tmp_path, each, caplog):
-    backend = canned.CannedBackend(canned.large_state(512, 1024, each=each))
+    backend = canned.CannedBackend(states.large_state(512, 1024, each=each))
     backend.now.targets[0].checks[-1].state = "down"
     server = Server(backend, tmp_path / "run")
     await server.start()

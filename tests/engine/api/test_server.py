@@ -12,6 +12,7 @@ from engine.api.listening import SocketUnavailableError
 from engine.api.messages import MAX_FRAME_BYTES
 from engine.api.ops import OPS
 from engine.api.server import Server
+from tests.helpers import states
 
 
 async def until(condition):
@@ -206,48 +207,48 @@ async def test_the_65th_console_is_refused_and_a_place_is_free_again_when_one_le
             await context.__aexit__(None, None, None)
 
 
-async def test_subscribers_get_the_state_at_once_then_news(server, raw, backend, canned):
+async def test_subscribers_get_the_state_at_once_then_news(server, raw, backend):
     async with raw("monitor") as peer:
         await peer.frame()
         assert (await peer.ask({"id": 1, "op": "subscribe", "args": {"since": 1}}))["ok"] is True
         frames = [await peer.frame() for _ in range(3)]
         assert [frame["type"] for frame in frames] == ["event", "event", "state"]
         assert [frame["event"]["id"] for frame in frames[:2]] == [2, 3]
-        server.publish_event(canned.event(3))  # was among the kept ones
-        server.publish_event(canned.event(4))
-        server.publish_state(canned.state(uptime_s=1.0))
+        server.publish_event(states.event(3))  # was among the kept ones
+        server.publish_event(states.event(4))
+        server.publish_state(states.state(uptime_s=1.0))
         assert (await peer.frame())["event"]["id"] == 4
         assert (await peer.frame())["state"]["uptime_s"] == 1.0
         assert (await peer.ask({"id": 2, "op": "unsubscribe"}))["ok"] is True
-        server.publish_event(canned.event(5))
-        server.publish_state(canned.state())
+        server.publish_event(states.event(5))
+        server.publish_state(states.state())
         assert (await peer.ask({"id": 3, "op": "version"}))["id"] == 3
 
 
-async def test_who_has_not_subscribed_is_sent_nothing_but_answers(server, raw, canned):
+async def test_who_has_not_subscribed_is_sent_nothing_but_answers(server, raw):
     async with raw() as peer:
         await peer.frame()
-        server.publish_event(canned.event(9))
-        server.publish_state(canned.state())
+        server.publish_event(states.event(9))
+        server.publish_state(states.state())
         assert [(await peer.ask({"id": number, "op": "conf"}))["id"] for number in (1, 2, 3)] == [1, 2, 3]
 
 
-async def test_events_without_state_and_state_without_events(server, raw, canned):
+async def test_events_without_state_and_state_without_events(server, raw):
     async with raw() as peer:
         await peer.frame()
         await peer.ask({"id": 1, "op": "subscribe", "args": {"state": False}})
-        server.publish_state(canned.state())
-        server.publish_event(canned.event(9))
+        server.publish_state(states.state())
+        server.publish_event(states.event(9))
         assert (await peer.frame())["event"]["id"] == 9
         await peer.ask({"id": 2, "op": "subscribe", "args": {"events": False}})
         assert (await peer.frame())["type"] == "state"
-        server.publish_event(canned.event(10))
-        server.publish_state(canned.state(uptime_s=2.0))
+        server.publish_event(states.event(10))
+        server.publish_state(states.state(uptime_s=2.0))
         assert (await peer.frame())["state"]["uptime_s"] == 2.0
 
 
-async def test_a_console_that_never_reads_is_not_waited_for_and_is_dropped(server, raw, canned, caplog):
-    big = canned.large_state(512, 1024, each=1)
+async def test_a_console_that_never_reads_is_not_waited_for_and_is_dropped(server, raw, caplog):
+    big = states.large_state(512, 1024, each=1)
     async with raw() as deaf, raw("monitor") as other:
         for peer in (deaf, other):
             await peer.frame()
@@ -262,12 +263,12 @@ async def test_a_console_that_never_reads_is_not_waited_for_and_is_dropped(serve
                 seen += (await other.frame())["type"] == "state"
 
         listening = asyncio.create_task(listen())
-        small = canned.state()
+        small = states.state()
         slowest = 0.0
         for number in range(1000):
             started = time.perf_counter()
             server.publish_state(big if number % 100 == 0 else small)
-            server.publish_event(canned.event(10 + number))
+            server.publish_event(states.event(10 + number))
             slowest = max(slowest, time.perf_counter() - started)
             if number % 50 == 0:
                 await asyncio.sleep(0)
@@ -281,8 +282,8 @@ async def test_a_console_that_never_reads_is_not_waited_for_and_is_dropped(serve
         assert server.consoles == 1
 
 
-async def test_events_a_slow_console_missed_are_counted(server, raw, canned):
-    big = canned.large_state(512, 1024, each=1)
+async def test_events_a_slow_console_missed_are_counted(server, raw):
+    big = states.large_state(512, 1024, each=1)
     async with raw() as slow:
         await slow.frame()
         slow.writer.transport.pause_reading()
@@ -292,7 +293,7 @@ async def test_events_a_slow_console_missed_are_counted(server, raw, canned):
             server.publish_state(big)
             await asyncio.sleep(0.05)
         for number in range(10, 10 + 1024 + 40):
-            server.publish_event(canned.event(number))
+            server.publish_event(states.event(number))
         slow.writer.transport.resume_reading()
         events = []
         async with asyncio.timeout(10):

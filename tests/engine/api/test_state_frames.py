@@ -10,7 +10,7 @@ import pytest
 from engine.api import state_frames
 from engine.api.messages import CheckState, StateFrame
 from engine.api.state_frames import CHECKS_KEPT, StateFrames, fitting, trimmed
-from tests.helpers.canned import state, target
+from tests.helpers.states import state, target
 
 
 def check(number, health):
