@@ -13,8 +13,7 @@ import asyncio
 import contextlib
 import errno
 import logging
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -24,7 +23,7 @@ from engine.io.host.netlink import RTPROT_KERNEL, Netlink
 from engine.io.host.netlink_notices import NetlinkNotices
 from engine.io.host.presence import Presence
 from engine.io.host.record import Record
-from engine.io.host.reliance import lost_with, order_of_removal, relied_on
+from engine.io.host.removal import remove_addresses
 from engine.io.host.repairs import Repairs
 from engine.io.host.state import (
     MARK,
@@ -42,28 +41,22 @@ from engine.io.host.state import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from engine.config.model import Config, Network
     from engine.domain.frame import Link
     from engine.domain.notices import EventSeverity
-    from engine.io.host.reliance import ForeignRoute
-    from engine.io.host.state import FoundAddress
 
 log = logging.getLogger("engine.host")
 
 REPLY_S = 5.0
 """So long the kernel may take to answer; then the socket is taken for dead, and another one opened."""
 
-ROUTES_S = 2.0
-"""So long the host's routes are read to find out who relies on an address; some 40,000 routes."""
-
 ASK_AGAIN_S = 10.0
 """How often it is asked again whether an address that is not wanted any more can go."""
 
 GONE = frozenset({errno.ENODEV, errno.ENETDOWN})
 """The link has gone or is down since it was looked at: no refusal, and the next look sees it."""
-
-_CONF = Path("/proc/sys/net/ipv4/conf")
 
 
 class HostError(Exception):
@@ -306,7 +299,7 @@ class Host:
         if not leftovers or (now < self._ask_again_at and set(leftovers) == set(self._stays)):
             return
         self._ask_again_at = now + ASK_AGAIN_S
-        stays = await self._remove_addresses(netlink, leftovers)
+        stays, self._owned = await remove_addresses(netlink, leftovers, self._found, self._owned)
         for at, reason in stays.items():
             if self._stays.get(at) != reason:
                 righted.tell("warning", f"{at} stays on {self._name(at)}: {reason}")
@@ -314,81 +307,6 @@ class Host:
             if at not in stays:
                 righted.tell("info", f"removed {at} from {self._name(at)}, where it is not needed any more")
         self._stays = stays
-
-    async def _remove_addresses(self, netlink: Netlink, going: Collection[Placed]) -> dict[Placed, str]:
-        """Remove addresses of ours that nobody relies on; return the others, and why they stay."""
-        routes = await self._foreign_routes()
-        if routes is None:
-            return dict.fromkeys(
-                going, f"the host has more routes than can be looked through in {ROUTES_S:g} s"
-            )
-        addresses = await netlink.addresses()
-        ours = still_owned(replace(self._found, addresses=addresses), self._owned, alone=False).addresses
-        going = [at for at in going if at in ours]
-        staying = [at for at in ours if at not in going]
-        stays = relied_on(going, addresses, routes, self._promoting(), restored=staying)
-        for at in order_of_removal(set(going) - stays.keys(), addresses):
-            try:
-                await netlink.remove_address(at)
-            except NetlinkError as error:
-                stays[at] = str(error)
-        await self._put_back(netlink, staying, addresses, routes)
-        self._owned = Owned(
-            {at: marked for at, marked in self._owned.addresses.items() if at not in going or at in stays},
-            self._owned.routes,
-        )
-        return stays
-
-    @staticmethod
-    async def _put_back(
-        netlink: Netlink,
-        staying: Collection[Placed],
-        before: Collection[FoundAddress],
-        routes: Collection[ForeignRoute],
-    ) -> None:
-        """Put back what has gone with an address and should not have: secondary addresses of ours, routes of others."""
-        left = {each.at for each in await netlink.addresses()}
-        for at in staying:
-            if at not in left:
-                await netlink.add_address(at)
-        for route in lost_with({each.at for each in before} - left, before, routes):
-            try:
-                netlink.put_back(route)
-            except OSError as error:
-                log.warning(
-                    "the route to %s went with an address and cannot be put back: %s",
-                    route.destination,
-                    error,
-                )
-
-    @staticmethod
-    async def _foreign_routes() -> list[ForeignRoute] | None:
-        """Return the routes of others; None where there are too many."""
-        # A socket of its own: the kernel makes one dump at a time for each, and this one may be given up half-way.
-        netlink = Netlink()
-        try:
-            async with asyncio.timeout(ROUTES_S):
-                await netlink.open()
-                return await netlink.foreign_routes()
-        except TimeoutError:
-            return None
-        finally:
-            netlink.close()
-
-    def _promoting(self) -> set[int]:
-        """Return the interfaces on which a secondary address takes the place of a primary one that is removed.
-
-        One of the two switches is enough (Linux, include/linux/inetdevice.h, IN_DEV_PROMOTE_SECONDARIES).
-        """
-
-        def on(name: str) -> bool:
-            try:
-                return (_CONF / name / "promote_secondaries").read_text().strip() != "0"
-            except OSError:
-                return False
-
-        everywhere = on("all")
-        return {index for index, name in self._found.names.items() if everywhere or on(name)}
 
     async def close(self) -> None:
         """Take away what is ours, except what somebody relies on: that stays, and it is said why."""
@@ -416,7 +334,9 @@ class Host:
             self._take(await netlink.look())
             self._owned = self._still_owned()
             await self._remove_routes(netlink, self._owned.routes)
-            for at, reason in (await self._remove_addresses(netlink, self._owned.addresses)).items():
+            going = self._owned.addresses
+            stays, self._owned = await remove_addresses(netlink, going, self._found, self._owned)
+            for at, reason in stays.items():
                 log.warning("%s stays on %s: %s", at, self._name(at), reason)
 
     @contextlib.asynccontextmanager
