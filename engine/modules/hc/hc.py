@@ -235,7 +235,7 @@ class Hc(Module):
     def _link_down_reason(self, key: ProbeKey) -> str | None:
         """Say why no answer of a probe can arrive: our own interface is down. None where it can.
 
-        An interface that the configuration itself does not use is not an outage: then the target is judged, and goes down.
+        An interface that the configuration itself does not use is no outage: then the target is judged, and goes down.
         """
         site = self.view.target_site.get(key.target)
         if site is None or self.view.link(site.interface) is not None:

@@ -215,7 +215,7 @@ def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple
     new = [t for t in taking if t in primaries and t not in full]
     if new:
         return ServerDecision(number, tuple(new), tuple(fit)), Service.PRIMARY
-    # A primary that is full is not down: backups are not an overflow. One that drains is on its way out.
+    # A primary that is full is not down: backups are no overflow. One that drains is on its way out.
     if not any(t in primaries for t in taking):
         new = [t for t in taking if t in backups and t not in full]
     if new:
