@@ -40,7 +40,7 @@ def test_a_new_boot_id_begins_again_and_says_so():
     assert store.missed_events == 0
     assert len(store.history.of("target", 1)) == 1
     assert store.shown.boot_id == "boot-2"
-    assert any("anew" in note for note in store.notes)
+    assert any("was restarted" in note for note in store.notes)
 
 
 def test_replayed_events_are_taken_once_and_gaps_are_counted():
