@@ -24,7 +24,8 @@ def state():
 
 def test_only_what_has_no_line_of_its_own_is_left():
     shown = dict(others(state().datapath))
-    assert shown == {"unrecorded": 12_345, "something new": 3, "idle": 0}
+    assert shown.items() >= {"unrecorded": 12_345, "something new": 3, "idle": 0}.items()
+    assert not {"received", "forwarded", "passed", "swaps", "swap last ns", "swap longest ns"} & set(shown)
 
 
 def test_the_node_panel_shows_what_was_counted():

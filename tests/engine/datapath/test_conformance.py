@@ -20,16 +20,18 @@ RUNS = [
 @pytest.mark.parametrize(("path", "case"), RUNS)
 def test_a_frame_fares_as_its_case_says(path, case):
     result = path.run(case)
-    assert result.fate == case.fate
-    assert [sent[VNET_BYTES:] for sent in result.out] == list(case.out)
-    assert result.counters == case.counters
-    assert result.flows == list(case.after)
+    place = f"tests/fixtures, {case.name!r}, {path.name}"
+    assert result.fate == case.fate, f"{place}: fate. Every way through a datapath has to decide alike"
+    assert [sent[VNET_BYTES:] for sent in result.out] == list(case.out), f"{place}: out"
+    assert result.counters == case.counters, f"{place}: counters (those that the frame moves)"
+    assert result.flows == list(case.after), f"{place}: after (flows)"
 
 
 def test_every_drop_reason_occurs():
     # A fault is not of a frame but of the program.
     reasons = {reason.label for reason in DropReason if reason != DropReason.FAULT}
-    assert {case.fate for case in fixtures.cases()} >= reasons
+    missing = reasons - {case.fate for case in fixtures.cases()}
+    assert not missing, f'add a case with drop = "{missing.pop()}" to tests/fixtures'
 
 
 def test_a_case_has_a_name_of_its_own():
