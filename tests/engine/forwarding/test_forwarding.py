@@ -244,6 +244,22 @@ def test_settled_is_when_every_datapath_uses_the_table_of_these_decisions(play):
     assert play.forwarding.settled(DECISIONS)
 
 
+def test_what_is_left_of_the_time_is_what_is_waited(play, monkeypatch):
+    play.follow()
+    play.forwarding.compile(DECISIONS)
+    waited = []
+
+    async def wait(_generation, timeout_s):
+        waited.append(timeout_s)
+        return True
+
+    monkeypatch.setattr(play.on("eth0"), "wait_in_force", wait)
+    monkeypatch.setattr(play.on("eth1"), "wait_in_force", wait)
+    assert asyncio.run(play.forwarding.wait_in_force(60))
+    assert all(50 < timeout_s <= 60 for timeout_s in waited)
+    assert len(waited) == 2
+
+
 def test_a_table_is_in_force_when_every_datapath_that_runs_uses_it(play):
     play.follow()
     play.forwarding.compile(DECISIONS)
