@@ -38,6 +38,8 @@ class DraftKeeper:
         """Keep drafts of this file from now on; return one that another console left behind, if it is not what runs."""
         drafts = self._drafts = Drafts(host, file)
         draft = await asyncio.to_thread(drafts.open)
+        if drafts.trouble:
+            self._page.say(drafts.trouble, "warning")
         if draft is not None and running is not None and draft.text == running.text:
             drafts.drop()
             return None
@@ -152,10 +154,16 @@ class DraftKeeper:
 
     def ask_leave(self) -> None:
         """Ask what becomes of a text that was changed and not applied, then leave the editor."""
-        later = "it is kept, and offered when the editor is opened again"
+        later: tuple[str, ...]
+        if self._drafts is None:
+            later = ("it cannot be kept: another draft is",)
+        elif self._drafts.trouble:
+            later = ("it is lost when you leave", self._drafts.trouble)
+        else:
+            later = ("it is kept, and offered when the editor is opened again",)
         question = Question(
             "The text was changed and not applied.",
-            (later,) if self._drafts is not None else ("it cannot be kept: another draft is",),
+            later,
             (
                 Answer("s", "Stay in the editor", ""),
                 Answer("k", "Leave, keep the text for later", "keep"),

@@ -22,8 +22,8 @@ FILE_MODE = 0o600
 """A configuration may hold commands and names that are nobody else's business."""
 
 FOLDER_MODE = 0o700
-MAX_DRAFT_BYTES = 8 * 1024 * 1024
-"""Twice the largest frame of the wire: what could never be applied need not be kept."""
+MAX_DRAFT_MIB = 16
+"""Two texts as large as a frame of the wire, each character of them escaped: what could never be applied need not be kept."""
 
 
 class Draft(msgspec.Struct, kw_only=True):
@@ -53,7 +53,7 @@ class Drafts:
     """Drafts of one engine's configuration file; each console that edits holds a slot of its own.
 
     A slot is held by a lock of the kernel's, so it is free again when its console is gone, however it went. Nothing
-    here raises: where the disk refuses, `trouble` says why and the operator is told.
+    here raises: where a text is not kept, `trouble` says why and the operator is told.
     """
 
     def __init__(self, host: str, file: str, folder: Path | None = None) -> None:
@@ -80,8 +80,8 @@ class Drafts:
                         continue
                     return self._read(path)
                 free = free or (path if self._is_free(path) else None)
-            if free is not None:
-                self._hold(free)
+            if free is None or not self._hold(free):
+                self.trouble = f"The draft is not kept: {SLOTS} consoles of yours edit this text already"
         except OSError as error:
             self.trouble = _why(self._folder, error)
         return None
@@ -92,13 +92,21 @@ class Drafts:
             self._save(draft)
 
     def _save(self, draft: Draft) -> None:
-        if self._path is None or len(draft.text) > MAX_DRAFT_BYTES:
+        if self._path is None:
+            return
+        try:
+            data = msgspec.json.encode(draft)
+        except UnicodeError:
+            self.trouble = "The draft is not kept: there is half a character in it"
+            return
+        if len(data) > MAX_DRAFT_MIB << 20:
+            self.trouble = f"The draft is not kept: it takes more than {MAX_DRAFT_MIB} MiB"
             return
         try:
             handle, name = tempfile.mkstemp(dir=self._folder, prefix=".draft-")
             try:
                 with os.fdopen(handle, "wb") as out:  # mkstemp makes it readable by its owner alone
-                    out.write(msgspec.json.encode(draft))
+                    out.write(data)
                 Path(name).replace(self._path)
             except OSError:
                 Path(name).unlink(missing_ok=True)
@@ -142,7 +150,7 @@ class Drafts:
 
     def _read(self, path: Path) -> Draft | None:
         try:
-            if path.stat().st_size > 2 * MAX_DRAFT_BYTES:
+            if path.stat().st_size > MAX_DRAFT_MIB << 20:
                 return None
             return msgspec.json.decode(path.read_bytes(), type=Draft)
         except (OSError, msgspec.DecodeError):

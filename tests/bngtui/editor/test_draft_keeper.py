@@ -197,6 +197,17 @@ async def test_leaving(bench, answer, left, kept):
     assert (bench.page.left, bench.kept) == (left, kept)
 
 
+async def test_leaving_says_that_the_disk_refuses(bench):
+    bench.folder.parent.mkdir(parents=True, exist_ok=True)
+    bench.folder.write_text("not a folder")
+    await bench.edit("typed\n")
+    ((said, role),) = bench.page.said
+    assert said.startswith("The draft is not kept")
+    assert role == "warning"
+    bench.keeper.ask_leave()
+    assert bench.page.questions[0][0].lines == ("it is lost when you leave", said)
+
+
 async def test_leaving_says_where_the_text_cannot_be_kept(bench):
     bench.edited.show(Candidate.of(RUNNING))
     bench.keeper.ask_leave()

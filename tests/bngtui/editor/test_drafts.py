@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import stat
 
+import msgspec
+
 from bngtui.candidate import Candidate
-from bngtui.editor.drafts import Draft, Drafts, state_home
+from bngtui.editor import drafts as module
+from bngtui.editor.drafts import SLOTS, Draft, Drafts, state_home
 
 
 def draft(text="weight 3\n", host="lb1"):
@@ -77,6 +80,55 @@ def test_a_folder_that_cannot_be_written_is_said_and_stops_nobody(tmp_path):
     broken.save(draft())
     broken.drop()
     broken.close()
+
+
+def test_two_consoles_that_begin_at_once_have_a_place_each(tmp_path):
+    first, second = drafts(tmp_path), drafts(tmp_path)
+    assert first.open() is second.open() is None
+    first.save(draft("first\n"))
+    second.save(draft("second\n"))
+    assert (first.trouble, second.trouble) == ("", "")
+    first.close()
+    second.close()
+    again = [drafts(tmp_path), drafts(tmp_path)]
+    assert [one.open().text for one in again] == ["first\n", "second\n"]
+
+
+def test_the_last_place_is_used_and_one_console_more_is_told(tmp_path):
+    consoles = [drafts(tmp_path) for _ in range(SLOTS + 1)]
+    assert [one.open() for one in consoles] == [None] * (SLOTS + 1)
+    for number, one in enumerate(consoles):
+        one.save(draft(f"{number}\n"))
+    assert len(list(tmp_path.glob("*.draft"))) == SLOTS
+    assert [bool(one.trouble) for one in consoles] == [False] * SLOTS + [True]
+    assert consoles[-1].trouble == f"The draft is not kept: {SLOTS} consoles of yours edit this text already"
+    consoles[-1].drop()
+    assert len(list(tmp_path.glob("*.draft"))) == SLOTS
+    consoles[SLOTS - 1].close()
+    assert drafts(tmp_path).open().text == f"{SLOTS - 1}\n"
+
+
+def test_what_is_kept_can_be_read_again_and_what_is_too_large_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_DRAFT_MIB", 1)
+    console = drafts(tmp_path)
+    console.open()
+    room = (1 << 20) - len(msgspec.json.encode(draft("")))
+    console.save(draft("é" * (room // 2) + "x" * (room % 2)))
+    assert console.trouble == ""
+    (kept,) = tmp_path.glob("*.draft")
+    assert kept.stat().st_size == 1 << 20
+    console.close()
+    console = drafts(tmp_path)
+    assert console.open() is not None
+    console.save(draft("é" * (room // 2) + "x" * (room % 2 + 1)))
+    assert console.trouble == "The draft is not kept: it takes more than 1 MiB"
+    console.save(draft())
+    assert console.trouble == ""
+    console.save(draft("\ud800"))
+    assert "half a character" in console.trouble
+    console.close()
+    kept.write_bytes(kept.read_bytes() + b" " * (1 << 20))
+    assert drafts(tmp_path).open() is None
 
 
 def test_where_drafts_are(monkeypatch, tmp_path):
