@@ -52,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     kinds = [k for k in KINDS if not args.kind or k.name in args.kind]
     rounds = max(1, -(-args.scenarios // len(kinds)))
     every = [(kind, number) for number in range(seed, seed + rounds) for kind in kinds]
+    random.Random(seed).shuffle(every)  # some kinds take longer: every process gets its share of them
     differences = 0
     for sort in SORTS[args.paths]:
         begin = time.monotonic()
