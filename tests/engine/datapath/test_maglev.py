@@ -49,6 +49,7 @@ def test_the_order_of_targets_does_not_matter():
         ([1] * 9, "66b9975225a6ff43"),
         ([1] * 11, "f6e2bd0090a90b42"),
         (list(range(1, 41)), "359c0454069975ba"),
+        ([1] * 101, "8e104a4d521214be"),
     ],
 )
 def test_a_table_stays_as_it_is(weights, digest):

@@ -109,6 +109,21 @@ def test_after_a_change_four_slices_go_at_a_time_until_all_were_looked_at(worker
     assert swept == [4, 0, 1, 2]
 
 
+@pytest.mark.parametrize(("sweeps", "cleared"), [(1, 1), (2, 0)])
+def test_before_a_generation_comes_again_every_entry_was_looked_at(
+    worker_tables, monkeypatch, sweeps, cleared
+):
+    """Generations come again after 16 changes: what the sweep between them does not reach is cleared at once."""
+    tables = worker_tables(compiled(server()), buckets=8 * module._SWEEP_BUCKETS)
+    times = []
+    monkeypatch.setattr(tables, "_clear_strangers", times.append)
+    for _ in range(module.GENERATIONS - 1):
+        tables.install(tables.lookup)
+        for _ in range(sweeps):
+            tables.sweep(0)
+    assert len(times) == cleared
+
+
 def test_a_live_entry_stays(worker_tables):
     tables = worker_tables(compiled(server()))
     live = pack(1, 1, FlowState.OPEN, tables.generation(1, 1), 10, 0)
