@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bngtui.render.spark import ceiling, sparkline
-from bngtui.render.states import SEVERITY, arp_mark, check_role, server_mark, target_mark
+from bngtui.render.states import SEVERITY, arp_mark, check_role, member_mark, server_mark, target_mark
 from bngtui.render.text import Line, Role, Span, clean, line, wrap
 from bngtui.render.units import age, clock, count, endpoint, rtt, short
 from engine.api.messages import Event
@@ -68,10 +68,14 @@ def target_lines(
     for server in servers:
         if target.number in server.targets or target.number in server.backup:
             part = "primary" if target.number in server.targets else "backup"
+            state, reason, role = _for_server(server, target)
+            why = f": {reason}" if reason and reason != target.reason else ""
             lines += fact(
                 f"{server.number} {clean(server.name)}",
-                f"{endpoint(server.ipaddr, server.port)} {server.protocol}, {server.method}; this target is a {part}",
+                f"{state}, {endpoint(server.ipaddr, server.port)} {server.protocol}, {server.method}; "
+                f"this target is a {part}{why}",
                 width,
+                role,
             )
     return lines + _recent(events, {f"target {target.number}", target.ipaddr}, width)
 
@@ -104,16 +108,24 @@ def server_lines(
             if target is None:
                 lines += fact(str(number), "not in the running configuration", width, "warning")
                 continue
-            state = target_mark(target)
-            why = f": {target.reason}" if target.reason else ""
+            state, reason, role = _for_server(server, target)
+            why = f": {reason}" if reason else ""
             traffic = f"{short(target.pps)} pkt/s, {count(target.sessions)} sessions"
             lines += fact(
                 f"{number} {clean(target.name)}",
-                f"{state.glyph} {state.word}, {endpoint(target.ipaddr, target.port)}, {traffic}{why}",
+                f"{state}, {endpoint(target.ipaddr, target.port)}, {traffic}{why}",
                 width,
-                state.role,
+                role,
             )
     return lines + _recent(events, {f"server {server.number}", server.ipaddr}, width)
+
+
+def _for_server(server: ServerState, target: TargetState) -> tuple[str, str, Role]:
+    """Return how a target stands for one server: the state, the cause ("" where there is none) and the role of both."""
+    member = next((one for one in server.members if one.target == target.number), None)
+    mark = target_mark(target) if member is None else member_mark(member, target)
+    reason = target.reason if member is None else member.reason
+    return f"{mark.glyph} {mark.word}", clean(reason or ""), mark.role
 
 
 def event_lines(event: Event, width: int) -> list[Line]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bngtui.render.states import healthy
+from bngtui.render.states import able
 from bngtui.render.text import clean
 from bngtui.render.units import endpoint, plural
 
@@ -86,7 +86,8 @@ def _on_target(state: State, verb: Verb, target: TargetState) -> Effect:
 
 def _what_remains(state: State, server: ServerState, target: TargetState) -> tuple[str, bool]:
     """Say what a server keeps without the target; True where it was the last that could serve."""
-    others = {t.number: t for t in state.targets if t.number != target.number and healthy(t)}
+    serving = able(server, {t.number: t for t in state.targets})
+    others = serving - {target.number}
     primaries = sum(number in others for number in server.targets)
     backups = sum(number in others for number in server.backup)
     who = f"server {server.number}" + (f" {clean(server.name)}" if server.name else "")
@@ -94,7 +95,7 @@ def _what_remains(state: State, server: ServerState, target: TargetState) -> tup
         return f"{who} keeps {plural(primaries, 'healthy target')}", False
     if backups:
         return f"{who} falls back to {plural(backups, 'healthy backup')}", False
-    if healthy(target) and server.admin == "enabled":
+    if target.number in serving and server.admin == "enabled":
         return f"{who} keeps NO healthy target: {endpoint(server.ipaddr, server.port)} stops serving", True
     return f"{who} has no healthy target with it or without it", False
 
@@ -108,10 +109,10 @@ def _on_server(state: State, verb: Verb, server: ServerState) -> Effect:
     if server.admin == _DONE[verb]:
         return Effect(verb, "server", server.number, name, (), pointless=f"{said} is {server.admin} already")
     where = endpoint(server.ipaddr, server.port)
-    members = [t for t in state.targets if t.number in {*server.targets, *server.backup}]
-    able = sum(healthy(target) for target in members)
     if verb == "enable":
-        again = f"{where} is served again, by {plural(able, 'healthy target')}"
+        serving = len(able(server, {t.number: t for t in state.targets}))
+        once = "it accepts" if serving == 1 else "they accept"
+        again = f"{where} is served again, by {plural(serving, 'healthy target')} once {once} the address"
         return Effect(verb, "server", server.number, name, (again,))
     ends = f"{plural(server.sessions, 'session')} end{'s' if server.sessions == 1 else ''} at once"
     stops = f"{where} stops serving"

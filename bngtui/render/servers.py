@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bngtui.render.columns import Column
 from bngtui.render.members import tally, traffic, who
-from bngtui.render.states import SERVER_MARKS, Mark, healthy, server_mark
+from bngtui.render.states import SERVER_MARKS, Mark, able, server_mark
 from bngtui.render.text import Span, clean
 from bngtui.render.units import endpoint
 from bngtui.render.view import Spec
@@ -31,14 +32,19 @@ class ServerRow:
         """The server."""
         return self.server
 
-    @property
+    @cached_property
     def mark(self) -> Mark:
         """The server's state."""
         return server_mark(self.server, self.targets)
 
+    @cached_property
+    def able(self) -> frozenset[int]:
+        """The targets that the server may give new flows."""
+        return able(self.server, self.targets)
+
     def healthy(self, numbers: Sequence[int]) -> int:
-        """How many of these targets are healthy."""
-        return sum(healthy(self.targets[number]) for number in numbers if number in self.targets)
+        """How many of these targets are healthy for this server."""
+        return sum(number in self.able for number in numbers)
 
 
 def _healthy(row: ServerRow, _width: int, _shown: frozenset[str]) -> Span:

@@ -11,7 +11,9 @@ from bngtui.render.text import Role, Span
 from bngtui.render.units import FRESH_S
 
 if TYPE_CHECKING:
-    from engine.api.messages import ArpState, CheckState, ServerState, TargetState
+    from collections.abc import Mapping
+
+    from engine.api.messages import ArpState, CheckState, MemberState, ServerState, TargetState
     from engine.domain.notices import EventSeverity
 
 
@@ -38,10 +40,11 @@ BLOCKED = Mark("▲", "blocked", "warning", 1, True, "healthy, but no new flows:
 UNKNOWN = Mark("?", "unknown", "unknown", 2, True, "no check has answered yet")
 DRAINING = Mark("◐", "draining", "draining", 3, True, "keeps its sessions, gets no new ones")
 DISABLED = Mark("○", "disabled", "disabled", 4, True, "taken out by an operator or the configuration")
+PARTIAL = Mark("▲", "partial", "warning", 1, True, "up, but out of some of its servers: see why")
 STANDBY = Mark("◇", "standby", "muted", 5, False, "a backup: serves when every primary is down")
 UP = Mark("●", "up", "up", 6, False, "gets new flows")
 
-TARGET_MARKS: tuple[Mark, ...] = (UP, STANDBY, DRAINING, DISABLED, UNKNOWN, BLOCKED, DOWN)
+TARGET_MARKS: tuple[Mark, ...] = (UP, STANDBY, DRAINING, DISABLED, UNKNOWN, BLOCKED, PARTIAL, DOWN)
 SERVER_MARKS: tuple[Mark, ...] = (UP, DISABLED, DEGRADED, NO_SERVICE)
 
 
@@ -55,25 +58,53 @@ def target_mark(target: TargetState) -> Mark:
         return DRAINING
     if target.health == "unknown":
         return UNKNOWN
+    if target.out_of:
+        return PARTIAL
     if target.operational:
         return UP
     primary_of = set(target.servers) - set(target.backup_of)
     return STANDBY if target.backup_of and not primary_of else BLOCKED
 
 
-def healthy(target: TargetState) -> bool:
-    """Whether a target would get new flows from a server that asked it."""
+def able(server: ServerState, targets: Mapping[int, TargetState]) -> frozenset[int]:
+    """Return the targets, backups included, that the server may give new flows; `targets` are all, by number.
+
+    A target may be up for one server and down for another, so the server's own word counts. Where there is none, from
+    an engine that does not give it or left it out of a reading that is too large, the target's stands for it.
+    """
+    told = {member.target: member.able for member in server.members}
+    numbers = (*server.targets, *server.backup)
+    return frozenset(
+        number for number in numbers if told.get(number, number in targets and _well(targets[number]))
+    )
+
+
+def _well(target: TargetState) -> bool:
     return target.admin == "enabled" and target.health == "up"
 
 
-def server_mark(server: ServerState, targets: dict[int, TargetState]) -> Mark:
+def server_mark(server: ServerState, targets: Mapping[int, TargetState]) -> Mark:
     """Return the state of a server, given all targets by number."""
     if server.admin == "disabled":
         return DISABLED
     if not server.operational:
         return NO_SERVICE
-    primaries = [targets[number] for number in server.targets if number in targets]
-    return UP if all(healthy(target) for target in primaries) else DEGRADED
+    return UP if able(server, targets) >= targets.keys() & server.targets else DEGRADED
+
+
+def member_mark(member: MemberState, target: TargetState) -> Mark:
+    """Return the state of a target for one server."""
+    if target.admin == "disabled":
+        return DISABLED
+    if member.health == "down":
+        return DOWN
+    if target.admin == "draining":
+        return DRAINING
+    if member.health == "unknown":
+        return UNKNOWN
+    if not member.able:
+        return BLOCKED
+    return STANDBY if member.backup and not target.operational else UP
 
 
 SEVERITY: dict[EventSeverity, Mark] = {

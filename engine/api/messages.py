@@ -66,6 +66,17 @@ class TargetState(msgspec.Struct, kw_only=True):
     last_change_s: float
     weight: int = 1
     backup_of: list[int] = msgspec.field(default_factory=list)
+    out_of: list[int] = msgspec.field(default_factory=list)  # servers that it is down for, though up elsewhere
+
+
+class MemberState(msgspec.Struct, kw_only=True, frozen=True):
+    """One target as one server sees it: with the check of that server's virtual address on it."""
+
+    target: int
+    backup: bool = False
+    health: Health
+    able: bool  # gets new flows where the server has to choose it; a backup may be able and stand by
+    reason: str | None = None  # why it is not able
 
 
 class ServerState(msgspec.Struct, kw_only=True):
@@ -87,6 +98,7 @@ class ServerState(msgspec.Struct, kw_only=True):
     pps: float
     bps: float
     reason: str | None = None
+    members: list[MemberState] = msgspec.field(default_factory=list)  # primaries first
 
 
 class DatapathState(msgspec.Struct, kw_only=True):

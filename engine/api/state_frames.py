@@ -57,8 +57,13 @@ def fitting(state: State) -> State:
 def trimmed(state: State) -> State:
     """Return the state with at most `CHECKS_KEPT` checks a target, the failing ones first, and an alarm saying so.
 
-    A target in hundreds of servers has a VIP check for each; all of them together may exceed a frame.
+    A target in hundreds of servers has a VIP check for each; all of them together may exceed a frame. So may members;
+    those go that say what the target says itself, which is how a server without them is read.
     """
+    servers = [
+        msgspec.structs.replace(server, members=[one for one in server.members if not one.able])
+        for server in state.servers
+    ]
     targets = [
         msgspec.structs.replace(
             target, checks=sorted(target.checks, key=lambda check: check.state == "up")[:CHECKS_KEPT]
@@ -70,4 +75,4 @@ def trimmed(state: State) -> State:
         subject="console",
         message=f"too many checks for one reading; of a target at most {CHECKS_KEPT} are shown, failing ones first",
     )
-    return msgspec.structs.replace(state, targets=targets, alarms=[*state.alarms, alarm])
+    return msgspec.structs.replace(state, servers=servers, targets=targets, alarms=[*state.alarms, alarm])

@@ -9,6 +9,7 @@ from engine.api.messages import (
     CheckState,
     DatapathState,
     InterfaceState,
+    MemberState,
     ModuleState,
     NetworkState,
     ServerState,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from engine.domain.frame import Link
     from engine.forwarding import Forwarding
     from engine.modules.chain import Chain
-    from engine.modules.state.world import CheckResult, ServerDecision, TargetStatus, World
+    from engine.modules.state.world import CheckResult, Membership, ServerDecision, TargetStatus, World
     from engine.report.rates import Rates
 
 
@@ -43,6 +44,8 @@ class Gatherer:
         self._forwarding = forwarding
         self._rates = rates
         self._admin = admin
+        self._memberships: dict[int, tuple[Membership, ...]] = {}
+        self._members: dict[int, list[MemberState]] = {}  # of these, as they are published
 
     @property
     def _config(self) -> Config:
@@ -51,6 +54,11 @@ class Gatherer:
     def servers(self, counters: Counters, now: float) -> list[ServerState]:
         """Every registered server."""
         decisions = self._chain.slb.eligibility(now)
+        memberships = self._chain.slb.members(now)
+        if memberships is not self._memberships:
+            # Pairs can be tens of thousands, and change far less often than they are told.
+            self._memberships = memberships
+            self._members = {n: [_member(one) for one in members] for n, members in memberships.items()}
         return [
             self._server(s, counters, decisions.get(s.number)) for s in self._config.servers if s.registered
         ]
@@ -78,6 +86,7 @@ class Gatherer:
             pps=round(pps, 1),
             bps=round(bps, 1),
             reason=_text(reason if enabled else Cause(Reason.DISABLED)),
+            members=self._members.get(number, []),
         )
 
     def targets(self, counters: Counters, now: float) -> list[TargetState]:
@@ -144,6 +153,7 @@ class Gatherer:
             last_change_s=round(now - status.last_change, 1) if status else 0.0,
             weight=target.weight,
             backup_of=backing,
+            out_of=list(status.out_of) if status else [],
         )
 
     def datapath(self, counters: Counters) -> DatapathState:
@@ -228,6 +238,12 @@ class Gatherer:
             )
             for election in self._chain.vrrp.elections()
         ]
+
+
+def _member(one: Membership) -> MemberState:
+    return MemberState(
+        target=one.target, backup=one.backup, health=one.health, able=one.able, reason=_text(one.cause)
+    )
 
 
 def _mac(mac: bytes | None) -> str | None:

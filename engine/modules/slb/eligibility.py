@@ -32,6 +32,7 @@ class Standing(NamedTuple):
     """Where one target stands. `vip` by server number; `hindrance` keeps it out of every server."""
 
     admin: Admin
+    base: Condition  # its own checks together
     health: Health
     cause: Cause | None  # of `health`, whatever the admin state
     hindrance: Cause | None
@@ -101,7 +102,7 @@ def _standing(world: World, view: View, wanted: WantedProbes, target: Target, se
     # Without `hc` in the modules line nothing is checked, and the file has asked for that.
     if hindrance is None and base.health != "up" and "hc" in world.config.modules:
         hindrance = base.cause
-    return Standing(admin, health, cause, hindrance, vip)
+    return Standing(admin, base, health, cause, hindrance, vip)
 
 
 def _hindrance(world: World, view: View, target: Target, admin: Admin) -> Cause | None:
@@ -210,7 +211,7 @@ def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple
     primaries = [t for t in dict.fromkeys(server.targets) if t in made.standings]
     backups = [t for t in dict.fromkeys(server.backup) if t in made.standings and t not in primaries]
     checked = "hc" in view.world.config.modules
-    fit = [t for t in (*primaries, *backups) if _fits(made.standings[t], number, checked=checked)]
+    fit = [t for t in (*primaries, *backups) if fits(made.standings[t], number, checked=checked)]
     taking = [t for t in fit if made.standings[t].admin == "enabled"]
     new = [t for t in taking if t in primaries and t not in full]
     if new:
@@ -226,7 +227,7 @@ def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple
     return decision, Service.WAITING if pending else Service.NOBODY
 
 
-def _fits(standing: Standing, server: int, *, checked: bool) -> bool:
+def fits(standing: Standing, server: int, *, checked: bool) -> bool:
     """Return whether known flows of the server may stay on the target."""
     if standing.hindrance is not None:
         return False

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from engine.modules.hc.wanted import WantedProbes, wanted_probes
 from engine.modules.module import Module
 from engine.modules.slb.eligibility import Decisions, decide
+from engine.modules.slb.membership import memberships
 from engine.modules.slb.news import News
 from engine.modules.state.world import Outcome, TargetStatus
 
 if TYPE_CHECKING:
     from engine.modules.state.view import View
-    from engine.modules.state.world import ServerDecision, World
+    from engine.modules.state.world import Membership, ServerDecision, World
 
 FULL_UNTIL = 0.9
 """A target that has reached its maxsessions gets new flows again below this part of it: at the very limit, every
@@ -48,6 +49,7 @@ class Slb(Module):
         self._decided_at = -math.inf
         self._made = Decisions()
         self._status: dict[int, TargetStatus] = {}
+        self._members: dict[int, tuple[Membership, ...]] | None = None  # of the last decision, once asked for
         self._news = News(world, view)
         self._told: Decisions | None = None
         self._told_version = 0
@@ -61,6 +63,13 @@ class Slb(Module):
         """Return the status of every target of the configuration, by number."""
         self._decide(now)
         return self._status
+
+    def members(self, now: float) -> dict[int, tuple[Membership, ...]]:
+        """Return how every registered server sees its targets, by the server's number; the same until that changes."""
+        self._decide(now)
+        if self._members is None:
+            self._members = memberships(self._made, self.view, self._full)
+        return self._members
 
     def tick(self, now: float) -> Outcome:
         """Decide again if something changed; tell what came out differently."""
@@ -108,15 +117,21 @@ class Slb(Module):
             return
         self._basis, self._decided_at, self._stale = basis, now, False
         self._made = decide(self.world, self.view, self._wanted, self._full)
-        self._status = {n: self._status_of(n, now) for n in self._made.standings}
+        self._members = None
+        out_of: dict[int, list[int]] = {}
+        for server, target in self._made.out_of:
+            out_of.setdefault(target, []).append(server)
+        self._status = {
+            n: self._status_of(n, now, tuple(out_of.get(n, ()))) for n in self._made.standings
+        }
 
-    def _status_of(self, number: int, now: float) -> TargetStatus:
+    def _status_of(self, number: int, now: float, out_of: tuple[int, ...]) -> TargetStatus:
         health = self._made.standings[number].health
         operational = number in self._made.operational
         old = self._status.get(number)
         same = old is not None and (old.health, old.operational) == (health, operational)
         since = old.last_change if old is not None and same else now
-        return TargetStatus(number, health, operational, self._made.reasons[number], since)
+        return TargetStatus(number, health, operational, self._made.reasons[number], since, out_of)
 
     def _count_sessions(self) -> None:
         for target in self.world.config.targets:

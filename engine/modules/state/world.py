@@ -83,6 +83,21 @@ class ServerDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """How one server sees one of its targets.
+
+    `health` is that of the target's own checks and of this server's virtual address on it. `able`: it gets new flows
+    where the server has to choose it; a backup may be able and stand by. `cause` says why it is not able, else None.
+    """
+
+    target: int
+    backup: bool
+    health: Health
+    able: bool
+    cause: Cause | None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetStatus:
     """A target as `show targets` tells it. `operational`: gets new flows of at least one server."""
 
@@ -91,6 +106,7 @@ class TargetStatus:
     operational: bool
     reason: Cause | None
     last_change: float  # monotonic, of `health` or `operational`
+    out_of: tuple[int, ...] = ()  # servers that it is down for, though it is up elsewhere
 
 
 @dataclass(slots=True)

@@ -70,8 +70,8 @@ def test_a_failing_target():
                     s ago
 \x20
    Servers
-   1 www            172.16.1.10:80 tcp, rr; this target is a primary
-   2 shop           172.16.1.11:80 tcp, rr; this target is a backup
+!  1 www            ✖ down, 172.16.1.10:80 tcp, rr; this target is a primary
+!  2 shop           ✖ down, 172.16.1.11:80 tcp, rr; this target is a backup
 \x20
    Recent events (UTC)
 !  ✖ 12:00:05       down: connection refused (root(0))

@@ -89,7 +89,7 @@ def test_servers():
     assert "only targets drain" in effect_of(state, "drain", "server", 1).pointless
     off = site(make_target(1, [1]), admin="disabled", operational=False)
     again = effect_of(off, "enable", "server", 1)
-    assert again.lines == ("172.16.1.10:80 is served again, by 1 healthy target",)
+    assert again.lines == ("172.16.1.10:80 is served again, by 1 healthy target once it accepts the address",)
     assert not again.last
 
 
@@ -132,7 +132,7 @@ def test_names_that_are_missing_leave_no_hole():
 def test_a_backup_counts_when_a_server_is_enabled():
     state = site(make_target(1, [1]), make_target(2, [1]), backup=[2], admin="disabled", operational=False)
     assert effect_of(state, "enable", "server", 1).lines == (
-        "172.16.1.10:80 is served again, by 2 healthy targets",
+        "172.16.1.10:80 is served again, by 2 healthy targets once they accept the address",
     )
 
 

@@ -12,8 +12,8 @@ from bngtui.render.states import (
     DEGRADED,
     STANDBY,
     UP,
+    able,
     check_role,
-    healthy,
     server_mark,
     target_mark,
     worst_check,
@@ -209,8 +209,8 @@ def test_the_words_of_a_check():
 def test_who_is_healthy_and_what_a_server_is_then():
     up, drained = make_target(1, [1]), make_target(2, [1], admin="draining")
     down = make_target(3, [1], health="down")
-    assert [healthy(one) for one in (up, drained, down)] == [True, False, False]
     by = {1: up, 2: drained, 3: down}
+    assert able(make_server(1, [1, 2, 3, 99]), by) == {1}
     assert server_mark(make_server(1, [1, 99]), by) is UP
     assert server_mark(make_server(1, [1, 2]), by) is DEGRADED
     assert target_mark(make_target(1, [1], operational=False, backup_of=[1])) is STANDBY

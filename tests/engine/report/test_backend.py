@@ -127,7 +127,7 @@ async def test_an_op_without_a_handler_is_unknown(engine):
 
 def running(*, first_round_done=True, settled=True, role=NodeRole.MASTER):
     """An engine with an empty configuration, as far as a state tells of it."""
-    slb = SimpleNamespace(eligibility=lambda _: {1: "decision"}, targets=lambda _: {})
+    slb = SimpleNamespace(eligibility=lambda _: {1: "decision"}, targets=lambda _: {}, members=lambda _: {})
     return SimpleNamespace(
         world=World(Config(), role=role),
         chain=SimpleNamespace(

@@ -66,7 +66,9 @@ def test_modules_and_elections_keep_their_words():
 def test_a_server_is_operational_on_the_master_that_has_somebody(role, enabled, new, operational, reason):
     world = World(Config(servers=[Server(number=1, registered=True, enabled=enabled)]), role=role)
     cause = None if new else Cause(Reason.NO_TARGETS)
-    slb = SimpleNamespace(eligibility=lambda _now: {1: ServerDecision(1, new, new, cause)})
+    slb = SimpleNamespace(
+        eligibility=lambda _now: {1: ServerDecision(1, new, new, cause)}, members=lambda _now: {}
+    )
     (row,) = gatherer(world, slb=slb).servers(COUNTERS, 5.0)
     assert (row.operational, row.reason) == (operational, reason)
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from engine.api.messages import MemberState
 from engine.changes.admin import AdminState
 from engine.config.model import Config, Interface, Network, Server, Target
 from engine.datapath.contract import Counters
@@ -16,7 +17,7 @@ from engine.domain.frame import Link
 from engine.domain.reason import Cause, Reason
 from engine.domain.states import NodeRole
 from engine.modules.state.view import View
-from engine.modules.state.world import CheckResult, Neighbour, ServerDecision, TargetStatus, World
+from engine.modules.state.world import CheckResult, Membership, Neighbour, ServerDecision, TargetStatus, World
 from engine.report.snapshot import Gatherer
 
 MAC = bytes.fromhex("020000000201")
@@ -61,8 +62,12 @@ RATES = SimpleNamespace(
 )
 
 
-def gatherer(world, decisions=None, statuses=None):
-    slb = SimpleNamespace(eligibility=lambda _: decisions or {}, targets=lambda _: statuses or {})
+def gatherer(world, decisions=None, statuses=None, members=None):
+    slb = SimpleNamespace(
+        eligibility=lambda _: decisions or {},
+        targets=lambda _: statuses or {},
+        members=lambda _: members or {},
+    )
     view = View(world)
     view.refresh()
     return Gatherer(world, SimpleNamespace(slb=slb, view=view), None, RATES, AdminState(world, file=None))
@@ -93,6 +98,25 @@ def test_a_server_that_was_not_decided_yet_is_not_operational_and_has_no_reason(
     state = gatherer(world).servers(Counters(), 100.0)[0]
     assert (state.admin, state.operational, state.reason) == ("enabled", False, None)
     assert gatherer(world).servers(Counters(), 100.0)[1].reason == "disabled"
+
+
+def test_a_server_tells_how_it_sees_its_targets(world):
+    cause = Cause(Reason.CHECK_FAILED, error="does not accept 172.16.1.10")
+    members = {1: (Membership(1, False, "up", True, None), Membership(2, True, "down", False, cause))}
+    told = gatherer(world, members=members)
+    first, second, _ = told.servers(Counters(), 100.0)
+    assert first.members == [
+        MemberState(target=1, backup=False, health="up", able=True, reason=None),
+        MemberState(target=2, backup=True, health="down", able=False, reason="does not accept 172.16.1.10"),
+    ]
+    assert second.members == []
+    assert told.servers(Counters(), 101.0)[0].members is first.members  # made once for each decision
+
+
+def test_a_target_tells_which_servers_it_is_out_of(world):
+    statuses = {2: TargetStatus(2, "up", operational=True, reason=None, last_change=1.0, out_of=(2,))}
+    states = gatherer(world, statuses=statuses).targets(Counters(), 100.0)
+    assert [one.out_of for one in states] == [[], [2], []]
 
 
 def test_a_target_as_consoles_see_it(world):
