@@ -90,6 +90,7 @@ class BngApp(HookedApp[None]):
     def _show(self) -> None:
         self._due = None
         self._shown_at = time.monotonic()
+        self.changes.follow()
         for screen in self._pages():
             screen.renew()
         while self.store.notes:

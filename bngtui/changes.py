@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from bngtui.actions import first_key
-from bngtui.connection import trouble_of
+from bngtui.connection import outcome_of
 from bngtui.dialogs.confirm import ConfirmDialog
 from bngtui.dialogs.question import QuestionDialog
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.effects import effect_of
 from bngtui.render.trial import key_of
+from bngtui.render.units import age
 from engine.api.client import EngineUnreachable, RequestError
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from bngtui.render.effects import Effect, Verb, What
     from bngtui.render.text import Role
     from bngtui.store import Store
-    from engine.api.messages import AdminResult, Applied, Revision
+    from engine.api.messages import AdminResult, Applied, Pending, Revision
 
 CONFIRM_WITHIN_S = 60
 """Time to confirm where nobody chose another: to look at the traffic, not to forget it."""
@@ -42,32 +44,55 @@ class Changes:
     """
 
     def __init__(
-        self, app: App[None], store: Store, connection: Connection, say: Callable[[str, Role], None]
+        self,
+        app: App[None],
+        store: Store,
+        connection: Connection,
+        say: Callable[[str, Role], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._store = store
         self._connection = connection
         self._say = say
+        self._clock = clock
+        self._trial: Pending | None = None  # as this console knew it last
+        self._ended = 0  # revision of the trial that this console ended itself, and said so
 
     def may(self) -> bool:
         """Whether this console may change something now; where not, it is said."""
         if self._store.read_only:
             self._say("READ-ONLY: nothing can be changed from this console.", "warning")
             return False
-        if not self._store.may_change or self._store.live is None:
+        now = self._clock()
+        if self._store.connection != "up" or self._store.live is None:
             self._say("The engine is not reachable: nothing can be changed.", "down")
+            return False
+        if not self._store.may_change(now):
+            old = age(self._store.freshness(now).age_s or 0.0)
+            self._say(
+                f"The data is {old} old: nothing can be changed until the engine tells how it is.", "down"
+            )
             return False
         return True
 
     async def _do(self, op: str, **args: Any) -> Any:
-        """Do one op; where it is not done say why and return None."""
+        """Do one op; where it is not done, or nobody knows whether it is, say so and return None."""
+        trial = self._trial
         try:
-            return await self._connection.ask(op, **args)
-        except RequestError as error:
-            self._say(trouble_of(error), "down")
-        except EngineUnreachable as error:
-            self._say(f"Not done, the engine is not reachable: {error.reason}", "down")
-        return None
+            answer = await self._connection.ask(op, **args)
+        except (RequestError, EngineUnreachable) as error:
+            self._say(outcome_of(error), "down")
+            return None
+        self._trial_ended(trial, answer)
+        return answer
+
+    def _trial_ended(self, trial: Pending | None, answer: Any) -> None:
+        """Remember that the trial was ended from here: what came of it is said with the answer."""
+        pending = getattr(answer, "pending", trial)
+        if trial is not None and (pending is None or pending.revision != trial.revision):
+            self._ended = trial.revision
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._app.run_worker(work, name=name)
@@ -91,6 +116,8 @@ class Changes:
             )
 
     def _admin_answered(self, effect: Effect, *, yes: bool) -> None:
+        if yes and not self.may():
+            return  # the engine fell silent while the question was open
         if yes:
             self._start(self._admin(effect), f"{effect.verb} {effect.object}")
         else:
@@ -115,6 +142,7 @@ class Changes:
         else changed the configuration meanwhile nothing is done, and the engine's words for it are returned.
         """
         self._say("Applying …", "text")
+        trial = self._trial
         try:
             applied: Applied = await self._connection.ask(
                 "apply",
@@ -126,12 +154,13 @@ class Changes:
                 timeout_s=SLOW_S,
             )
         except EngineUnreachable as error:
-            self._say(f"Not known whether it runs, the engine does not answer: {error.reason}", "down")
+            self._say(outcome_of(error), "down")
         except RequestError as error:
             if error.code == "conflict":
                 return error.message
             self._say(f"Not applied: {error.message}", "down")
         else:
+            self._trial_ended(trial, applied)
             then(applied)
             self._say_applied(applied, "applied")
         return None
@@ -179,6 +208,23 @@ class Changes:
         applied: Applied | None = await self._do("rollback", timeout_s=SLOW_S)
         if applied is not None:
             self._say(f"Taken back: revision {applied.revision} runs again.", "up")
+
+    def follow(self) -> None:
+        """Say that a trial has ended elsewhere, by another operator or by its time: its keys may still be shown."""
+        live = self._store.live
+        if live is None or live.config is None:
+            return
+        before, self._trial = self._trial, live.config.pending
+        if before is None or before.revision == self._ended:
+            return
+        if self._trial is not None and self._trial.revision == before.revision:
+            return
+        if self._trial is not None:
+            self._say(f"Revision {self._trial.revision} of {self._trial.actor} is on trial now.", "warning")
+        elif live.config.revision == before.revision:
+            self._say(f"The trial is over: revision {before.revision} was confirmed, and stays.", "up")
+        else:
+            self._say(f"The trial is over: revision {live.config.revision} runs again.", "warning")
 
     def _on_trial(self) -> bool:
         live = self._store.live

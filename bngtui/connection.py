@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from engine.api.client import EngineUnreachable, RequestError
+from engine.api.client import AnswerMissing, EngineUnreachable, RequestError
 from engine.api.messages import StateFrame
 
 if TYPE_CHECKING:
@@ -28,6 +28,15 @@ def trouble_of(error: EngineUnreachable | RequestError) -> str:
     if isinstance(error, RequestError):
         return f"Refused: {error.message}"
     return f"The engine is not reachable: {error.reason}"
+
+
+def outcome_of(error: EngineUnreachable | RequestError) -> str:
+    """Say what became of a change that the engine did not answer with its result: refused, not done, or not known."""
+    if isinstance(error, RequestError):
+        return f"Refused: {error.message}"
+    if isinstance(error, AnswerMissing):
+        return f"Unknown, it may have been done: {error.reason}. Look at the events before you do it again."
+    return f"Not done, the engine is not reachable: {error.reason}"
 
 
 class Connection:

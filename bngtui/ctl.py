@@ -22,7 +22,7 @@ from bngtui.command.session import Session, style_of
 from bngtui.command.spec import DONE, FAILED, UNREACHABLE, USAGE, Call, CommandError, UsageError
 from bngtui.engine_socket import EngineSocket
 from engine import __version__
-from engine.api.client import EngineUnreachable, RequestError
+from engine.api.client import AnswerMissing, EngineUnreachable, RequestError
 from engine.options import RUN_DIR
 
 if TYPE_CHECKING:
@@ -207,6 +207,8 @@ def _run(invocation: _Invocation, prefix: str) -> int:
         reason, code, findings = str(error), FAILED, error.findings
     except RequestError as error:
         reason, code, findings = error.message, FAILED, error.findings
+    except AnswerMissing as error:
+        reason, code = f"unknown, it may have been done: {error}; show events tells whether", UNREACHABLE
     except EngineUnreachable as error:
         reason, code = f"the engine is not reachable: {error}", UNREACHABLE
     except KeyboardInterrupt:

@@ -46,6 +46,7 @@ class Store:
         self._shown_events: list[Event] | None = None  # while frozen
         self._shown_history: History | None = None  # while frozen
         self._read_at: float | None = None
+        self._held_since: float | None = None  # when the picture that is held was read
 
     # -- what comes in ------------------------------------------------------------------------------------------
 
@@ -72,7 +73,8 @@ class Store:
         self._events.clear()
         self.missed_events = 0
         self.live = None
-        self.freeze(on=False)
+        if not self.frozen:
+            self.shown = None
         self.notes.append("The engine was restarted: counters and histories begin again.")
 
     def freeze(self, *, on: bool) -> None:
@@ -80,6 +82,7 @@ class Store:
         self.frozen = on
         self._shown_events = list(self._events) if on else None
         self._shown_history = self.history.copy() if on else None
+        self._held_since = self._read_at if on else None
         self.shown = self.live
 
     # -- what goes out ------------------------------------------------------------------------------------------
@@ -94,17 +97,19 @@ class Store:
         """The events to show, newest first."""
         return list(self._events) if self._shown_events is None else self._shown_events
 
-    @property
-    def may_change(self) -> bool:
-        """Whether this console may ask the engine to change something right now."""
-        return not self.read_only and self.connection == "up"
+    def may_change(self, now: float) -> bool:
+        """Whether this console may ask the engine to change something at `now` (the clock of `take_state`).
+
+        Not while the data is old: who cannot see what a change meets must not make it.
+        """
+        return not self.read_only and not self.freshness(now).stale
 
     def trial(self, now: float) -> Trial | None:
         """Return the change that waits to be confirmed, frozen or not, at `now` (the clock of `take_state`)."""
         config = self.live.config if self.live is not None else None
         if config is None or config.pending is None or self._read_at is None:
             return None
-        return Trial.of(config.pending, now - self._read_at, may_answer=self.may_change)
+        return Trial.of(config.pending, now - self._read_at, may_answer=self.may_change(now))
 
     def freshness(self, now: float) -> Freshness:
         """How this console stands to the engine, at `now` (the clock of `take_state`)."""
@@ -113,7 +118,7 @@ class Store:
             age_s=None if self._read_at is None or self.live is None else now - self._read_at,
             seen=clock(self.live.time) if self.live else None,
             trouble=self.trouble if self.connection == "down" else "",
-            frozen=self.frozen,
+            held_s=None if self._held_since is None else now - self._held_since,
             read_only=self.read_only,
         )
 
@@ -139,7 +144,7 @@ class Store:
 
     def node_rows(self) -> list[NodeRow]:
         """Rows of the node panel."""
-        return node.rows(self.shown) if self.shown else []
+        return node.rows(self.shown, (self.live or self.shown).alarms) if self.shown else []
 
     def target(self, number: int) -> TargetState | None:
         """Return the target as it is now, frozen or not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding, BindingType
@@ -46,6 +47,18 @@ class Page(Screen[None]):
     AUTO_FOCUS = ""
     HELP_PLACES: ClassVar[frozenset[Context]] = ANYWHERE
 
+    _drawn_stale = False
+
+    @property
+    def stale(self) -> bool:
+        """Whether what this console knows may no longer be so: what changes the engine is not offered then."""
+        return self.console.store.freshness(time.monotonic()).stale
+
+    @property
+    def may_change(self) -> bool:
+        """Whether this console may ask the engine to change something now."""
+        return self.console.store.may_change(time.monotonic())
+
     @property
     def console(self) -> Console:
         """The application."""
@@ -80,6 +93,10 @@ class Page(Screen[None]):
 
     def tick(self) -> None:
         """Let what counts go on while nothing comes in; once a second."""
+        stale = self.stale
+        if stale is not self._drawn_stale:
+            self._drawn_stale = stale
+            self.renew()
         self.update_header()
 
     def leave(self) -> None:

@@ -13,7 +13,10 @@ from bngtui.render.units import count, short
 from bngtui.render.view import Spec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.api.messages import State
+    from engine.domain.notices import Alarm
 
 _QUIET = SEVERITY["info"]
 
@@ -29,8 +32,8 @@ class NodeRow:
     mark: Mark = _QUIET
 
 
-def rows(state: State) -> list[NodeRow]:
-    """Return the node's facts, alarms first."""
+def rows(state: State, alarms: Sequence[Alarm] | None = None) -> list[NodeRow]:
+    """Return the node's facts, alarms first; `alarms` are those of now where `state` is a picture that is held."""
     facts = [
         NodeRow(
             f"alarm {alarm.subject} {alarm.message}",
@@ -39,7 +42,9 @@ def rows(state: State) -> list[NodeRow]:
             SEVERITY[alarm.severity].role,
             SEVERITY[alarm.severity],
         )
-        for alarm in sorted(state.alarms, key=lambda alarm: SEVERITY[alarm.severity].rank)
+        for alarm in sorted(
+            state.alarms if alarms is None else alarms, key=lambda alarm: SEVERITY[alarm.severity].rank
+        )
     ]
     path = state.datapath
     where = ", ".join(path.interfaces) or "no interface"

@@ -40,7 +40,7 @@ BLOCKED = Mark("▲", "blocked", "warning", 1, True, "healthy, but no new flows:
 UNKNOWN = Mark("?", "unknown", "unknown", 2, True, "no check has answered yet")
 DRAINING = Mark("◐", "draining", "draining", 3, True, "keeps its sessions, gets no new ones")
 DISABLED = Mark("○", "disabled", "disabled", 4, True, "taken out by an operator or the configuration")
-PARTIAL = Mark("▲", "partial", "warning", 1, True, "up, but out of some of its servers: see why")
+PARTIAL = Mark("▼", "partial", "warning", 1, True, "up, but out of some of its servers: see why")
 STANDBY = Mark("◇", "standby", "muted", 5, False, "a backup: serves when every primary is down")
 UP = Mark("●", "up", "up", 6, False, "gets new flows")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.containers import Horizontal
@@ -78,7 +77,7 @@ class DashboardScreen(Page):
         if not self.is_attached or not self.size.width:
             return
         store = self.console.store
-        stale = store.freshness(time.monotonic()).connection != "up"
+        stale = self.stale
         empty = None if store.shown is not None else self._no_engine()
         rows: dict[PanelId, Sequence[Any]] = {
             "servers": store.server_rows(),
@@ -97,7 +96,7 @@ class DashboardScreen(Page):
 
     def offered(self) -> Sequence[Action]:
         """Return the actions of the panel that has the keys."""
-        return available(self.active, read_only=self.console.store.read_only)
+        return available(self.active, read_only=not self.may_change)
 
     def _events_summary(self, rows: Any) -> list[Span]:
         return event_log.summary(rows, self.console.store.missed_events)

@@ -30,7 +30,7 @@ class DetailsScreen(ScrolledPage):
 
     def offered(self) -> tuple[Action, ...]:
         """Return the actions that this subject has."""
-        keys = available("details", read_only=self.console.store.read_only)
+        keys = available("details", read_only=not self.may_change)
         if self.subject.member is None:
             keys = tuple(action for action in keys if not action.changes)
         elif self.subject.member[0] == "server":

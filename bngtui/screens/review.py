@@ -92,7 +92,7 @@ class ReviewScreen(ScrolledPage):
 
     def offered(self) -> Sequence[Action]:
         """Return the actions that make sense now."""
-        keys = available("review", read_only=self.console.store.read_only)
+        keys = available("review", read_only=not self.may_change)
         hidden: set[str] = set() if self.outdated else {"rebase"}
         if not self._may_apply():
             hidden |= {"apply", "apply_for_good", "trial(1)", "trial(-1)", "note"}

@@ -90,7 +90,7 @@ class RevisionsScreen(Page):
 
     def offered(self) -> Sequence[Action]:
         """Return the actions of the history."""
-        keys = available("revisions", read_only=self.console.store.read_only)
+        keys = available("revisions", read_only=not self.may_change)
         return with_hints(keys, {"clear": "back", "quit": "", "theme": ""}, worth=1)
 
     # -- asking -----------------------------------------------------------------------------------------------------

@@ -20,4 +20,5 @@ class Header(LineView):
         """Draw the header."""
         store = cast("Application", self.app).store
         now = time.monotonic()
-        return paint_header(store.shown, store.freshness(now), width, store.trial(now))[:height]
+        trial = store.trial(now)
+        return paint_header(store.shown, store.freshness(now), width, trial, live=store.live)[:height]

@@ -42,6 +42,10 @@ class EngineUnreachable(Exception):  # noqa: N818 - it names what is the case, a
         self.reason = reason
 
 
+class AnswerMissing(EngineUnreachable):
+    """A request to change something went out, and no answer came: it may have been done, or may be done yet."""
+
+
 class RequestError(Exception):
     """The engine answered and declined; `code` is one of messages.ErrorCode, `message` a plain sentence.
 
@@ -110,7 +114,8 @@ class Client:
         """Do one op of ops.OPS; the answer comes as the type its `result` names.
 
         Raises RequestError where the engine declines, EngineUnreachable where it is gone or does not answer within
-        `timeout_s` (the connection stays; a late answer is dropped).
+        `timeout_s` (the connection stays; a late answer is dropped), and of that AnswerMissing where the op changes
+        something and was sent.
         """
         if self._end is not None:
             raise EngineUnreachable(self.path, self._end.reason)
@@ -132,11 +137,11 @@ class Client:
                     await self._writer.drain()
                 response = await future
         except TimeoutError:
-            raise EngineUnreachable(self.path, f"no answer to {op} within {timeout_s:g} s") from None
+            raise self._unanswered(op, f"no answer to {op} within {timeout_s:g} s") from None
         finally:
             self._pending.pop(number, None)
         if response is None:
-            raise EngineUnreachable(self.path, self._end.reason if self._end else "the connection ended")
+            raise self._unanswered(op, self._end.reason if self._end else "the connection ended")
         return self._result(op, response)
 
     async def frames(self) -> AsyncIterator[StateFrame | EventFrame]:
@@ -193,7 +198,12 @@ class Client:
         try:
             return msgspec.convert(response.result, type=wanted)
         except msgspec.ValidationError as error:
-            raise EngineUnreachable(self.path, f"the answer to {op} is not understood: {error}") from error
+            raise self._unanswered(op, f"the answer to {op} is not understood: {error}") from error
+
+    def _unanswered(self, op: str, reason: str) -> EngineUnreachable:
+        """Return the error of a request that was sent."""
+        changes = op in OPS and OPS[op].changes
+        return AnswerMissing(self.path, reason) if changes else EngineUnreachable(self.path, reason)
 
     async def _read(self) -> None:
         reason = "the engine closed the connection"

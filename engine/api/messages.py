@@ -66,7 +66,9 @@ class TargetState(msgspec.Struct, kw_only=True):
     last_change_s: float
     weight: int = 1
     backup_of: list[int] = msgspec.field(default_factory=list)
-    out_of: list[int] = msgspec.field(default_factory=list)  # servers that it is down for, though up elsewhere
+    out_of: list[int] = msgspec.field(
+        default_factory=list
+    )  # servers that it is down for, though up elsewhere
 
 
 class MemberState(msgspec.Struct, kw_only=True, frozen=True):

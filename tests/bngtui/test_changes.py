@@ -13,7 +13,7 @@ from bngtui.connection import trouble_of
 from bngtui.dialogs.confirm import ConfirmDialog
 from bngtui.dialogs.question import QuestionDialog
 from bngtui.store import Store
-from engine.api.client import EngineUnreachable, RequestError
+from engine.api.client import AnswerMissing, EngineUnreachable, RequestError
 from engine.api.messages import AdminResult, Applied, ConfigStatus, Pending, Revision
 from tests.helpers.console_states import make_state
 
@@ -39,7 +39,14 @@ class Bench:
         self.dialogs = []
         self.work = []
         self.answer = None
-        self.changes = Changes(self, self.store, self, lambda text, role: self.said.append((text, role)))
+        self.now = 0.0
+        self.changes = Changes(
+            self,
+            self.store,
+            self,
+            lambda text, role: self.said.append((text, role)),
+            clock=lambda: self.now,
+        )
 
     def status(self, **changes):
         config = msgspec.structs.replace(STATUS, **changes)
@@ -222,7 +229,7 @@ async def test_applied_for_good_with_a_note(bench):
     [
         (RequestError("conflict", "revision 2 runs"), "revision 2 runs", "Applying …"),
         (RequestError("invalid", "no such target"), None, "Not applied: no such target"),
-        (UNREACHABLE, None, "Not known whether it runs, the engine does not answer: no such socket"),
+        (UNREACHABLE, None, "Not done, the engine is not reachable: no such socket"),
     ],
 )
 async def test_not_applied(bench, error, returned, said):
@@ -308,3 +315,84 @@ def test_the_time_to_confirm_is_one_of_the_choices():
     assert CONFIRM_WITHIN_S in CHOICES_S
     assert CHOICES_S == (15, 30, 60, 120, 300, 600, 1800)
     assert SLOW_S == 60
+
+
+# -- three outcomes ---------------------------------------------------------------------------------------------------
+
+LOST = AnswerMissing(Path("/run/bng/operator.sock"), "no answer to admin within 10 s")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (LOST, "Unknown, it may have been done: no answer to admin within 10 s. Look at the events before "),
+        (UNREACHABLE, "Not done, the engine is not reachable: no such socket"),
+        (RequestError("refused", "a reload is under way"), "Refused: a reload is under way"),
+    ],
+)
+async def test_a_change_is_done_refused_or_unknown(bench, answer, said):
+    bench.changes.admin("disable", "target", 2)
+    text, role = await bench.dismiss(True, answer)
+    assert text.startswith(said)
+    assert role == "down"
+    await bench.changes.apply(candidate(), None, lambda _: None)
+    assert bench.said[-1][0].startswith(said.replace("Refused", "Not applied"))
+
+
+def test_nothing_is_offered_or_done_while_the_data_is_old(bench):
+    bench.now = 15.4
+    bench.changes.admin("disable", "target", 2)
+    assert not bench.dialogs
+    assert bench.said == [
+        ("The data is 15 s old: nothing can be changed until the engine tells how it is.", "down")
+    ]
+
+
+def test_an_engine_that_falls_silent_while_the_question_is_open_is_not_asked(bench):
+    bench.changes.admin("disable", "target", 2)
+    ((_, answered),) = bench.dialogs
+    bench.now = 3.0
+    answered(True)
+    assert not bench.work
+    assert bench.said[-1][0].startswith("The data is 3 s old")
+
+
+# -- the end of a trial -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ({"revision": 2}, "The trial is over: revision 2 was confirmed, and stays."),
+        ({"revision": 1}, "The trial is over: revision 1 runs again."),
+        (
+            {
+                "revision": 3,
+                "pending": msgspec.structs.replace(PENDING, revision=3, actor="eve(1001) pid 9"),
+            },
+            "Revision 3 of eve(1001) pid 9 is on trial now.",
+        ),
+    ],
+)
+def test_the_end_of_a_trial_elsewhere_is_told(bench, after, said):
+    bench.status(pending=PENDING)
+    bench.changes.follow()
+    bench.status(pending=msgspec.structs.replace(PENDING, seconds_left=59.0))
+    bench.changes.follow()
+    assert not bench.said
+    bench.status(**after)
+    bench.changes.follow()
+    bench.changes.follow()
+    assert [text for text, _ in bench.said] == [said]
+
+
+@pytest.mark.parametrize("end", ["confirm", "take_back"])
+async def test_the_end_that_this_console_asked_for_is_told_once(bench, end):
+    bench.status(pending=PENDING)
+    bench.changes.follow()
+    getattr(bench.changes, end)()
+    await bench.done(applied())
+    bench.changes.follow()  # a reading from before
+    bench.status()
+    bench.changes.follow()
+    assert len(bench.said) == 1

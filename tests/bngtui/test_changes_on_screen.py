@@ -96,7 +96,7 @@ async def test_the_engine_goes_between_question_and_answer(run_dir):
             await ask(pilot, "d")
         await until(pilot, lambda: pilot.app.store.connection == "down")
         await pilot.press("y")
-        await until(pilot, lambda: "Not done, the engine is not reachable" in screen_text(pilot.app))
+        await until(pilot, lambda: "The engine is not reachable: nothing" in screen_text(pilot.app))
         assert not fake.calls
 
 

@@ -81,6 +81,7 @@ async def test_it_says_when_the_engine_is_gone_and_picks_it_up_again(run_dir):
 
 async def test_an_engine_that_falls_silent_is_told_by_the_age(engine, run_dir):
     async with console(run_dir) as pilot:
+        engine.silent = True
         pilot.app.store._read_at -= 7
         await until(pilot, lambda: re.search(r"data (?:[7-9]|\d\d) s old", screen_text(pilot.app)))
         engine.publish()

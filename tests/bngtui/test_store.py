@@ -8,6 +8,7 @@ import pytest
 from bngtui.history import KEEP, History
 from bngtui.store import KEEP_EVENTS, Store
 from engine.api.messages import ConfigStatus, EventFrame, Pending
+from engine.domain.notices import Alarm
 from tests.helpers.console_states import busy_state, make_event, make_state
 
 
@@ -80,7 +81,7 @@ def test_freshness_ages_with_the_clock():
     assert store.freshness(103.0).stale
     store.connection = "down"
     assert store.freshness(100.0).stale
-    assert not store.may_change
+    assert not store.may_change(100.0)
     assert store.freshness(100.0).age_s == 0.0
     assert store.freshness(107.5).age_s == 7.5
 
@@ -105,8 +106,19 @@ def test_before_anything_is_known():
 )
 def test_who_may_change_something(read_only, connection, may):
     store = Store()
+    take(store, now=5.0)
     store.read_only, store.connection = read_only, connection
-    assert store.may_change is may
+    assert store.may_change(7.9) is may
+
+
+def test_nobody_changes_what_cannot_be_seen():
+    store = Store()
+    store.connection = "up"
+    assert not store.may_change(5.0), "there is no reading yet"
+    take(store, now=5.0)
+    assert store.may_change(7.9)
+    assert not store.may_change(8.0)
+    assert store.trial(8.0) is None
 
 
 @pytest.mark.parametrize(("connection", "trouble"), [("up", ""), ("connecting", ""), ("down", "refused")])
@@ -124,10 +136,11 @@ def test_a_trial_counts_down_from_when_it_was_read():
     assert store.trial(100.0) is None
     pending = Pending(revision=2, reverts_to=1, seconds_left=60.0, actor="root(0)")
     take(store, now=100.0, config=msgspec.structs.replace(status, pending=pending))
-    trial = store.trial(115.0)
-    assert (trial.revision, trial.reverts_to, trial.seconds_left, trial.may_answer) == (2, 1, 45, True)
+    trial = store.trial(102.0)
+    assert (trial.revision, trial.reverts_to, trial.seconds_left, trial.may_answer) == (2, 1, 58, True)
+    assert not store.trial(115.0).may_answer, "its keys are not offered while the data is old"
     store.read_only = True
-    assert not store.trial(115.0).may_answer
+    assert not store.trial(102.0).may_answer
 
 
 def test_events_and_notes_are_bounded_and_the_newest_stay():
@@ -149,15 +162,41 @@ def test_the_first_state_is_not_a_restart():
     assert not store.notes
 
 
-def test_a_restart_ends_a_picture_that_was_held():
+def test_a_picture_is_held_until_it_is_let_go_over_a_restart_too():
+    store = Store()
+    take(store, now=100.0)
+    held = store.shown
+    store.take_event(EventFrame(event=make_event(1)))
+    store.freeze(on=True)
+    take(store, now=110.0, boot_id="boot-2")
+    assert store.frozen
+    assert store.shown is held
+    assert store.live.boot_id == "boot-2"
+    assert [event.id for event in store.events] == [1]
+    assert store.freshness(112.0).held_s == 12.0
+    store.freeze(on=False)
+    assert store.shown is store.live
+    assert store.events == []
+    assert store.freshness(112.0).held_s is None
+
+
+def test_without_a_held_picture_a_restart_begins_with_nothing():
+    store = Store()
+    take(store)
+    store.restarted()
+    assert store.shown is None
+    assert store.freshness(0.0).age_s is None
+
+
+def test_alarms_are_those_of_now_whatever_picture_is_held():
     store = Store()
     take(store)
     store.freeze(on=True)
-    take(store, boot_id="boot-2")
-    assert not store.frozen
-    assert store.shown is store.live
-    store.restarted()
-    assert store.freshness(0.0).age_s is None
+    take(store, alarms=[Alarm(severity="error", subject="target 2", message="down: refused")])
+    assert [row.value for row in store.node_rows() if row.id.startswith("alarm")] == [
+        "target 2: down: refused"
+    ]
+    assert not store.shown.alarms
 
 
 def test_one_of_many_is_found_by_its_number():

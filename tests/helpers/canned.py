@@ -135,11 +135,11 @@ class CannedBackend:
 
     async def call(self, op: str, args: Any, actor: Actor) -> Any:
         self.calls.append((op, args, actor))
+        if self.hold is not None and (op == "version" or ops.OPS[op].changes):
+            await self.hold.wait()
         return await getattr(self, f"_{op.replace('-', '_')}")(args)
 
     async def _version(self, _: ops.NoArgs) -> m.Version:
-        if self.hold is not None:
-            await self.hold.wait()
         return m.Version(
             engine_version=self.engine_version,
             protocol=m.PROTOCOL,

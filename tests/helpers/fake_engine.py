@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class FakeEngine:
-    """A Backend whose state is what the test says. `calls` records what consoles asked to change."""
+    """A Backend whose state is what the test says. `calls` records what consoles asked to change.
+
+    Like a real one it publishes every second, until `silent`.
+    """
 
     engine_version = "0.1.0"
     hostname = "lb1"
@@ -34,6 +37,7 @@ class FakeEngine:
         self.kept = list(EVENTS if events is None else events)
         self.calls: list[tuple[AdminArgs, Actor]] = []
         self.refusal: OpError | None = None
+        self.silent = False
         self.server = Server(self, run_dir)
 
     @property
@@ -76,11 +80,19 @@ class FakeEngine:
         self.kept.append(make_event(number, **changes))
         self.server.publish_event(self.kept[-1])
 
+    async def _publish(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            if not self.silent:
+                self.publish()
+
     async def __aenter__(self):
         await self.server.start()
+        self._publishing = asyncio.create_task(self._publish(), name="publish")
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._publishing.cancel()
         await self.server.close()
 
 

@@ -121,9 +121,7 @@ class Slb(Module):
         out_of: dict[int, list[int]] = {}
         for server, target in self._made.out_of:
             out_of.setdefault(target, []).append(server)
-        self._status = {
-            n: self._status_of(n, now, tuple(out_of.get(n, ()))) for n in self._made.standings
-        }
+        self._status = {n: self._status_of(n, now, tuple(out_of.get(n, ()))) for n in self._made.standings}
 
     def _status_of(self, number: int, now: float, out_of: tuple[int, ...]) -> TargetStatus:
         health = self._made.standings[number].health

@@ -1,3 +1,7 @@
+import asyncio
+import threading
+import time
+
 import msgspec
 import pytest
 
@@ -112,6 +116,23 @@ def test_no_engine_is_exit_code_3(bngctl, tmp_path):
         done = bngctl(*args)
         assert (done.returncode, done.stdout) == (3, "")
         assert "is the engine running?" in done.stderr
+
+
+def test_an_engine_that_goes_with_the_answer_leaves_it_unknown(engine, bngctl):
+    engine.backend.hold = asyncio.Event()
+
+    def go():
+        while not engine.backend.calls_of("admin"):
+            time.sleep(0.02)
+        engine.stop()
+
+    going = threading.Thread(target=go)
+    going.start()
+    done = bngctl("disable", "target", "1")
+    going.join()
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("bngctl: unknown, it may have been done: ")
+    assert done.stderr.endswith("; show events tells whether\n")
 
 
 def test_what_the_engine_says_of_itself_failing_is_exit_code_1(engine, bngctl):

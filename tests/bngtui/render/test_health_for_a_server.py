@@ -85,7 +85,7 @@ def test_a_target_out_of_one_server_stands_out_and_is_kept_by_faults_only():
     view = View(targets.SPEC, faults_only=True)
     view.take(rows)
     assert [row.target.number for row in view.rows] == [3]
-    assert [span.text.strip() for span in targets.summary(rows)] == ["2", "▲ 1 partial", "● 1 up"]
+    assert [span.text.strip() for span in targets.summary(rows)] == ["2", "▼ 1 partial", "● 1 up"]
 
 
 def test_commands_show_the_same_states():

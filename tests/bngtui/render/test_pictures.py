@@ -223,8 +223,8 @@ def headers():
         Freshness(connection="connecting", age_s=None),
         Freshness(connection="down", age_s=None, trouble="/r: no such socket"),
         Freshness(connection="down", age_s=14.0, seen=None, trouble="gone"),
-        Freshness(connection="up", age_s=2.9, frozen=True),
-        Freshness(connection="up", age_s=3.0, frozen=True, read_only=True),
+        Freshness(connection="up", age_s=2.9, held_s=125.0),
+        Freshness(connection="up", age_s=3.0, held_s=3.0, read_only=True),
     ]
     return several(
         *(paint_header(state, one, 120) for one in fresh),

@@ -224,7 +224,7 @@ def test_freshness_at_the_second():
     assert Freshness(connection="up", age_s=None).stale
     assert Freshness(connection="down", age_s=0.0).stale
     assert freshness_span(Freshness(connection="up", age_s=0.0)).role == "up"
-    assert freshness_span(Freshness(connection="up", age_s=0.0, frozen=True)).role == "accent"
+    assert freshness_span(Freshness(connection="up", age_s=9.0, held_s=9.0)).role == "warning"
 
 
 def test_a_trial_counts_whole_seconds_and_turns_red_at_ten():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
 from bngtui.render.layout import PANELS
+from engine.domain.notices import Alarm
 from tests.helpers.driving import console, screen_text, until
 
 
@@ -103,13 +106,18 @@ async def test_order_is_kept_over_news(engine, run_dir):
 async def test_freeze(engine, run_dir, key):
     async with console(run_dir) as pilot:
         await pilot.press(key)
-        assert "■ frozen" in screen_text(pilot.app)
-        engine.publish(hostname="other")
-        await until(pilot, lambda: pilot.app.store.live.hostname == "other")
-        await pilot.pause(0.3)
-        assert " lb1 " in screen_text(pilot.app)
+        first = re.search(r"■ frozen (\d+) s", screen_text(pilot.app))
+        assert first
+        renamed = [msgspec.structs.replace(t, name="other") for t in engine.current.targets]
+        alarm = Alarm(severity="error", subject="target 9", message="down: refused")
+        engine.publish(targets=renamed, alarms=[alarm])
+        await until(pilot, lambda: pilot.app.store.live.targets[0].name == "other")
+        await until(pilot, lambda: "✖ 1 alarm, error" in screen_text(pilot.app))
+        assert " web1 " in screen_text(pilot.app)
+        await until(pilot, lambda: f"■ frozen {int(first[1]) + 1} s" in screen_text(pilot.app))
         await pilot.press(key)
         assert " other " in screen_text(pilot.app)
+        assert "frozen" not in screen_text(pilot.app).splitlines()[0]
 
 
 async def test_panels(engine, run_dir):

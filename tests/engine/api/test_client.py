@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from engine.api import client as client_module
-from engine.api.client import Client, EngineUnreachable, RequestError
+from engine.api.client import AnswerMissing, Client, EngineUnreachable, RequestError
 from engine.api.codec import read_frame
 from engine.api.messages import AdminResult, Event, EventFrame, Response, State, StateFrame, Version
 from engine.api.server import Server
@@ -148,6 +148,30 @@ async def test_no_answer_in_time_is_unreachable_and_the_connection_goes_on(serve
             await client.request("version", timeout_s=0.05)
         backend.hold.set()
         assert await client.request("conf")
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "missing"),
+    [
+        ("version", {}, False),
+        ("admin", {"what": "target", "action": "disable", "numbers": [1]}, True),
+    ],
+)
+async def test_a_change_without_an_answer_may_have_been_done(server, path, backend, op, args, missing):
+    backend.hold = asyncio.Event()
+    async with await Client.connect(path) as client:
+        with pytest.raises(EngineUnreachable) as caught:
+            await client.request(op, timeout_s=0.05, **args)
+        assert isinstance(caught.value, AnswerMissing) is missing
+        waiting = asyncio.create_task(client.request(op, **args))
+        await asyncio.sleep(0.05)
+        await server.close()
+        with pytest.raises(EngineUnreachable) as caught:
+            await waiting
+        assert isinstance(caught.value, AnswerMissing) is missing
+        with pytest.raises(EngineUnreachable) as caught:
+            await client.request(op, **args)
+        assert not isinstance(caught.value, AnswerMissing), "it was not sent"
 
 
 async def test_an_engine_that_goes_away_ends_requests_and_frames_and_can_be_found_again(
