@@ -42,6 +42,7 @@ from engine.report.alarms import Alarms
 from engine.report.backend import Backend
 from engine.report.events import EventLog, log_event
 from engine.report.rates import Rates
+from engine.report.records import Records
 from engine.settle import Settler
 from engine.turns import TURN_S, Turns
 
@@ -125,6 +126,7 @@ class Engine:
         self.server = Server(self.backend, options.run_dir)
         self.event_log = EventLog(log_event, self.server.publish_event)
         self.alarms = Alarms(self.event_log)
+        self.records = Records(self.transactions, self.admin, self.alarms, self.event_log)
         self.prober = Prober(self._answered)
         self.control_sockets = ControlSockets(self._receive)
         self.settler = Settler(self.chain.slb, self.forwarding, self.alarms, self._show)
@@ -163,8 +165,7 @@ class Engine:
 
     async def _start(self) -> None:
         self.options.run_dir.mkdir(parents=True, exist_ok=True)
-        self.admin.load()
-        for text in self._recalled:
+        for text in filter(None, [*self._recalled, self.admin.load()]):
             self.tell("warning", text, None)
         await self.server.start()
         await self.host.open()
@@ -266,6 +267,7 @@ class Engine:
         for notice in self.forwarding.watch(now):
             self.event_log.add(notice)
         await self.follower.keep_following()
+        await self.records.keep(now)
         self.settler.want_shown()
 
     # -- changes ----------------------------------------------------------------------------------------------------
@@ -286,10 +288,12 @@ class Engine:
         former = self.world.config
         try:
             await self._go_over(config, actor)
-        except (*HOST_REFUSES, ValueError) as error:
+        except Exception as error:
+            if not isinstance(error, (*HOST_REFUSES, ValueError)):
+                log.exception("a fault in the engine, going over to a configuration")
             try:
                 await self._go_over(former, actor)
-            except HOST_REFUSES as refused:
+            except Exception as refused:  # noqa: BLE001 - whatever it is, what runs is the former one
                 # The host refuses whatever there is now; `HostFollower` asks it again every second.
                 self.tell(
                     "error", f"the former configuration runs on as far as the host lets it: {refused}", actor
@@ -332,7 +336,7 @@ class Engine:
     def drop_redundant_overrides(self) -> None:
         """Forget overrides that say what the configuration says itself."""
         self.admin.drop_redundant()
-        self._save_admin()
+        self.records.operational_state_changed()
 
     def tell(self, severity: EventSeverity, message: str, actor: Actor | None) -> None:
         """Add an event of kind config."""
@@ -340,16 +344,11 @@ class Engine:
         self.settler.want_shown()
         self.turns.look_again()
 
-    def _save_admin(self) -> None:
-        trouble = self.admin.save()
-        if trouble is not None:
-            self.event_log.add(Notice("admin", "warning", "operational state", trouble))
-
     async def change_admin(self, args: AdminArgs, actor: Actor) -> AdminResult:
         """Enable, disable or drain at once: the next packet sees it. Raises OpError."""
         result = self.admin.change(args)
         if result.changed:
-            self._save_admin()
+            await self.records.save_operational_state()
             self._act(self.chain.tick(time.monotonic()), actor)
             await self._claimed(actor)
             await self._put_in_force("operational state", actor)

@@ -19,7 +19,7 @@ RUN_ID = f"t{os.getpid()}-{secrets.token_hex(2)}"
 """Every name a test makes on the host begins with it: other people's runs may go on beside this one."""
 
 CI = os.environ.get("CI") == "true"
-NETNS = Path(__file__).parent / "netns"
+NETNS = tuple(Path(__file__).parent / name for name in ("netns", "faults"))
 LEFT_TO_END_S = 3.0
 
 privileges_missing = pytest.StashKey[str]()
@@ -60,7 +60,7 @@ def no_early_end():
 
 
 def pytest_itemcollected(item):
-    if item.path.is_relative_to(NETNS):
+    if any(item.path.is_relative_to(place) for place in NETNS):
         item.add_marker("netns")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from engine.api.messages import AdminResult
+from engine.changes.aside import put_aside, read_plain
 from engine.config.atomic import write_atomic
 from engine.domain.errors import OpError
 from engine.domain.states import Admin  # noqa: TC001 - msgspec reads the annotation at run time
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from engine.config.model import Server, Target
     from engine.modules.state.world import World
 
-log = logging.getLogger("engine.changes.admin")
+_MAX_FILE_BYTES = 1024 * 1024
+"""Far more than a state of every target and server takes."""
 
 _MADE_BY: dict[str, Admin] = {"enable": "enabled", "disable": "disabled", "drain": "draining"}
 
@@ -38,37 +39,49 @@ class AdminState:
 
     world: World
     file: Path
+    owed: str = field(default="", init=False)
+    """Why the file does not say what the engine goes by; nothing where it does."""
 
     # -- over restarts ----------------------------------------------------------------------------------------------
 
-    def load(self) -> None:
-        """Take up what was said before a restart, of what still exists; what cannot be read is logged."""
-        kept = self._read()
+    def load(self) -> str:
+        """Take up what was said before a restart, of what still exists; returns what there is to tell of it."""
+        kept, trouble = self._read()
         self.world.target_admin = kept.targets
         self.world.server_admin = kept.servers
         self.drop_unknown()
+        return trouble
 
-    def _read(self) -> _Kept:
+    def _read(self) -> tuple[_Kept, str]:
+        as_configured = "targets and servers start as the configuration says"
         try:
-            return msgspec.json.decode(self.file.read_bytes(), type=_Kept)
+            return msgspec.json.decode(read_plain(self.file, _MAX_FILE_BYTES), type=_Kept), ""
         except FileNotFoundError:
-            return _Kept()
-        except (OSError, msgspec.DecodeError) as error:
-            log.warning(
-                "%s cannot be read (%s): targets and servers start as the configuration says",
-                self.file,
-                error,
-            )
-            return _Kept()
-
-    def save(self) -> str | None:
-        """Write the state for the next start, whole or not at all; returns why it could not be, or None."""
-        kept = _Kept(targets=self.world.target_admin, servers=self.world.server_admin)
-        try:
-            write_atomic(self.file, msgspec.json.encode(kept))
+            return _Kept(), ""
         except OSError as error:
-            return f"not kept for the next start: {self.file}: {error.strerror}"
-        return None
+            return _Kept(), f"{self.file} cannot be read ({error.strerror}): {as_configured}"
+        except (ValueError, RecursionError) as error:  # msgspec.DecodeError is a ValueError
+            aside = put_aside(self.file)
+            where = f", and was put aside as {aside.name}" if aside is not None else ""
+            return _Kept(), f"{self.file} is not readable ({error}){where}: {as_configured}"
+
+    def encoded(self) -> bytes:
+        """Return what the file has to hold now."""
+        return msgspec.json.encode(_Kept(targets=self.world.target_admin, servers=self.world.server_admin))
+
+    def save(self, data: bytes | None = None) -> str:
+        """Write the state for the next start, whole or not at all; returns why it could not be, or nothing.
+
+        `data` is what `encoded` returned, where a thread writes.
+        """
+        try:
+            self.file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            write_atomic(self.file, self.encoded() if data is None else data)
+        except OSError as error:
+            self.owed = f"operational state is not kept for the next start: {self.file}: {error.strerror}"
+        else:
+            self.owed = ""
+        return self.owed
 
     # -- beside the configuration -----------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from engine.api.messages import ConfigDiff, ConfigStatus, Pending, Revision, RunningConfig
 from engine.api.timestamp import timestamp
 from engine.config.difference.compare import Flows, compare, unified
+from engine.config.language.balanceng import dump as dump_balanceng
+from engine.config.language.toml import dump as dump_toml
 from engine.config.load import Language, Loaded, load
 from engine.domain.actor import Actor
 from engine.domain.errors import OpError
@@ -17,7 +19,8 @@ from engine.domain.errors import OpError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine.changes.revisions import RevisionStore, StoredRevision
+    from engine.changes.revision_file import StoredRevision
+    from engine.changes.revisions import RevisionStore
     from engine.changes.runner import Runner
     from engine.config.difference.change import Change
     from engine.config.model import Config
@@ -54,6 +57,10 @@ class Configuration:
     trial: Trial | None = None
 
     # -- what consoles ask ------------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Have the store keep what runs and what a trial goes back to, whoever removes their files."""
+        self.store.hold({self.running.revision, *([self.trial.back.revision] if self.trial else [])})
 
     def status(self, now: float) -> ConfigStatus:
         """Return what the state of every console shows. `now` is monotonic seconds, here and below."""
@@ -187,30 +194,58 @@ class Configuration:
 def recall(store: RevisionStore, data: bytes, loaded: Loaded) -> tuple[Running, list[str]]:
     """Find the revision that the configuration file is, or make it one; returns what there is to tell.
 
-    A change that nobody confirmed before the engine ended never reached the file, so the former one runs. A file that
-    was written just before a kill is the newest revision, though it could not be marked any more. Raises OSError.
+    The file decides, whatever could not be marked any more before a kill or on a full disk: a change that nobody
+    confirmed never reached it, so the former one runs; one that did reach it was confirmed (docs/changes.md).
     """
     if loaded.config is None:
         raise ValueError("only a valid configuration runs")
+    newest = _of_file(store, data, loaded.language)
     warnings: list[str] = []
     for left in store.list():
-        if not left.confirmed and not left.reverted and left.text != data:
+        if not left.confirmed and not left.reverted and left != newest:
             store.drop(left.number)
             warnings.append(
                 f"revision {left.number} was not confirmed before the engine ended: the file's runs"
             )
-    newest = next((s for s in store.list() if not s.reverted), None)
-    if newest is not None and newest.text == data:
-        stored = store.confirm(newest.number)
-    else:
-        stored = store.add(
+    if newest is None:
+        newest = store.add(
             data,
             time=timestamp(),
             actor=Actor.of_process(os.getuid(), os.getpid()),
             note="the file at the start of the engine",
             language=loaded.language,
+            or_owe=True,
         )
-    return Running(loaded.config, data.decode(errors="replace"), loaded.language, stored.number), warnings
+    elif not newest.confirmed:
+        newest = store.confirm(newest.number)
+    store.hold([newest.number])
+    text = newest.text.decode(errors="replace")
+    return Running(loaded.config, text, newest.language, newest.number), warnings
+
+
+def _of_file(store: RevisionStore, data: bytes, language: Language) -> StoredRevision | None:
+    """Return the revision that a file holds: the latest confirmed one, or one after it that could not be marked any more."""
+    for stored in store.list():
+        if stored.reverted:
+            continue
+        if _is_file(stored, data, language):
+            return stored
+        if stored.confirmed:
+            break
+    return None
+
+
+def _is_file(stored: StoredRevision, data: bytes, language: Language) -> bool:
+    """Tell whether a file in `language` that holds `data` is how a revision is written to it."""
+    if stored.language == language:
+        return stored.text == data
+    config = load(stored.text, f"revision {stored.number}", language=stored.language).config
+    return config is not None and in_language(config, language).encode() == data
+
+
+def in_language(config: Config, language: Language) -> str:
+    """Return a configuration as a text in one of the languages."""
+    return dump_toml(config) if language == "toml" else dump_balanceng(config)
 
 
 def host_interfaces() -> list[str]:

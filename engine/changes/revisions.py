@@ -1,17 +1,25 @@
 """Every accepted configuration, kept: one whole file for each, its story and its text together.
 
-A file is a line of JSON (`_Head`) and then the text, byte for byte.
+What the disk refuses to take is owed: it holds in memory, and is written as soon as the disk lets it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
-from typing import TYPE_CHECKING, Any, Literal
+import threading
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from engine.changes.aside import ASIDE, put_aside, read_plain
+from engine.changes.revision_file import (
+    MAX_FILE_BYTES,
+    OtherVersionError,
+    StoredRevision,
+    decode,
+    encode,
+)
 from engine.config.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -30,48 +38,14 @@ MAX_NOTE = 1_000
 """Characters of a note; what is longer is cut, since it is shown on one line."""
 
 _NAME = re.compile(r"([0-9]{6,18})\.revision")
-_OLD_ROLLBACK = re.compile(r"rollback to revision ([0-9]{1,18})")
-_FORMAT = 1
-_MAX_FILE_BYTES = 64 * 1024 * 1024  # nothing this store has written is larger
-
-
-class _Story(msgspec.Struct, kw_only=True, frozen=True):
-    """How a text came to be accepted, and what became of it. `time` is RFC 3339, UTC."""
-
-    number: int
-    time: str
-    uid: int
-    user: str
-    note: str
-    language: Literal["balanceng", "toml"]
-    confirmed: bool
-    reverted: bool  # nobody confirmed it, and the engine went back
-
-
-class StoredRevision(_Story, kw_only=True, frozen=True):
-    """One accepted configuration. `text` is the file's bytes as they were accepted.
-
-    `parent` is the earlier revision that this one runs again, after a rollback; None: its text was new.
-    """
-
-    parent: int | None = None
-    text: bytes
-
-
-class _Head(_Story, kw_only=True, frozen=True):
-    """The first line of a revision's file, as JSON. What follows the line is the text."""
-
-    format: int
-    parent: int | msgspec.UnsetType | None = msgspec.UNSET  # absent in files of older versions
-    size: int  # bytes of the text
-    sha256: str  # of the text
+_ASIDE = re.compile(rf"([0-9]{{6,18}})\.revision{re.escape(ASIDE)}(-[0-9]+)?")
 
 
 class RevisionStore:
     """The history in `folder`, at most `keep` revisions. Numbers only ever grow, whatever is pruned or lost.
 
-    A file there that is not a revision, or is damaged, is stepped over and named in `warnings`. Not for two processes
-    at a time. Methods raise OSError where the disk refuses, the history being as it was before.
+    At the start what is named as a revision and cannot be read is put aside; `warnings` names it, as it does what else
+    is in the folder. Not for two processes at a time.
     """
 
     def __init__(self, folder: Path, keep: int = KEEP) -> None:
@@ -80,13 +54,30 @@ class RevisionStore:
         self._read: dict[int, tuple[tuple[int, int, int], StoredRevision]] = {}
         self._highest = 0
         self._faults: dict[str, str] = {}
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.list()
+        self._held: dict[int, StoredRevision] = {}  # what has to exist, as it was last seen
+        self._owed: dict[int, StoredRevision] = {}  # what the disk has not got, or has otherwise
+        self._refusal = ""
+        self._writing = threading.Lock()  # of two stories of a revision the later one stays
+        self._new: set[int] = set()  # of what is owed, what never was on the disk
+        with contextlib.suppress(
+            OSError
+        ):  # what is refused now is refused again, and told, when there is something to keep
+            self._make_folder()
+        self._put_aside()
 
     @property
     def warnings(self) -> list[str]:
         """What is in the folder and is not a revision, with the reason, as of the last look."""
         return [f"{self.folder / name}: {why}" for name, why in sorted(self._faults.items())]
+
+    @property
+    def owed(self) -> str:
+        """What the disk has not taken yet, and why: a sentence, or nothing where the history is whole."""
+        numbers = sorted(self._owed)
+        if not numbers:
+            return ""
+        which = f"revision{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+        return f"{self.folder}: the story of {which} is in memory alone: {self._refusal}"
 
     def add(
         self,
@@ -99,11 +90,13 @@ class RevisionStore:
         confirmed: bool = True,
         parent: int | None = None,
         protect: Collection[int] = (),
+        or_owe: bool = False,
     ) -> StoredRevision:
         """Store a configuration under the next number, then prune the oldest ones.
 
         `time` is RFC 3339, UTC. Never pruned: the new one, the latest confirmed one, and `protect` (what runs, where
-        that is another one).
+        that is another one). Raises OSError where the disk refuses, the history being as it was before; with `or_owe`
+        it is owed instead.
         """
         self._look()
         stored = StoredRevision(
@@ -118,32 +111,20 @@ class RevisionStore:
             parent=parent,
             text=text,
         )
-        self._write(stored)
+        if or_owe:
+            self._new.add(stored.number)
+            with self._writing:
+                self._write_or_owe(stored)
+        else:
+            self._write(stored)
         self._prune({stored.number, *protect})
         return stored
 
     def get(self, number: int) -> StoredRevision | None:
         """Return one revision; None where there is none of that number, or it cannot be read."""
-        path = self._path(number)
-        try:
-            now = path.stat()
-            seen = (now.st_ino, now.st_mtime_ns, now.st_size)
-            kept = self._read.get(number)
-            if kept is not None and kept[0] == seen:
-                return kept[1]
-            if now.st_size > _MAX_FILE_BYTES:
-                raise ValueError("is too large for a revision")  # noqa: TRY301 - one place says why
-            stored = _decode(path.read_bytes(), number)
-        except FileNotFoundError:
-            self._read.pop(number, None)
-            return None
-        except (OSError, ValueError) as error:
-            self._read.pop(number, None)
-            self._faults[path.name] = getattr(error, "strerror", None) or str(error)
-            return None
-        self._faults.pop(path.name, None)
-        self._read[number] = (seen, stored)
-        return stored
+        if (owed := self._owed.get(number)) is not None:
+            return owed
+        return self._on_disk(number) or self._held.get(number)
 
     def list(self) -> list[StoredRevision]:
         """Return every revision, newest first."""
@@ -151,11 +132,11 @@ class RevisionStore:
         return [stored for stored in found if stored is not None]
 
     def confirm(self, number: int) -> StoredRevision:
-        """Mark a revision as confirmed. Raises LookupError where there is none of that number."""
+        """Mark a revision as confirmed; a disk that refuses is owed it. Raises LookupError where there is none."""
         return self._mark(number, confirmed=True, reverted=False)
 
     def drop(self, number: int) -> StoredRevision:
-        """Mark a revision as one that the engine went back from. Raises LookupError where there is none."""
+        """Mark a revision as one that the engine went back from; a disk that refuses is owed it. Raises LookupError."""
         return self._mark(number, confirmed=False, reverted=True)
 
     def latest_confirmed(self) -> StoredRevision | None:
@@ -166,26 +147,99 @@ class RevisionStore:
                 return stored
         return None
 
+    # -- what has to exist
+
+    def hold(self, numbers: Collection[int]) -> None:
+        """Keep these in memory as well: what runs and what a trial goes back to, whoever removes their files."""
+        found = [self.get(number) for number in numbers]
+        self._held = {stored.number: stored for stored in found if stored is not None}
+
+    def mend(self) -> None:
+        """Write what is owed, and what was held and is gone. What the disk still refuses stays owed."""
+        for number, held in list(self._held.items()):
+            if number not in self._owed and self._on_disk(number) is None:
+                if self._damaged(number):
+                    put_aside(self._path(number))
+                self._owed[number] = held
+        for number in sorted(self._owed):
+            with self._writing:
+                if (stored := self._owed.get(number)) is not None:
+                    self._write_or_owe(stored)
+
     # -- files
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.revision"
 
+    def _on_disk(self, number: int) -> StoredRevision | None:
+        """Read a revision, once as long as its file stays the same; what is wrong with it is a warning."""
+        path = self._path(number)
+        try:
+            now = path.stat()
+            seen = (now.st_ino, now.st_mtime_ns, now.st_size)
+            kept = self._read.get(number)
+            if kept is not None and kept[0] == seen:
+                return kept[1]
+            stored = decode(read_plain(path, MAX_FILE_BYTES), number)
+        except FileNotFoundError:
+            self._read.pop(number, None)
+            return None
+        except (OSError, ValueError, OtherVersionError) as error:
+            self._read.pop(number, None)
+            self._faults[path.name] = getattr(error, "strerror", None) or str(error)
+            return None
+        self._faults.pop(path.name, None)
+        self._read[number] = (seen, stored)
+        return stored
+
+    def _make_folder(self) -> None:
+        """Make the folder, in the place of what is not one. Raises OSError."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError:
+            if put_aside(self.folder) is None:
+                raise
+            self.folder.mkdir(mode=0o700)
+
+    def _put_aside(self) -> None:
+        """Put aside what is named as a revision and is not one; what the disk does not let us read stays."""
+        for number in self._look():
+            if self.get(number) is None and self._damaged(number):
+                put_aside(self._path(number))
+        self._look()
+
+    def _damaged(self, number: int) -> bool:
+        try:
+            decode(read_plain(self._path(number), MAX_FILE_BYTES), number)
+        except ValueError:
+            return True
+        except (OSError, OtherVersionError):
+            pass
+        return False
+
     def _look(self) -> Sequence[int]:
-        """Return the numbers that have a file, newest first. Damaged ones count: their number is taken."""
-        numbers, faults = [], {}
-        for entry in self.folder.iterdir():
-            match = _NAME.fullmatch(entry.name)
-            if match and entry.name == self._path(int(match[1])).name:
-                numbers.append(int(match[1]))
-                if entry.name in self._faults:
-                    faults[entry.name] = self._faults[entry.name]
-            elif not entry.name.startswith(".bng-"):  # a write that was cut short; the next one removes it
-                faults[entry.name] = "is not a revision"
+        """Return the numbers that have a file or are owed one, newest first. Damaged ones count: their number is taken."""
+        numbers, faults, taken = {*self._owed, *self._held}, {}, 0
+        try:
+            names = [entry.name for entry in self.folder.iterdir()]
+        except OSError as error:
+            names = []
+            if not isinstance(error, FileNotFoundError):
+                faults[""] = error.strerror or str(error)
+        for name in names:
+            match = _NAME.fullmatch(name)
+            if match and name == self._path(int(match[1])).name:
+                numbers.add(int(match[1]))
+                if name in self._faults:
+                    faults[name] = self._faults[name]
+            elif aside := _ASIDE.fullmatch(name):
+                taken = max(taken, int(aside[1]))
+                faults[name] = "was not readable as a revision and was put aside; look at it, then remove it"
+            elif not name.startswith(".bng-"):  # a write that was cut short; the next one removes it
+                faults[name] = "is not a revision"
         self._faults = faults
-        numbers.sort(reverse=True)
-        self._highest = max([self._highest, *numbers[:1]])
-        return numbers
+        self._highest = max([self._highest, taken, *numbers])
+        return sorted(numbers, reverse=True)
 
     def _mark(self, number: int, *, confirmed: bool, reverted: bool) -> StoredRevision:
         stored = self.get(number)
@@ -193,11 +247,29 @@ class RevisionStore:
             raise LookupError(f"there is no revision {number}")
         if (stored.confirmed, stored.reverted) != (confirmed, reverted):
             stored = msgspec.structs.replace(stored, confirmed=confirmed, reverted=reverted)
-            self._write(stored)
+            with self._writing:
+                self._write_or_owe(stored)
         return stored
 
+    def _write_or_owe(self, stored: StoredRevision) -> None:
+        number = stored.number
+        if number in self._held:
+            self._held[number] = stored
+        try:
+            if number in self._new and self._path(number).exists():
+                # The disk could not be read when the number was given.
+                raise FileExistsError(0, "there is another revision of that number", str(self._path(number)))
+            self._write(stored)
+        except OSError as error:
+            self._owed[number] = stored
+            self._refusal = error.strerror or str(error)
+        else:
+            self._owed.pop(number, None)
+            self._new.discard(number)
+
     def _write(self, stored: StoredRevision) -> None:
-        write_atomic(self._path(stored.number), _encode(stored), mode=FILE_MODE)
+        self._make_folder()
+        write_atomic(self._path(stored.number), encode(stored), mode=FILE_MODE)
 
     def _prune(self, protected: set[int]) -> None:
         numbers = self._look()
@@ -208,43 +280,6 @@ class RevisionStore:
         spare = [number for number in numbers if number not in protected]
         for number in spare[max(0, room) :]:
             with contextlib.suppress(OSError):  # the new revision is stored: the next one tries again
-                self._path(number).unlink()
+                self._path(number).unlink(missing_ok=True)
+                self._owed.pop(number, None)
                 self._read.pop(number, None)
-
-
-def _story(of: _Story) -> dict[str, Any]:
-    return {name: getattr(of, name) for name in _Story.__struct_fields__}
-
-
-def _encode(stored: StoredRevision) -> bytes:
-    head = _Head(
-        format=_FORMAT,
-        parent=stored.parent,
-        size=len(stored.text),
-        sha256=hashlib.sha256(stored.text).hexdigest(),
-        **_story(stored),
-    )
-    return msgspec.json.encode(head) + b"\n" + stored.text
-
-
-def _decode(data: bytes, number: int) -> StoredRevision:
-    """Read a revision's file. Raises ValueError with what is wrong."""
-    line, _, text = data.partition(b"\n")
-    try:
-        head = msgspec.json.decode(line, type=_Head)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"is not a revision ({error})") from error
-    if head.format != _FORMAT:
-        raise ValueError(f"has the format {head.format} of another version")
-    if head.number != number:
-        raise ValueError(f"says it is revision {head.number}")
-    if len(text) != head.size or hashlib.sha256(text).hexdigest() != head.sha256:
-        raise ValueError("is damaged: its text is not what was written")
-    parent = _old_parent(head.note) if head.parent is msgspec.UNSET else head.parent
-    return StoredRevision(**_story(head), parent=parent, text=text)
-
-
-def _old_parent(note: str) -> int | None:
-    """Find the parent of a revision that was stored before it was a field: the one number of a rollback's note."""
-    found = _OLD_ROLLBACK.fullmatch(note)
-    return int(found[1]) if found else None

@@ -1,8 +1,9 @@
 """A change in: text → check → difference → switch → file → revision, and back by itself where nobody confirms.
 
 The order makes every failure harmless: the revision is stored first, unconfirmed; then the engine switches; then the
-file is written; then the revision is confirmed. Whatever fails, the former configuration forwards on, and a restart
-finds the former file. An unconfirmed change never reaches the file.
+file is written; then the revision is marked. Up to the file whatever fails is taken back; from the file on the change
+is made, and a mark that the disk refuses is owed. An unconfirmed change never reaches the file, which is what a restart
+goes by. docs/changes.md has the steps, and what follows from a failure at each.
 """
 
 from __future__ import annotations
@@ -10,21 +11,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.api.messages import Applied
 from engine.api.timestamp import timestamp
-from engine.changes.configuration import Configuration, Running, Trial, host_interfaces
+from engine.changes.aside import read_plain
+from engine.changes.configuration import Configuration, Running, Trial, host_interfaces, in_language
 from engine.changes.runner import SwitchError
 from engine.config.atomic import write_atomic
 from engine.config.editing.rewrite import CannotEdit, run_commands, write_states
-from engine.config.language.balanceng import dump as dump_balanceng
-from engine.config.language.toml import dump as dump_toml
 from engine.config.load import Loaded, language_of, load
 from engine.domain.actor import TIMER, Actor
 from engine.domain.errors import OpError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Literal
 
     from engine.api.ops import ApplyArgs, CommandArgs, RollbackArgs
@@ -52,6 +54,10 @@ class _Candidate:
     actor: Actor
     confirm_within_s: int | None = None  # None: it runs for good at once
     parent: int | None = None
+
+    def says(self, running: Running) -> bool:
+        """Tell whether it is the very text of what runs, or ran."""
+        return (self.text, self.loaded.language) == (running.text, running.language)
 
 
 @dataclass
@@ -89,7 +95,8 @@ class Transactions(Configuration):
         """Run an earlier revision again, as a new one; without a number: end a trial, or go one back."""
         async with self._lock:
             if args.revision is None and self.trial is not None:
-                return await self._revert(self.trial, actor, f"revision {self.trial.revision} taken back")
+                why = f"revision {self.trial.revision} taken back"
+                return await self._revert(self.trial, actor, why, now)
             parent = self._earlier() if args.revision is None else args.revision
             text = self.text_of(parent)
             loaded = await asyncio.to_thread(self.read, text, self.name_of(parent))
@@ -123,9 +130,6 @@ class Transactions(Configuration):
                 raise OpError(
                     "refused", f"{error}; write it into the file yourself, and reload it"
                 ) from error
-            if text == running.text and self.trial is None:
-                self._write_file(running)
-                return Applied(revision=running.revision)
             loaded = await asyncio.to_thread(self.read, text, self.name_of(running.revision))
             applied = await self._run(_Candidate(text, loaded, "save: operational state", actor), now)
             self.runner.drop_redundant_overrides()
@@ -145,70 +149,159 @@ class Transactions(Configuration):
     # -- the transaction --------------------------------------------------------------------------------------------
 
     async def _run(self, candidate: _Candidate, now: float) -> Applied:
-        """Check, compare, store, switch, write, confirm. Raises OpError, what ran before running on."""
+        """Check, compare, store, switch, write, mark. Raises OpError, what ran before running on."""
         config = _checked(candidate)
+        if candidate.says(self.running):
+            return await self._run_on(candidate, now)
+        before, superseded = self.running, self.trial
+        if superseded is not None and candidate.says(superseded.back):
+            why = f"revision {superseded.revision} taken back"
+            return await self._revert(superseded, candidate.actor, why, now)
         changes = self.changes_to(config)
-        revision = self._store(candidate)
-        before = self.running
-        after = Running(config, candidate.text, candidate.loaded.language, revision)
-        await self._switch(before, after, candidate)
-        self.running = after
-        within_s, trial = candidate.confirm_within_s, ""
+        after = Running(config, candidate.text, candidate.loaded.language, await self._store(candidate))
+        trial = Trial(after.revision, superseded.back if superseded else before, now, candidate.actor)
+        await self._switch(after, candidate.actor)
+        within_s, told = candidate.confirm_within_s, ""
         if within_s is None:
-            self.trial = None
+            await self._write_or_go_back(after, trial)
+            self.running, self.trial = after, None
+            await self._mark(self.store.confirm, after.revision)
         else:
-            back = self.trial.back if self.trial is not None else before
-            self.trial = Trial(revision, back, now + within_s, candidate.actor)
-            trial = f", to be confirmed within {within_s} s"
-        self.runner.tell("info", f"revision {revision} runs: {_summary(changes)}{trial}", candidate.actor)
-        warnings = [f for f in candidate.loaded.findings if f.severity == "warning"]
-        return Applied(revision=revision, changes=changes, warnings=warnings, pending=self.pending(now))
+            trial.deadline += within_s
+            self.running, self.trial = after, trial
+            told = f", to be confirmed within {within_s} s"
+        await self._forget(superseded)
+        self.runner.tell(
+            "info", f"revision {after.revision} runs: {_summary(changes)}{told}", candidate.actor
+        )
+        return self._applied(candidate, now, changes)
 
-    def _store(self, candidate: _Candidate) -> int:
+    async def _run_on(self, candidate: _Candidate, now: float) -> Applied:
+        """Take up a text that runs already: no revision is made of it, but it may end a trial, or have it go on."""
+        trial, within_s = self.trial, candidate.confirm_within_s
+        if trial is not None and within_s is not None:
+            trial.deadline = now + within_s
+            text = f"revision {trial.revision} runs, to be confirmed within {within_s} s from now"
+            self.runner.tell("info", text, candidate.actor)
+        elif trial is not None:
+            await self._keep(trial, candidate.actor)
+        else:
+            if within_s is None:
+                await self._write_file(self.running)
+            self.runner.tell(
+                "info", f"revision {self.running.revision} runs on: nothing changed", candidate.actor
+            )
+        return self._applied(candidate, now, [])
+
+    def _applied(self, candidate: _Candidate, now: float, changes: list[Change]) -> Applied:
+        warnings = [f for f in candidate.loaded.findings if f.severity == "warning"]
+        return Applied(
+            revision=self.running.revision, changes=changes, warnings=warnings, pending=self.pending(now)
+        )
+
+    async def _store(self, candidate: _Candidate) -> int:
         """Store a candidate as a revision that is not confirmed yet. Raises OpError."""
         protected = {self.running.revision} | ({self.trial.back.revision} if self.trial else set())
+        add = partial(
+            self.store.add,
+            candidate.text.encode(),
+            time=timestamp(),
+            actor=candidate.actor,
+            note=candidate.note,
+            language=candidate.loaded.language,
+            confirmed=False,
+            parent=candidate.parent,
+            protect=protected,
+        )
         try:
-            stored = self.store.add(
-                candidate.text.encode(),
-                time=timestamp(),
-                actor=candidate.actor,
-                note=candidate.note,
-                language=candidate.loaded.language,
-                confirmed=False,
-                parent=candidate.parent,
-                protect=protected,
-            )
+            stored = await asyncio.to_thread(add)
         except OSError as error:
             raise OpError(
                 "refused", f"the revision cannot be stored: {error.strerror}; nothing was changed"
             ) from error
+        self.store.hold({stored.number, *protected})
         return stored.number
 
-    async def _switch(self, before: Running, after: Running, candidate: _Candidate) -> None:
-        """Go over to `after`, and write it to the file unless it is under trial. Raises OpError, `before` running."""
-        actor = candidate.actor
+    async def _switch(self, after: Running, actor: Actor) -> None:
+        """Go over to `after`. Raises OpError, what ran before running on."""
         try:
             await self.runner.switch(after.config, actor)
-            if candidate.confirm_within_s is None:
-                self._write_file(after)
-                self.store.confirm(after.revision)
-        except (SwitchError, OpError, OSError) as error:
-            if not isinstance(error, SwitchError):
-                await self.runner.switch(before.config, actor)
-            self.store.drop(after.revision)
-            self.runner.tell("error", f"not applied, revision {before.revision} runs on: {error}", actor)
-            raise OpError("refused", f"{error}; revision {before.revision} runs on") from error
+        except SwitchError as error:
+            await self._mark(self.store.drop, after.revision)
+            raise self._not_applied(error, actor) from error
 
-    def _write_file(self, running: Running) -> None:
+    async def _write_or_go_back(self, after: Running, trial: Trial) -> None:
+        """Write `after`, which runs, to the file. Raises OpError, what ran before running again.
+
+        Where the host does not let it run again, `after` is as under trial, and its time is up.
+        """
+        before = self.running
+        try:
+            await self._write_file(after)
+        except Exception as error:
+            try:
+                await self.runner.switch(before.config, trial.actor)
+            except SwitchError as refused:
+                superseded, self.running, self.trial = self.trial, after, trial
+                trial.deadline += REVERT_AGAIN_S
+                await self._forget(superseded)
+                raise self._not_taken_back(str(error), refused, trial.actor) from refused
+            await self._mark(self.store.drop, after.revision)
+            raise self._not_applied(error, trial.actor) from error
+
+    def _not_applied(self, error: Exception, actor: Actor) -> OpError:
+        number = self.running.revision
+        self.runner.tell("error", f"not applied, revision {number} runs on: {error}", actor)
+        return OpError("refused", f"{error}; revision {number} runs on")
+
+    def _not_taken_back(self, why: str, refused: SwitchError, actor: Actor | None) -> OpError:
+        text = f"{why}, but going back failed and is tried again: {refused}"
+        self.runner.tell("error", text, actor)
+        return OpError("refused", text)
+
+    async def _write_file(self, running: Running) -> None:
         """Write the text to the configuration file, in the file's own language. Raises OpError."""
         text = running.text
         language = language_of(str(self.file), text)
         if language != running.language:
-            text = (dump_toml if language == "toml" else dump_balanceng)(running.config)
+            text = in_language(running.config, language)
         try:
-            write_atomic(self.file, text.encode())
+            await asyncio.to_thread(self._replace_file, text.encode())
         except OSError as error:
             raise OpError("refused", f"{self.file} cannot be written: {error.strerror}") from error
+
+    def _replace_file(self, data: bytes) -> None:
+        """Write the file where it does not hold `data` already. Raises OSError, the file being as it was."""
+        if self._file_holds(data):
+            return
+        try:
+            write_atomic(self.file, data)
+        except OSError:
+            # Whatever failed after the new name was in place: the file is what a restart would find.
+            if not self._file_holds(data):
+                raise
+
+    def _file_holds(self, data: bytes) -> bool:
+        try:
+            return read_plain(self.file, len(data)) == data
+        except (OSError, ValueError):
+            return False
+
+    async def _mark(self, mark: Callable[[int], object], number: int) -> None:
+        """Mark a revision. The disk may refuse it: then it is owed, and `mend_records` writes it."""
+        with contextlib.suppress(LookupError):  # its file was removed meanwhile: there is nothing to mark
+            await asyncio.to_thread(mark, number)
+
+    async def _forget(self, trial: Trial | None) -> None:
+        """Mark what a change under trial came to that is over, if there was one, and hold what counts from now on."""
+        if trial is not None:
+            await self._mark(self.store.drop, trial.revision)
+        self.hold()
+
+    async def mend_records(self) -> str:
+        """Write what the disk did not take before; returns what it still owes, or nothing."""
+        await asyncio.to_thread(self.store.mend)
+        return self.store.owed
 
     def _check_base(self, base: int | None) -> None:
         if base is None or base == self.running.revision:
@@ -224,16 +317,20 @@ class Transactions(Configuration):
     # -- a change under trial ---------------------------------------------------------------------------------------
 
     async def confirm(self, actor: Actor) -> Applied:
-        """Keep the change under trial: write it to the file. Raises OpError."""
+        """Keep the change under trial: write it to the file. Raises OpError, the trial going on."""
         async with self._lock:
             trial = self.trial
             if trial is None:
                 raise OpError("refused", "no change waits to be confirmed")
-            self._write_file(self.running)
-            self.store.confirm(trial.revision)
-            self.trial = None
-            self.runner.tell("info", f"revision {trial.revision} confirmed", actor)
+            await self._keep(trial, actor)
             return Applied(revision=trial.revision)
+
+    async def _keep(self, trial: Trial, actor: Actor) -> None:
+        await self._write_file(self.running)
+        self.trial = None  # the file is written: from here on a restart runs it, whatever the history says
+        await self._mark(self.store.confirm, trial.revision)
+        self.hold()
+        self.runner.tell("info", f"revision {trial.revision} confirmed", actor)
 
     async def tick(self, now: float) -> None:
         """Revert what was not confirmed in time."""
@@ -241,20 +338,20 @@ class Transactions(Configuration):
         if trial is not None and now >= trial.deadline and not self._lock.locked():
             async with self._lock:
                 with contextlib.suppress(OpError):  # told already, and tried again at the new deadline
-                    await self._revert(trial, None, f"revision {trial.revision} was not confirmed in time")
+                    why = f"revision {trial.revision} was not confirmed in time"
+                    await self._revert(trial, None, why, now)
 
-    async def _revert(self, trial: Trial, actor: Actor | None, why: str) -> Applied:
+    async def _revert(self, trial: Trial, actor: Actor | None, why: str, now: float) -> Applied:
         """Go back to what ran before the trial; `actor` None: by the timer. Raises OpError, to be tried again."""
         changes = self.changes_to(trial.back.config)
         try:
             await self.runner.switch(trial.back.config, actor or TIMER)
         except SwitchError as error:
             # The host has changed under us, and the former configuration cannot run either: keep trying.
-            trial.deadline += REVERT_AGAIN_S
-            self.runner.tell("error", f"{why}, but going back failed: {error}", actor)
-            raise OpError("refused", str(error)) from error
-        self.store.drop(trial.revision)
+            trial.deadline = max(trial.deadline, now) + REVERT_AGAIN_S
+            raise self._not_taken_back(why, error, actor) from error
         self.running, self.trial = trial.back, None
+        await self._forget(trial)
         self.runner.tell("warning", f"{why}: revision {trial.back.revision} runs again", actor)
         return Applied(revision=trial.back.revision, changes=changes)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from engine.api.ops import AdminArgs
@@ -44,23 +46,39 @@ def test_a_server_is_not_drained(admin):
 def test_what_was_said_survives_a_restart_of_what_still_exists(admin, tmp_path):
     change(admin, "drain", 1)
     change(admin, "enable", 3)
-    assert admin.save() is None
+    assert admin.save() == ""
     smaller = Config(targets=[Target(number=1, registered=True, enabled=True)])
     after = AdminState(World(smaller), tmp_path / "operational.json")
     after.load()
     assert after.world.target_admin == {1: "draining"}
 
 
-def test_an_unreadable_file_is_not_the_end(admin, tmp_path, caplog):
-    (tmp_path / "operational.json").write_text("{broken")
-    admin.load()
+@pytest.mark.parametrize(
+    "content", ["{broken", "", "[" * 100_000, '{"targets": {"1": "asleep"}}', "\0" * 2_000_000]
+)
+def test_an_unreadable_file_is_put_aside_and_told(admin, tmp_path, content):
+    (tmp_path / "operational.json").write_text(content)
+    assert "put aside as operational.json.unreadable: targets and servers start as" in admin.load()
     assert admin.world.target_admin == {}
-    assert "cannot be read" in caplog.text
+    assert (tmp_path / "operational.json.unreadable").read_text() == content
+    assert (admin.save(), admin.load()) == ("", "")
 
 
-def test_a_full_disk_is_said(tmp_path):
+def test_what_is_not_a_file_is_put_aside_and_never_waited_for(admin, tmp_path):
+    os.mkfifo(tmp_path / "operational.json")
+    assert "is not a plain file" in admin.load()
+    (tmp_path / "operational.json").mkdir()
+    assert "put aside as operational.json.unreadable-2" in admin.load()
+    assert (admin.save(), admin.load()) == ("", "")
+
+
+def test_a_disk_that_refuses_is_told_until_it_does_not(tmp_path):
+    (tmp_path / "nowhere").write_text("in the way")
     admin = AdminState(World(Config()), tmp_path / "nowhere" / "operational.json")
-    assert "No such file" in (admin.save() or "")
+    assert "exists" in admin.save()
+    assert admin.owed.startswith("operational state is not kept for the next start")
+    (tmp_path / "nowhere").unlink()
+    assert (admin.save(), admin.owed) == ("", "")
 
 
 def test_what_the_file_says_itself_is_forgotten(admin):
@@ -79,7 +97,7 @@ def test_servers_are_changed_told_and_kept_like_targets(admin, tmp_path):
     assert change(admin, "disable", 1, what="server").unchanged == [1]
     assert admin.world.server_admin == {1: "disabled"}
     assert admin.of_server(admin.world.config.servers[0]) == "disabled"
-    assert admin.save() is None
+    assert admin.save() == ""
     after = AdminState(World(admin.world.config), tmp_path / "operational.json")
     after.load()
     assert after.world.server_admin == {1: "disabled"}

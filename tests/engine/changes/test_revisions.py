@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,18 +133,134 @@ def damaged(data):
 
 
 @pytest.mark.parametrize("how", damaged(b""))
-def test_a_damaged_file_is_stepped_over_and_named(store, how):
+def test_a_damaged_file_is_stepped_over_and_put_aside_at_the_next_start(store, how):
     store.add(b"text", **WHO)
     store.add(b"good", **WHO)
     path = store.folder / "000001.revision"
-    path.write_bytes(damaged(path.read_bytes())[how])
-    for looking in (store, RevisionStore(store.folder)):
+    left = damaged(path.read_bytes())[how]
+    path.write_bytes(left)
+    aside = path if how == "other version" else path.with_name("000001.revision.unreadable")
+
+    def seen(looking, name):
         assert [s.number for s in looking.list()] == [2]
         assert looking.get(1) is None
         assert len(looking.warnings) == 1
-        assert looking.warnings[0].startswith(f"{path}: ")
-    path.unlink()
-    assert (store.list()[0].text, store.warnings) == (b"good", [])
+        assert looking.warnings[0].startswith(f"{name}: ")
+        assert name.read_bytes() == left
+
+    seen(store, path)
+    again = RevisionStore(store.folder)
+    seen(again, aside)
+    aside.unlink()
+    assert (again.list()[0].text, again.warnings) == (b"good", [])
+
+
+def test_what_is_put_aside_keeps_its_number(store):
+    store.add(b"text", **WHO)
+    (store.folder / "000007.revision").write_bytes(b"torn")
+    (store.folder / "000007.revision.unreadable").write_bytes(b"torn before")
+    again = RevisionStore(store.folder)
+    assert (store.folder / "000007.revision.unreadable-2").read_bytes() == b"torn"
+    assert again.add(b"text", **WHO).number == 8
+
+
+@pytest.mark.parametrize("kind", ["pipe", "nested", "folder", "link"])
+def test_whatever_is_in_the_place_of_a_revision_the_store_starts(store, kind):
+    path = store.folder / "000003.revision"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "nested":
+        path.write_bytes(b'{"note":' + b"[" * 200_000)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    again = RevisionStore(store.folder)
+    assert again.list() == []
+    assert "put aside" in again.warnings[0]
+    assert again.add(b"text", **WHO).number == 4
+
+
+def test_what_is_in_the_place_of_the_folder_is_put_aside(tmp_path):
+    (tmp_path / "revisions").write_text("mine")
+    store = RevisionStore(tmp_path / "revisions")
+    assert store.add(b"text", **WHO).number == 1
+    assert (tmp_path / "revisions.unreadable").read_text() == "mine"
+
+
+# -- a disk that refuses
+
+
+def broken(store):
+    """Have a file in the place of the folder's parent: whatever is written, is refused."""
+    store.folder.parent.rename(store.folder.parent.with_name("away"))
+    store.folder.parent.write_text("in the way")
+
+
+def mended(store):
+    store.folder.parent.unlink()
+    store.folder.parent.with_name("away").rename(store.folder.parent)
+
+
+@pytest.fixture
+def deep(tmp_path):
+    return RevisionStore(tmp_path / "state" / "revisions")
+
+
+def test_a_mark_that_the_disk_refuses_is_owed_and_holds(deep):
+    for text in (b"one", b"two"):
+        deep.add(text, **WHO, confirmed=False)
+    deep.hold([1, 2])
+    broken(deep)
+    deep.confirm(1)
+    deep.drop(2)
+    assert [(s.number, s.confirmed, s.reverted) for s in deep.list()] == [(2, False, True), (1, True, False)]
+    assert "the story of revisions 1, 2 is in memory alone: " in deep.owed
+    deep.mend()
+    assert deep.owed
+    mended(deep)
+    deep.mend()
+    assert deep.owed == ""
+    again = RevisionStore(deep.folder)
+    assert [(s.number, s.confirmed, s.reverted) for s in again.list()] == [(2, False, True), (1, True, False)]
+
+
+def test_what_is_new_may_be_owed_where_it_has_to_exist(tmp_path):
+    (tmp_path / "state").write_text("in the way")
+    store = RevisionStore(tmp_path / "state" / "revisions")
+    with pytest.raises(OSError, match="Not a directory"):
+        store.add(b"text", **WHO)
+    stored = store.add(b"text", **WHO, or_owe=True)
+    assert (store.get(1), store.latest_confirmed()) == (stored, stored)
+    assert "story of revision 1 is in memory alone" in store.owed
+    (tmp_path / "state").unlink()
+    store.mend()
+    assert RevisionStore(store.folder).get(1) == stored
+
+
+def test_what_is_owed_never_replaces_another_revision_of_its_number(deep):
+    deep.add(b"old", **WHO)
+    broken(deep)
+    blind = RevisionStore(deep.folder)
+    blind.add(b"new", **WHO, or_owe=True)
+    mended(deep)
+    blind.mend()
+    assert "there is another revision of that number" in blind.owed
+    assert RevisionStore(deep.folder).get(1).text == b"old"
+
+
+def test_what_is_held_comes_back_whoever_removes_or_damages_it(store):
+    held, other = store.add(b"held", **WHO), store.add(b"other", **WHO)
+    store.hold([1])
+    shutil.rmtree(store.folder)
+    assert (store.get(1), store.get(2)) == (held, None)
+    store.mend()
+    assert [s.number for s in RevisionStore(store.folder).list()] == [1]
+    (store.folder / "000001.revision").write_bytes(b"torn")
+    store.mend()
+    assert RevisionStore(store.folder).get(1) == held
+    assert other.number == 2
+    assert store.add(b"new", **WHO).number == 3
 
 
 def test_what_else_is_in_the_folder_is_left_alone_and_named(store):
@@ -199,7 +316,7 @@ def test_a_file_too_large_to_be_a_revision_is_not_read(store):
     assert store.list() == []
     small, large = store.warnings
     assert "too large" not in small
-    assert "is too large for a revision" in large
+    assert "is too large (67108865 bytes)" in large
 
 
 def test_a_file_is_read_once_and_anew_when_it_has_changed(store):

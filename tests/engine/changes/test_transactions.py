@@ -282,7 +282,8 @@ async def test_what_changed_is_told(transactions):
         assert (severity, transactions.runner.told[-1]) == ("info", ACTOR)
         return message
 
-    assert await told(SEED) == "revision 2 runs: nothing that matters changed"
+    assert await told(SEED) == "revision 1 runs on: nothing changed"
+    assert await told(SEED + "// a comment\n") == "revision 2 runs: nothing that matters changed"
     assert await told(HASH) == "revision 3 runs: server 1: method rr → hash"
     trial = await transactions.apply(ApplyArgs(text=SEED, confirm_within_s=9), ACTOR, 0)
     assert transactions.runner.said[-1][1].endswith(", to be confirmed within 9 s")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from engine.api.ops import ApplyArgs, RollbackArgs
-from engine.changes.configuration import recall
+from engine.changes.configuration import Running, recall
 from engine.changes.revisions import RevisionStore
 from engine.changes.transactions import Transactions
 from engine.config.language.toml import dump as dump_toml
 from engine.config.load import load
 from engine.domain.actor import SIGHUP
 from engine.domain.errors import OpError
-from tests.helpers.changes import ACTOR, HASH, NAMED, SEED
+from tests.helpers.changes import ACTOR, HASH, NAMED, SEED, states
 
 
 async def test_a_file_changed_by_hand_is_read_again(transactions, file):
@@ -49,10 +51,10 @@ async def test_saving_nothing_writes_the_file_as_it_runs(transactions, file):
 
 async def test_saving_keeps_a_change_under_trial(transactions, file):
     await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
-    assert (await transactions.save(ACTOR, 1)).revision == 3
+    assert (await transactions.save(ACTOR, 1)).revision == 2
     assert transactions.trial is None
     assert file.read_text() == HASH
-    assert transactions.history()[0].note == "save: operational state"
+    assert states(transactions)[0] == (2, True, True, False)
 
 
 async def test_saving_servers_and_enabled_ones(transactions, file):
@@ -105,3 +107,52 @@ async def test_of_several_errors_the_first_is_told_and_the_others_are_counted(tr
     errors = [f for f in two.findings if f.severity == "error"]
     assert two.message == f"{errors[0]} (and {len(errors) - 1} more)"
     assert len(errors) == 2
+
+
+async def test_where_nothing_changes_no_revision_is_made(transactions, file):
+    file_then = file.stat().st_ino
+    for number in range(60):
+        assert (await transactions.reload_file(SIGHUP, number)).revision == 1
+        assert (await transactions.apply(ApplyArgs(text=SEED), ACTOR, number)).changes == []
+        assert (await transactions.rollback(RollbackArgs(revision=1), ACTOR, number)).revision == 1
+        assert (
+            await transactions.apply(ApplyArgs(text=SEED, confirm_within_s=9), ACTOR, number)
+        ).pending is None
+    assert (len(transactions.history()), transactions.runner.configs, file.stat().st_ino) == (
+        1,
+        [],
+        file_then,
+    )
+
+
+async def test_a_text_that_runs_already_is_written_where_the_file_says_something_else(transactions, file):
+    file.write_text(HASH)
+    await transactions.apply(ApplyArgs(text=SEED), ACTOR, 0)
+    assert file.read_text() == SEED
+
+
+@pytest.mark.parametrize("language", ["toml", "conf"])
+async def test_a_restart_finds_the_revision_of_a_file_in_the_other_language(tmp_path, transactions, language):
+    path = tmp_path / f"other.{language}"
+    config = load(SEED, "x.conf").config
+    path.write_text(dump_toml(config) if language == "toml" else SEED)
+    store = RevisionStore(tmp_path / "others")
+    running, _ = recall(store, path.read_bytes(), load(path.read_bytes(), str(path)))
+    made = Transactions(transactions.runner, store, path, running)
+    text = HASH if language == "toml" else dump_toml(load(HASH, "x.conf").config)
+    await made.apply(ApplyArgs(text=text, file="x.conf" if language == "toml" else "x.toml"), ACTOR, 0)
+    for _ in range(2):
+        again, told = recall(
+            RevisionStore(tmp_path / "others"), path.read_bytes(), load(path.read_bytes(), str(path))
+        )
+        assert (again.revision, again.text, told) == (2, text, [])
+        assert again.config == made.running.config
+
+
+async def test_a_file_that_got_its_new_name_was_written_whatever_failed_then(transactions, file, monkeypatch):
+    def fail(_folder):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("engine.config.atomic._sync_folder", fail)
+    await transactions._write_file(Running(transactions.running.config, HASH, "balanceng", 2))
+    assert file.read_text() == HASH

@@ -10,7 +10,7 @@ import pytest
 from engine.api.ops import ApplyArgs, RollbackArgs
 from engine.domain.actor import TIMER, Actor
 from engine.domain.errors import OpError
-from tests.helpers.changes import ACTOR, HASH, NAMED, SEED
+from tests.helpers.changes import ACTOR, HASH, NAMED, SEED, states
 
 
 async def test_a_rollback_has_the_parent_whose_text_it_is(transactions, start):
@@ -131,15 +131,79 @@ async def test_a_change_that_cannot_be_confirmed_stays_under_trial(transactions,
     assert transactions.runner.said[-1] == ("info", "revision 2 confirmed")
 
 
-async def test_a_history_that_cannot_be_marked_takes_the_switch_back(transactions, monkeypatch):
-    def full(_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+async def test_a_mark_that_the_disk_refuses_is_owed_and_the_change_is_made(
+    transactions, file, start, monkeypatch
+):
+    def full(path, _data, **_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(transactions.store, "confirm", full)
-    with pytest.raises(OpError, match="No space left on device"):
-        await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
-    assert [c.servers[0].method for c in transactions.runner.configs] == ["hash", "rr"]
-    assert transactions.running.text == SEED
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.changes.revisions.write_atomic", full)
+        assert (await transactions.confirm(ACTOR)).revision == 2
+        await transactions.tick(1000)
+        assert (file.read_text(), transactions.running.text, transactions.trial) == (HASH, HASH, None)
+        assert states(transactions)[0] == (2, True, True, False)
+        assert "No space left on device" in await transactions.mend_records()
+        assert start().running.revision == 2
+    assert await transactions.mend_records() == ""
+    assert start().store.get(2).confirmed
+
+
+async def test_a_trial_is_taken_back_whether_or_not_that_can_be_written(transactions, start, monkeypatch):
+    def full(path, _data, **_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.changes.revisions.write_atomic", full)
+        for now in (60, 61, 100):
+            await transactions.tick(now)
+        assert (transactions.running.text, transactions.trial, len(transactions.runner.configs)) == (
+            SEED,
+            None,
+            2,
+        )
+        assert states(transactions)[0] == (2, False, False, True)
+        assert start().running.revision == 1
+    assert await transactions.mend_records() == ""
+    assert start().store.get(2).reverted
+
+
+async def test_what_cannot_be_written_and_not_be_taken_back_is_under_trial(transactions, file, monkeypatch):
+    def full(path, _data):
+        transactions.runner.refuse = "the host owns the virtual address"
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.changes.transactions.write_atomic", full)
+        with pytest.raises(OpError, match=r"cannot be written: No space left.*going back failed"):
+            await transactions.apply(ApplyArgs(text=HASH), ACTOR, 100)
+    assert (transactions.running.text, transactions.trial.deadline) == (HASH, 105)
+    assert states(transactions) == [(2, True, False, False), (1, False, True, False)]
+    await transactions.tick(105)
+    assert transactions.trial.deadline == 110
+    transactions.runner.refuse = None
+    await transactions.tick(110)
+    assert (transactions.running.text, file.read_text(), transactions.trial) == (SEED, SEED, None)
+    assert states(transactions) == [(2, False, False, True), (1, True, True, False)]
+
+
+async def test_a_text_under_trial_that_comes_again_confirms_it_or_has_it_go_on(transactions, file):
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    applied = await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 50)
+    assert (applied.revision, applied.pending.seconds_left, transactions.trial.deadline) == (2, 60, 110)
+    assert file.read_text() == SEED
+    assert (await transactions.apply(ApplyArgs(text=HASH), ACTOR, 60)).pending is None
+    assert file.read_text() == HASH
+    assert states(transactions) == [(2, True, True, False), (1, False, True, False)]
+
+
+async def test_a_trial_that_another_change_ends_is_not_told_again_after_a_restart(transactions, start):
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    await transactions.apply(ApplyArgs(text=NAMED), ACTOR, 1)
+    assert states(transactions)[:2] == [(3, True, True, False), (2, False, False, True)]
+    assert start().recalled == []
 
 
 async def test_a_refused_switch_is_not_followed_by_another(transactions):
