@@ -83,10 +83,11 @@ class DropReason(enum.IntEnum):
 class Pick(enum.IntEnum):
     """How a new flow picks from its server's buckets."""
 
-    NEXT = 0  # rr, first: the next bucket in turn
+    NEXT = 0  # rr: the next bucket in turn
     RANDOM = 1
     HASH = 2  # bucket = key hash modulo length (Maglev)
-    LEAST = 3  # session: the target with the fewest sessions for its weight
+    LEAST = 3  # session: the target with the fewest flows for its weight
+    FIRST = 4  # first: the first bucket whose target has room
 
 
 # -- in -----------------------------------------------------------------------------------------------------------------
@@ -127,6 +128,16 @@ class ForwardingTable:
     )
     target_mac: NDArray[np.uint8] = array("MAC by target number", "u1", TARGET_ROWS, 6)
     target_weight: NDArray[np.uint16] = array("weight by target number", "u2", TARGET_ROWS, fill=1)
+    target_limit: NDArray[np.uint32] = array(
+        "sessions at most by target number, 0: any number; one that has so many is chosen by no method",
+        "u4",
+        TARGET_ROWS,
+    )
+    leaving: NDArray[np.uint32] = array(
+        "server * MEMBER_COLUMNS + target where a SYN of a known flow is chosen anew, never in the server's buckets",
+        "u4",
+        "L",
+    )
     own_mac: NDArray[np.uint8] = array(
         "frames to these are ours; row 0 is the source of what we send", "u1", "K", 6
     )
@@ -168,9 +179,18 @@ class Counters:
     target_packets: NDArray[np.int64] = counter("frames sent to a target", TARGET_ROWS)
     target_bytes: NDArray[np.int64] = counter("bytes sent to a target", TARGET_ROWS)
     target_sessions: NDArray[np.int64] = counter("flows of a target", TARGET_ROWS, now=True)
+    target_half_open: NDArray[np.int64] = counter(
+        "flows of a target that are no sessions yet, as they showed only SYNs", TARGET_ROWS, now=True
+    )
+    target_unanswered: NDArray[np.int64] = counter(
+        "flows of a target that showed only SYNs to their end", TARGET_ROWS
+    )
     server_packets: NDArray[np.int64] = counter("frames forwarded for a server", SERVER_ROWS)
     server_bytes: NDArray[np.int64] = counter("bytes forwarded for a server", SERVER_ROWS)
     server_sessions: NDArray[np.int64] = counter("flows of a server", SERVER_ROWS, now=True)
+    server_half_open: NDArray[np.int64] = counter(
+        "flows of a server that are no sessions yet, as they showed only SYNs", SERVER_ROWS, now=True
+    )
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,13 @@ class Lookup:
         self.blocked_filter[self.blocked_words >> np.uint64(32)] = True
         breathe()
         self.rules = rules_of(table)
+        self.limit = table.target_limit.tolist()
+        self.limited = np.flatnonzero(table.target_limit)
+        self.v_limit = np.where(table.target_limit, table.target_limit, np.iinfo(np.int64).max).astype(
+            np.int64
+        )
+        self.leaving = frozenset(table.leaving.tolist())
+        self.v_leaving = np.sort(table.leaving).astype(np.uint64)
         breathe()
         mapped = (table.virtual_addr[:, :12] == _MAPPED).all(axis=1)
         virtual = table.virtual_addr[mapped, 12:]
@@ -99,11 +106,16 @@ class Lookup:
         self.pick = table.server_pick.tolist()
         self.bucket_start = table.bucket_start.tolist()
         self.bucket_len = table.bucket_len.tolist()
+        # What is chosen by hash, where the method is another one: of `first` it is the first all the same.
+        first = table.server_pick == Pick.FIRST
+        hash_len = np.where(first, np.minimum(table.bucket_len, 1), table.bucket_len)
+        self.hash_len = hash_len.tolist()
         # Row vectors with one row more, so that an empty table can still be indexed.
         self.v_number = np.append(table.server_number, 0).astype(np.uint64)
         self.v_buckets = np.append(table.buckets, 0).astype(np.int64)  # one more for servers without any
         self.v_bucket_start = np.append(table.bucket_start, 0).astype(np.intp)
         self.v_bucket_len = np.append(table.bucket_len, 0).astype(np.intp)
+        self.v_hash_len = np.append(hash_len, 0).astype(np.intp)
         self.v_pick = np.append(table.server_pick, 0).astype(np.intp)
         self.v_least = self.v_pick == Pick.LEAST
         self.v_by_port = np.append(table.server_by_port, 0).astype(np.bool_)
@@ -111,7 +123,7 @@ class Lookup:
 
     def would_pick(self, row: int, flow_hash: int) -> int | None:
         """Target of a new flow where the method tells it beforehand (hash, first, one target), else None."""
-        start, length = self.bucket_start[row], self.bucket_len[row]
+        start, length = self.bucket_start[row], self.hash_len[row]
         if not length:
             return None
         if self.pick[row] == Pick.HASH:

@@ -28,7 +28,7 @@ class Inputs:
         self._decisions = decisions
         macs = {address: n.mac for address, n in world.neighbours.items() if n.mac}
         self.targets = [
-            TargetInput(t.number, f"{t.ipaddr}:{t.port}", macs[address], t.weight)
+            TargetInput(t.number, f"{t.ipaddr}:{t.port}", macs[address], t.weight, max(0, t.maxsessions))
             for t in view.targets.values()
             if (address := view.target_address[t.number]) in macs
         ]
@@ -77,6 +77,10 @@ class Inputs:
         return found
 
     def _server(self, server: Server, address: Address, decision: ServerDecision) -> ServerInput:
+        # Where primaries serve again, a client that begins anew goes to them.
+        backups = set(server.backup) - set(server.targets)
+        serve = bool(decision.new) and not backups & set(decision.new)
+        leaving = tuple(n for n in decision.keep if serve and n in backups and n in self._resolved)
         return ServerInput(
             number=server.number,
             address=address,
@@ -87,5 +91,6 @@ class Inputs:
             idle_s=server.stimeout,
             new=tuple(n for n in decision.new if n in self._resolved),
             keep=tuple(n for n in decision.keep if n in self._resolved),
+            leaving=leaving,
             answers=self._view.server_enabled(server),
         )

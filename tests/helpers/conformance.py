@@ -17,7 +17,8 @@ from engine.datapath.afpacket.tables import Tables
 from engine.datapath.contract import Counters, DropReason
 from engine.datapath.counters import CounterBlock
 from engine.datapath.flow_records import records_of
-from engine.datapath.flowtable import FlowState, FlowTable, pack, table_bytes
+from engine.datapath.flow_states import FlowState
+from engine.datapath.flowtable import FlowTable, pack, table_bytes
 from engine.datapath.keys import flow_hash, swap16
 from engine.datapath.lookup import Lookup
 from engine.datapath.shared_memory import SharedMemory

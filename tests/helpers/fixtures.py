@@ -171,6 +171,7 @@ class _Server(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     idle_s: int = 600
     new: tuple[int, ...]
     keep: tuple[int, ...] | None = None
+    leaving: tuple[int, ...] = ()
 
 
 def server_input(values: dict[str, Any]) -> ServerInput:
@@ -186,8 +187,10 @@ def server_input(values: dict[str, Any]) -> ServerInput:
 def table(name: str, compiler: Compiler | None = None) -> ForwardingTable:
     common = _tables()
     servers = [server_input(values) for values in common["table"][name]["servers"]]
+    limits = common["table"][name].get("limits", {})
     targets = [
-        TargetInput(int(number), one["identity"], mac(one["mac"])) for number, one in common["target"].items()
+        TargetInput(int(number), one["identity"], mac(one["mac"]), limit=limits.get(number, 0))
+        for number, one in common["target"].items()
     ]
     return (compiler or Compiler()).compile(
         servers,

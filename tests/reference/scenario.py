@@ -122,8 +122,9 @@ class Kind:
     batches: tuple[int, ...] = (1, 2, 5, 12, 20, 40, 64, 100)
     flags: tuple[int, ...] = Field.flags
     changes: tuple[str, ...] = ()
-    waits: tuple[int, ...] = (0, 0, 1, 1, 4, 5, 6, 29, 31, 61, 601)
+    waits: tuple[int, ...] = (0, 0, 1, 1, 4, 5, 6, 10, 11, 29, 31, 61, 601)
     own: tuple[bytes, ...] = (OWN,)
+    limits: tuple[int, ...] = (0,)
     once_a_batch: bool = (
         False  # a client sends one frame in a batch, so that nothing in it follows from another
     )
@@ -143,6 +144,7 @@ CHANGES = (
     "server off",
     "server back",
     "identity",
+    "leave",
 )
 
 
@@ -172,7 +174,9 @@ class _Maker:
         rng, kind = self.rng, self.kind
         count = rng.choice((1, 2, 3, 4))
         targets = tuple(
-            TargetInput(n, f"172.16.1.{99 + n}:80", target_mac(n), rng.choice((1, 1, 2, 3)))
+            TargetInput(
+                n, f"172.16.1.{99 + n}:80", target_mac(n), rng.choice((1, 1, 2, 3)), rng.choice(kind.limits)
+            )
             for n in range(1, count + 1)
         )
         numbers = tuple(t.number for t in targets)
@@ -272,6 +276,10 @@ class _Maker:
     def _drain(self, world: World) -> World:
         drained = self.rng.choice(world.targets).number
         return self._some_server(world, new=lambda s: tuple(n for n in s.new if n != drained))
+
+    def _leave(self, world: World) -> World:
+        """Clients of some targets are to go elsewhere when they begin anew."""
+        return self._some_server(world, leaving=lambda s: tuple(n for n in s.keep if self.rng.random() < 0.5))
 
     def _weights(self, world: World) -> World:
         rng = self.rng
@@ -392,7 +400,9 @@ KINDS = [
          clients=30, **_ONE_TO_ONE),
     Kind("generations come round", mix=_PLAIN, batches=(1,), flags=(2, 16), lines=(16,), clients=60, ports=1,
          changes=("all down", "all back"), change_share=0.9, steps=(150,), waits=(0,), sweeps=False),
-    Kind("everything", changes=(*CHANGES, "target gone", "address gone", "mtu", "nobody"), late=True, own=(OWN, OWN_TOO)),
+    Kind("targets at their limits", mix=_PLAIN, limits=(0, 1, 2, 5, 40), clients=30, lines=(16, 1024), changes=CHANGES),
+    Kind("clients that are to leave", mix={build.plain: 6, build.options: 1}, clients=10, changes=("leave", "target back", "drain")),
+    Kind("everything", limits=(0, 0, 0, 3), changes=(*CHANGES, "target gone", "address gone", "mtu", "nobody"), late=True, own=(OWN, OWN_TOO)),
     Kind("everything, many clients", changes=(*CHANGES, "target gone", "mtu"), lines=(64,), clients=80),
 ]  # fmt: skip
 """Kinds of scenario, by name."""

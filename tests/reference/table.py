@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 MAPPED = bytes(10) + b"\xff\xff"
 NOT_MEMBER = 0xFF
-NEXT, RANDOM, HASH, LEAST = range(4)
+NEXT, RANDOM, HASH, LEAST, FIRST = range(5)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Server:
 
 
 class Table:
-    """What a `ForwardingTable` says. `limit` and `leaving` are what the rules asked for will need of it."""
+    """What a `ForwardingTable` says."""
 
     def __init__(self, table) -> None:
         self.generation = table.generation
@@ -65,8 +65,8 @@ class Table:
         self.by_number = {server.number: server for server in self.servers}
         self._member = table.member
         self._idle_s = table.idle_s
-        self.limit: dict[int, int] = {}
-        self.leaving: frozenset[tuple[int, int]] = frozenset()
+        self.limit = {n: limit for n, limit in enumerate(table.target_limit.tolist()) if limit}
+        self.leaving = frozenset(divmod(pair, 2048) for pair in table.leaving.tolist())
 
     def member(self, server: int, target: int) -> int | None:
         """Return the generation under which a server's flows may stay on a target; None where they may not."""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.datapath.afpacket import slot
-from engine.datapath.afpacket.scalar import SEGMENT, Scalar, verdict
+from engine.datapath.afpacket.scalar import Scalar, verdict
 from engine.datapath.afpacket.vector_flows import VectorFlows
 from engine.datapath.contract import DropReason
 from engine.datapath.counters import word
+from engine.datapath.flow_states import SEGMENT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

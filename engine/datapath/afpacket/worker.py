@@ -206,7 +206,7 @@ class Worker:
             now_s = int(time.monotonic())
             written, replaced = write_records(self.tables.flows, part, now_s, self.tables.lookup.rules)
             self.tables.count_sessions(written, 1)
-            self.tables.count_sessions(replaced, -1)
+            self.tables.count_ends(replaced, now_s)
             self.breathe()
 
     def look_after_interface(self) -> None:

@@ -14,7 +14,7 @@ from tests.helpers import fixtures
 from tests.helpers.conformance import Bench, flat
 from tests.helpers.frames import ICMP, TARGET_MAC, TCP, frame
 
-CASE = fixtures.case("A first packet makes a session")
+CASE = fixtures.case("A first SYN makes a half-open flow")
 ACK = TCP(sport=40000, dport=80, flags="A")
 
 

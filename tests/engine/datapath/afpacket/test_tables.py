@@ -8,7 +8,8 @@ import pytest
 from engine.datapath.afpacket import slot
 from engine.datapath.afpacket import tables as module
 from engine.datapath.counters import GENERATION
-from engine.datapath.flowtable import FlowState, pack
+from engine.datapath.flow_states import FlowState
+from engine.datapath.flowtable import pack
 from engine.datapath.lookup import Lookup
 from engine.datapath.table import Compiler
 from tests.helpers.frames import OWN, compiled, mac, server
@@ -64,7 +65,7 @@ def test_the_fewest_sessions_for_its_weight(worker_tables):
 
 def test_session_counts_go_up_and_down(worker_tables):
     tables = worker_tables(compiled(server()))
-    one, other = pack(3, 1, 0, 0, 0, 0), pack(5, 2, 0, 0, 0, 0)
+    one, other = pack(3, 1, FlowState.OPEN, 0, 0, 0), pack(5, 2, FlowState.CLOSING, 0, 0, 0)
     tables.count_session(one, 1)
     tables.count_sessions(np.array([one, other], np.uint64), 1)
     counters = tables.counters
