@@ -77,10 +77,10 @@ class Inputs:
         return found
 
     def _server(self, server: Server, address: Address, decision: ServerDecision) -> ServerInput:
+        among = decision.among
         # Where primaries serve again, a client that begins anew goes to them.
         backups = set(server.backup) - set(server.targets)
-        serve = bool(decision.new) and not backups & set(decision.new)
-        leaving = tuple(n for n in decision.keep if serve and n in backups and n in self._resolved)
+        leaving = backups if among and among[0] not in backups else set()
         return ServerInput(
             number=server.number,
             address=address,
@@ -89,8 +89,8 @@ class Inputs:
             method=server.method,
             by_port=server.sessionid == "src+port",
             idle_s=server.stimeout,
-            new=tuple(n for n in decision.new if n in self._resolved),
+            new=tuple(n for n in among if n in self._resolved),
             keep=tuple(n for n in decision.keep if n in self._resolved),
-            leaving=leaving,
+            leaving=tuple(n for n in decision.keep if n in leaving and n in self._resolved),
             answers=self._view.server_enabled(server),
         )

@@ -212,17 +212,17 @@ def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple
     checked = "hc" in view.world.config.modules
     fit = [t for t in (*primaries, *backups) if _fits(made.standings[t], number, checked=checked)]
     taking = [t for t in fit if made.standings[t].admin == "enabled"]
-    new = [t for t in taking if t in primaries and t not in full]
-    if new:
-        return ServerDecision(number, tuple(new), tuple(fit)), Service.PRIMARY
     # A primary that is full is not down: backups are no overflow. One that drains is on its way out.
-    if not any(t in primaries for t in taking):
-        new = [t for t in taking if t in backups and t not in full]
+    serving = [t for t in taking if t in primaries] or taking
+    new = tuple(t for t in serving if t not in full)
+    without_room = tuple(t for t in serving if t in full)
     if new:
-        return ServerDecision(number, tuple(new), tuple(fit)), Service.BACKUP
+        service = Service.PRIMARY if serving[0] in primaries else Service.BACKUP
+        return ServerDecision(number, new, tuple(fit), full=without_room), service
     members = [*primaries, *backups]
     pending = any(_pending(made.standings[t]) for t in members)
-    decision = ServerDecision(number, (), tuple(fit), _nobody(made, number, members, taking))
+    reason = _nobody(made, number, members, taking)
+    decision = ServerDecision(number, (), tuple(fit), reason, full=without_room)
     return decision, Service.WAITING if pending else Service.NOBODY
 
 
