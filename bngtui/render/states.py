@@ -38,10 +38,11 @@ BLOCKED = Mark("▲", "blocked", "warning", 1, True, "healthy, but no new flows:
 UNKNOWN = Mark("?", "unknown", "unknown", 2, True, "no check has answered yet")
 DRAINING = Mark("◐", "draining", "draining", 3, True, "keeps its sessions, gets no new ones")
 DISABLED = Mark("○", "disabled", "disabled", 4, True, "taken out by an operator or the configuration")
+UNCHECKED = Mark("?", "unchecked", "unknown", 5, False, "gets new flows, and nothing checks it: no hc")
 STANDBY = Mark("◇", "standby", "muted", 5, False, "a backup: serves when every primary is down")
 UP = Mark("●", "up", "up", 6, False, "gets new flows")
 
-TARGET_MARKS: tuple[Mark, ...] = (UP, STANDBY, DRAINING, DISABLED, UNKNOWN, BLOCKED, DOWN)
+TARGET_MARKS: tuple[Mark, ...] = (UP, UNCHECKED, STANDBY, DRAINING, DISABLED, UNKNOWN, BLOCKED, DOWN)
 SERVER_MARKS: tuple[Mark, ...] = (UP, DISABLED, DEGRADED, NO_SERVICE)
 
 
@@ -54,7 +55,7 @@ def target_mark(target: TargetState) -> Mark:
     if target.admin == "draining":
         return DRAINING
     if target.health == "unknown":
-        return UNKNOWN
+        return UNCHECKED if target.operational else UNKNOWN
     if target.operational:
         return UP
     primary_of = set(target.servers) - set(target.backup_of)
@@ -63,7 +64,7 @@ def target_mark(target: TargetState) -> Mark:
 
 def healthy(target: TargetState) -> bool:
     """Whether a target would get new flows from a server that asked it."""
-    return target.admin == "enabled" and target.health == "up"
+    return target.admin == "enabled" and (target.health == "up" or target_mark(target) is UNCHECKED)
 
 
 def server_mark(server: ServerState, targets: dict[int, TargetState]) -> Mark:

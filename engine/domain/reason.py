@@ -30,6 +30,7 @@ class Reason(Enum):
     MAC_UNRESOLVED = "mac-unresolved"
     CHECK_PENDING = "check-pending"
     CHECK_FAILED = "check-failed"
+    NOT_CHECKED = "not-checked"
     FULL = "full"
     UNUSED = "unused"
     SERVER_DISABLED = "server-disabled"
@@ -63,6 +64,7 @@ _SENTENCE = {
     Reason.MAC_UNRESOLVED: "MAC of {address} is not resolved",
     Reason.CHECK_PENDING: "waiting for the first answer of {check} {endpoint}",
     Reason.CHECK_FAILED: "{error}",
+    Reason.NOT_CHECKED: "not checked: the modules line has no hc",
     Reason.FULL: "maxsessions reached",
     Reason.UNUSED: "no server uses it",
     Reason.SERVER_DISABLED: "server {server} is disabled",

@@ -56,6 +56,8 @@ class Chain:
         self.world.config = config
         self._order()
         self.view.refresh()
+        if self.hc not in self.modules:
+            self.hc.rest()
         if self.arp in self.modules:
             self.arp.withhold_new()
         else:
@@ -90,9 +92,14 @@ class Chain:
 
     @property
     def first_round_done(self) -> bool:
-        """Whether every check has been tried and every virtual address asked for: what is up now, serves."""
-        undecided = self.arp in self.modules and self.arp.undecided
-        return self.hc.first_round_done and not undecided
+        """Whether every check has been tried and every virtual address asked for: what is up now, serves.
+
+        Without `hc` the targets serve as soon as their MACs are known.
+        """
+        checked = self.hc in self.modules
+        if self.arp in self.modules and (self.arp.undecided or not (checked or self.arp.settled)):
+            return False
+        return self.hc.first_round_done
 
     def next_due(self, now: float) -> float:
         """Return when the next `tick` is due, in monotonic seconds; infinity where nothing waits for time to pass."""

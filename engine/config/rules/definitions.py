@@ -225,7 +225,7 @@ def modules(indexed: IndexedConfig) -> Iterator[Problem]:
     """A list of modules without one of these balances nothing."""
     lost = {
         "arp": "nobody answers for virtual addresses",
-        "hc": "no target is ever found to be up",
+        "hc": "no target is checked, and a dead one gets traffic",
         "slb": "nothing is balanced",
     }
     for name, effect in lost.items() if ("modules",) not in indexed.broken else ():

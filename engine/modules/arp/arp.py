@@ -49,6 +49,11 @@ class Arp(Module):
         self._links: dict[int, bytes] = {}  # links that were up, and their MACs
 
     @property
+    def settled(self) -> bool:
+        """Whether every target has been found or asked often enough to know that it will not answer."""
+        return self._followed is not None and self._neighbours.settled()
+
+    @property
     def undecided(self) -> bool:
         """Whether it is still being asked who has a virtual address."""
         return self.world.is_master and self._claiming.undecided

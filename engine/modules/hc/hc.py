@@ -129,6 +129,11 @@ class Hc(Module):
             self._resend_at = self._resent_at + RESEND_S
         return outcome
 
+    def rest(self) -> None:
+        """Forget every probe: the configuration has no `hc` any more, so nothing is known of anybody."""
+        for key in list(self._watches):
+            self._forget(key)
+
     def next_due(self, now: float) -> float:
         """Return when a probe starts, ends or is judged next; now where something has changed."""
         return now if self._followed_version != self.view.version else self._earliest()

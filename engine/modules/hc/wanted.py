@@ -28,8 +28,13 @@ class WantedProbes:
 
 
 def wanted_probes(view: View) -> WantedProbes:
-    """Return the probes of every registered target whose network is known, and the VIP checks of the DSR ones."""
+    """Return the probes of every registered target whose network is known, and the VIP checks of the DSR ones.
+
+    None without `hc` in the modules line: the file has asked for that.
+    """
     wanted = WantedProbes()
+    if "hc" not in view.world.config.modules:
+        return wanted
     for number in view.target_site:
         wanted.base[number] = tuple(_base(view.targets[number], view.target_address[number]))
     for server in view.servers.values():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.domain.address import Address
 from engine.domain.reason import Cause, Reason
+from engine.modules.arp.neighbours import STALE_AFTER
 from engine.modules.state.world import ServerDecision
 
 if TYPE_CHECKING:
@@ -96,10 +97,11 @@ def _standing(world: World, view: View, wanted: WantedProbes, target: Target, se
         for number in servers
         if (number, target.number) in wanted.vip
     }
-    health, cause = _health(base, vip, bool(wanted.base.get(target.number)))
     hindrance = _hindrance(world, view, target, admin)
-    # Without `hc` in the modules line nothing is checked, and the file has asked for that.
-    if hindrance is None and base.health != "up" and "hc" in world.config.modules:
+    if "hc" not in world.config.modules:
+        return Standing(admin, "unknown", Cause(Reason.NOT_CHECKED), hindrance, {})
+    health, cause = _health(base, vip, bool(wanted.base.get(target.number)))
+    if hindrance is None and base.health != "up":
         hindrance = base.cause
     return Standing(admin, health, cause, hindrance, vip)
 
@@ -164,7 +166,7 @@ def _health(base: Condition, vip: dict[int, Condition], checked: bool) -> Condit
 def _reason(
     made: Decisions, view: View, number: int, standing: Standing, servers: list[int], full: set[int]
 ) -> Cause | None:
-    """Return why a target gets no new flows; for one that gets some, of which servers it is out; else None."""
+    """Return why a target gets no new flows; for one that gets some, of which servers it is out or that nothing checks it."""
     out = []
     for server in servers:
         condition = standing.vip.get(server)
@@ -172,13 +174,14 @@ def _reason(
             made.out_of[server, number] = condition.cause or Cause(Reason.CHECK_FAILED)
             out.append(Cause(Reason.OUT_OF_SERVER, server=server, parts=_parts(condition.cause)))
     out_of_servers = Cause(Reason.OUT_OF_SERVERS, parts=tuple(out)) if out else None
+    unchecked = standing.cause is not None and standing.cause.reason is Reason.NOT_CHECKED
     if number in made.operational:
-        return out_of_servers
+        return standing.cause if unchecked else out_of_servers
     if standing.hindrance is not None:
         return standing.hindrance
     if standing.admin == "draining":
         return Cause(Reason.DRAINING)
-    if standing.health != "up" and standing.cause is not None:
+    if standing.health != "up" and standing.cause is not None and not unchecked:
         return standing.cause
     if number in full:
         return Cause(Reason.FULL)
@@ -220,7 +223,7 @@ def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple
         service = Service.PRIMARY if serving[0] in primaries else Service.BACKUP
         return ServerDecision(number, new, tuple(fit), full=without_room), service
     members = [*primaries, *backups]
-    pending = any(_pending(made.standings[t]) for t in members)
+    pending = any(_pending(view.world, made.standings[t]) for t in members)
     reason = _nobody(made, number, members, taking)
     decision = ServerDecision(number, (), tuple(fit), reason, full=without_room)
     return decision, Service.WAITING if pending else Service.NOBODY
@@ -233,10 +236,17 @@ def _fits(standing: Standing, server: int, *, checked: bool) -> bool:
     return not checked or (server in standing.vip and standing.vip[server].health == "up")
 
 
-def _pending(standing: Standing) -> bool:
-    """Return whether a target may serve once its first checks have answered."""
-    untranslated = standing.hindrance is not None and standing.hindrance.reason is Reason.NO_TRANSLATION
-    return standing.admin == "enabled" and standing.health == "unknown" and not untranslated
+def _pending(world: World, standing: Standing) -> bool:
+    """Return whether a target may serve once its first checks have answered; without checks, once its MAC is known."""
+    hindrance = standing.hindrance
+    if standing.admin != "enabled" or standing.health != "unknown":
+        return False
+    if standing.cause is not None and standing.cause.reason is Reason.NOT_CHECKED:
+        if hindrance is None or hindrance.reason is not Reason.MAC_UNRESOLVED or hindrance.address is None:
+            return False
+        neighbour = world.neighbours.get(hindrance.address)
+        return neighbour is None or neighbour.asked < STALE_AFTER
+    return hindrance is None or hindrance.reason is not Reason.NO_TRANSLATION
 
 
 def _nobody(made: Decisions, server: int, members: list[int], taking: list[int]) -> Cause:

@@ -298,8 +298,40 @@ def test_a_network_without_real_cannot_check_its_targets(kit):
 
 def test_without_hc_in_the_modules_line_targets_are_not_checked(kit):
     play = kit.make(kit.seed(modules=[m for m in MODULES if m != "hc"]))
+    assert not play.chain.first_round_done  # nobody's MAC is known yet
     play.live(2)
     assert decision(play).new == (1, 2)
+    assert play.chain.first_round_done
+    assert (status(play).health, status(play).operational) == ("unknown", True)
+    assert why(status(play)) == "not checked: the modules line has no hc"
+    assert not play.world.checks
+    assert not play.world.alarms
+
+
+def test_without_hc_a_target_without_a_mac_is_waited_for_no_longer_than_arp_asks(kit):
+    play = kit.make(kit.seed(modules=[m for m in MODULES if m != "hc"]), hosts={})
+    play.live(2)
+    assert not play.said("serves nobody")
+    play.live(4)
+    assert play.chain.first_round_done
+    assert play.said("server 1 serves nobody")
+    assert ("slb", "server 1") in play.world.alarms
+
+
+def test_when_hc_goes_from_the_modules_line_what_it_knew_goes_too(kit, play):
+    play.up()
+    play.no_service = {"172.16.1.100", "172.16.1.101"}
+    play.live(10)
+    assert decision(play).new == ()
+    play.chain.reconfigure(kit.seed(modules=[m for m in MODULES if m != "hc"]))
+    play.live(1)
+    assert decision(play).new == (1, 2)
+    assert not play.world.checks
+    assert not [key for key in play.world.alarms if key[0] == "slb"]
+    play.chain.reconfigure(kit.seed())
+    play.live(4)
+    assert decision(play).new == ()
+    assert status(play).health == "down"
 
 
 def test_a_target_that_no_server_uses_and_one_that_does_not_exist(kit):
