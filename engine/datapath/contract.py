@@ -36,6 +36,9 @@ the bits of one index into it, as the flow table's entries have them."""
 NOT_MEMBER = 0xFF
 """In `ForwardingTable.member`: the server may not use the target; its known flows there are void."""
 
+NO_INTERFACE = 0xFFFF_FFFF
+"""In `ForwardingTable.egress_ifindex`: the interface does not exist now, so what goes there is dropped (`tx-error`)."""
+
 GENERATIONS = 16
 """A target's generation moves on when it loses its flows, so that an entry written before is void; 4 bits."""
 
@@ -97,13 +100,13 @@ class Pick(enum.IntEnum):
 class ForwardingTable:
     """Servers, health and weights compiled into arrays. Immutable once made.
 
-    S = servers that answer, B = all buckets, V = virtual addresses, K and N = MACs. Addresses are 16 bytes, IPv4 in
+    S = servers that answer, B = all buckets, V = virtual addresses, E = ways out, K and N = MACs. Addresses are 16 bytes, IPv4 in
     mapped form (RFC 4291 section 2.5.5.2). `buckets[bucket_start[s] : bucket_start[s] + bucket_len[s]]` are the target
     numbers of row s; length 0 means no target takes new flows.
     """
 
     generation: int
-    mtu: int  # of the interface, bytes of IP packet
+    mtu: int  # of the interface that frames come by, bytes of IP packet
     virtual_addr: NDArray[np.uint8] = array(
         "every address whose frames are consumed, with or without a server", "u1", "V", 16
     )
@@ -138,8 +141,20 @@ class ForwardingTable:
         "u4",
         "L",
     )
+    target_egress: NDArray[np.uint8] = array(
+        "by target number the row of egress_* by which its frames leave, counted from 1; 0: by the interface they came "
+        "by, under the tag they came with",
+        "u1",
+        TARGET_ROWS,
+    )
+    egress_ifindex: NDArray[np.uint32] = array(
+        "index of the interface, 0: the one that frames came by", "u4", "E"
+    )
+    egress_mac: NDArray[np.uint8] = array("source of what is sent there", "u1", "E", 6)
+    egress_mtu: NDArray[np.uint32] = array("MTU there, bytes of IP packet", "u4", "E")
+    egress_vlan: NDArray[np.uint16] = array("VLAN of the network there, 0: untagged", "u2", "E")
     own_mac: NDArray[np.uint8] = array(
-        "frames to these are ours; row 0 is the source of what we send", "u1", "K", 6
+        "frames to these are ours; row 0 is the source of what we send by the same interface", "u1", "K", 6
     )
     blocked_mac: NDArray[np.uint8] = array(
         "frames from these are never forwarded (targets, peers)", "u1", "N", 6

@@ -5,7 +5,7 @@ Address and port words are little-endian readings of network-order bytes, as a f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,15 @@ def _texts(rows: NDArray[np.uint8]) -> list[bytes]:
     return found
 
 
+class Egress(NamedTuple):
+    """A way out. `ifindex` 0: the interface that frames came by; `vlan` None: the tag that they came with."""
+
+    ifindex: int
+    mac: bytes
+    mtu: int
+    vlan: int | None
+
+
 class Lookup:
     """One table, derived. Built once when a table arrives, then read only.
 
@@ -50,10 +59,9 @@ class Lookup:
     def __init__(self, table: ForwardingTable, breathe: Callable[[], None] = lambda: None) -> None:
         self.table = table
         self.generation = table.generation
-        self.mtu = table.mtu
+        self._index_egress(table)
         self.own: list[int] = _mac_words(table.own_mac).tolist()
         self.source = self.own[0] if self.own else 0
-        self.source_bytes = table.own_mac[0].tobytes() if self.own else bytes(6)
         self.mac_bytes = _texts(table.target_mac)
         self.mac = _mac_words(table.target_mac)
         breathe()
@@ -84,6 +92,21 @@ class Lookup:
         self.virtual_last[self.v_virtual >> np.uint64(16)] = True
         breathe()
         self._index_servers(table, breathe)
+
+    def _index_egress(self, table: ForwardingTable) -> None:
+        source = table.own_mac[:1].tobytes() or bytes(6)
+        self.egress = [Egress(0, source, table.mtu, None)]
+        macs = map(bytes, table.egress_mac.tolist())
+        columns = (table.egress_ifindex.tolist(), macs, table.egress_mtu.tolist(), table.egress_vlan.tolist())
+        self.egress += map(Egress._make, zip(*columns, strict=True))
+        self.egress_of: list[int] = table.target_egress.tolist()
+        self.v_egress = table.target_egress.astype(np.intp)
+        self.v_source = _mac_words(
+            np.frombuffer(b"".join(e.mac for e in self.egress), np.uint8).reshape(-1, 6)
+        )
+        self.one_egress = len(self.egress) == 1
+        self.mtu_most = max(e.mtu for e in self.egress)
+        self.mtu_least = min(e.mtu for e in self.egress)
 
     def _index_servers(self, table: ForwardingTable, breathe: Callable[[], None]) -> None:
         rows = np.flatnonzero((table.server_addr[:, :12] == _MAPPED).all(axis=1))

@@ -35,14 +35,28 @@ _MAX_TURNS = 4096
 
 
 @dataclass(frozen=True)
+class EgressInput:
+    """A way out that is not the way in: another interface, or another VLAN of the same (`ifindex` 0). `vlan` 0: untagged."""
+
+    ifindex: int
+    mac: bytes
+    mtu: int
+    vlan: int = 0
+
+
+@dataclass(frozen=True)
 class TargetInput:
-    """A target as the compiler sees it. `identity` names it the same on every node: its address and port."""
+    """A target as the compiler sees it. `identity` names it the same on every node: its address and port.
+
+    `egress` is None where its frames leave by the interface they came by, under the tag they came with.
+    """
 
     number: int
     identity: str
     mac: bytes
     weight: int = 1
     limit: int = 0  # sessions at most, 0: any number
+    egress: EgressInput | None = None
 
 
 @dataclass(frozen=True)
@@ -92,12 +106,16 @@ class Compiler:
                 self._target_generation[number] = (self._target_generation[number] + 1) % GENERATIONS
         self._kept = kept
         rows = declared(ForwardingTable, Array)
-        names = ("member", "idle_s", "target_mac", "target_weight", "target_limit")
-        member, idle_s, mac, weight, limit = (rows[name].empty() for name in names)
+        names = ("member", "idle_s", "target_mac", "target_weight", "target_limit", "target_egress")
+        member, idle_s, mac, weight, limit, way_out = (rows[name].empty() for name in names)
+        ways_out = list(dict.fromkeys(t.egress for t in targets if t.egress is not None))
+        place = {egress: n for n, egress in enumerate(ways_out, start=1)}
         for target in targets:
             mac[target.number] = np.frombuffer(target.mac, np.uint8)
             weight[target.number] = target.weight
             limit[target.number] = target.limit
+            if target.egress is not None:
+                way_out[target.number] = place[target.egress]
         parts: list[NDArray[np.uint16]] = []
         starts: list[int] = []
         answering: list[ServerInput] = []
@@ -134,6 +152,11 @@ class Compiler:
                 [s.number * MEMBER_COLUMNS + n for s in answering for n in s.leaving if n not in s.new],
                 np.uint32,
             ),
+            target_egress=way_out,
+            egress_ifindex=np.array([e.ifindex for e in ways_out], np.uint32),
+            egress_mac=_rows((e.mac for e in ways_out), 6),
+            egress_mtu=np.array([e.mtu for e in ways_out], np.uint32),
+            egress_vlan=np.array([e.vlan for e in ways_out], np.uint16),
             own_mac=_rows(own_mac, 6),
             blocked_mac=_rows(blocked_mac, 6),
             mtu=mtu,

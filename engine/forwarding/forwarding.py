@@ -163,10 +163,10 @@ class Forwarding:
             link = self._world.links.get(number) or self._started[number]
             table = self._compilers[number].compile(
                 inputs.servers(number),
-                inputs.targets,
+                inputs.targets_from(number),
                 virtual=inputs.virtual(number),
                 own_mac=[link.mac],
-                blocked_mac=inputs.blocked_mac,
+                blocked_mac=inputs.blocked_mac(number),
                 mtu=link.mtu,
             )
             datapath.install(table)

@@ -64,6 +64,7 @@ class Explainer:
             )
         if found.known:
             steps.append(f"a session binds it to target {found.target}, last used {found.idle_s} s ago")
+            steps += self._way_out(server, found.target)
             return Explanation(
                 client=client, server=server.number, target=found.target, decided_by="session", steps=steps
             )
@@ -93,9 +94,18 @@ class Explainer:
         )
         if target is None:
             steps.append("which of them is known only when the flow comes")
+        steps += self._way_out(server, target)
         return Explanation(
             client=client, server=server.number, target=target, decided_by="method", steps=steps
         )
+
+    def _way_out(self, server: Server, target: int | None) -> list[str]:
+        """Say by which interface frames leave, where that is not the one they come by."""
+        view = self._chain.view
+        if target is None or not view.crosses(server, target):
+            return []
+        interface = view.world.config.interface(view.target_site[target].interface)
+        return [f"target {target} is behind another interface: {interface.name if interface else 'none'}"]
 
     def _candidates(self, text: str) -> list[Server]:
         servers = self._chain.view.servers

@@ -23,7 +23,7 @@ from tests.reference.flows import (
     flow_hash,
     place,
 )
-from tests.reference.table import FIRST, HASH, NEXT, RANDOM, Server, Table
+from tests.reference.table import FIRST, HASH, NEXT, NO_INTERFACE, RANDOM, Server, Table, WayOut
 from tests.reference.wire import GSO_NONE, Frame, Offload, Sent, checksum, tagged
 
 if TYPE_CHECKING:
@@ -130,24 +130,36 @@ class Model:
             verdict: _Verdict = "truncated"
         else:
             verdict = self._judge(data, frame.offload, now_s)
+        mtu = max(way_out.mtu for way_out in self.table.ways_out)
         if isinstance(verdict, _To):
-            return self._forward(frame, verdict)
+            way_out = self.table.way_out(verdict.target)
+            if self._fits(data[14:], frame.offload, way_out.mtu):
+                return self._forward(frame, verdict, way_out)
+            verdict, mtu = "too-big", way_out.mtu
         if verdict == PASS:
             self.counts["passed"] += 1
             return Fate(PASS)
         self.counts["dropped", verdict] += 1
-        answer = self._too_big_answer(frame, now_s) if verdict == "too-big" else ()
+        answer = self._too_big_answer(frame, mtu, now_s) if verdict == "too-big" else ()
         return Fate(verdict, sent=answer)
 
-    def _forward(self, frame: Frame, to: _To) -> Fate:
-        """Rewrite the MACs and nothing else."""
+    def _forward(self, frame: Frame, to: _To, way_out: WayOut) -> Fate:
+        """Rewrite the MACs, and the VLAN where the target is on another."""
+        if way_out.ifindex == NO_INTERFACE:
+            self.counts["dropped", "tx-error"] += 1
+            return Fate("tx-error")
+        vlan = frame.vlan
+        control = vlan[0] if vlan else 0
+        same = way_out.ifindex == 0 and control & 0xFFF == way_out.vlan
+        if way_out.vlan is not None and not same:
+            vlan = (control & 0xF000 | way_out.vlan, 0) if way_out.vlan else None
         size = len(frame.data)
         self.counts["forwarded"] += 1
         for who, number in (("target", to.target), ("server", to.flow.server)):
             self.counts[f"{who}_packets", number] += 1
             self.counts[f"{who}_bytes", number] += size
-        data = self.table.mac_of(to.target) + self.table.own[0] + frame.data[12:]
-        return Fate("forward", to.target, to.flow, (tagged(data, frame.offload, frame.vlan),))
+        data = self.table.mac_of(to.target) + way_out.mac + frame.data[12:]
+        return Fate("forward", to.target, to.flow, (tagged(data, frame.offload, vlan, way_out.ifindex),))
 
     # -- the frame --------------------------------------------------------------------------------------------------
 
@@ -168,7 +180,7 @@ class Model:
         if martian := self._martian(packet[:header]):
             return martian
         protocol = packet[9]
-        if length > table.mtu and not self._segments_fit(packet, offload, header, protocol):
+        if not self._fits(packet, offload, max(way_out.mtu for way_out in table.ways_out)):
             return "too-big"
         more_and_offset = int.from_bytes(packet[6:8], "big") & 0x3FFF
         ident = int.from_bytes(packet[4:6], "big")
@@ -199,13 +211,18 @@ class Model:
             return "martian"
         return None
 
-    def _segments_fit(self, packet: bytes, offload: Offload, header: int, protocol: int) -> bool:
-        """Whether a super-frame's segments fit the MTU (virtio: gso_size is the payload of each)."""
+    @staticmethod
+    def _fits(packet: bytes, offload: Offload, mtu: int) -> bool:
+        """Whether a packet, or a super-frame's segments, fit an MTU (virtio: gso_size is the payload of each)."""
+        header, protocol = (packet[0] & 15) * 4, packet[9]
+        length = int.from_bytes(packet[2:4], "big") or len(packet)
+        if length <= mtu:
+            return True
         if offload.gso_type == GSO_NONE:
             return False
         has_offset = protocol == TCP and len(packet) > header + 12
         transport = (packet[header + 12] >> 4) * 4 if has_offset else 8
-        return header + transport + offload.gso_size <= self.table.mtu
+        return header + transport + offload.gso_size <= mtu
 
     def _with_ports(self, segment: bytes, source: bytes, to: bytes, protocol: int, now_s: int) -> _Verdict:
         if len(segment) < (20 if protocol == TCP else 8):
@@ -410,7 +427,7 @@ class Model:
 
     # -- the answer -------------------------------------------------------------------------------------------------
 
-    def _too_big_answer(self, frame: Frame, now_s: int) -> tuple[Sent, ...]:
+    def _too_big_answer(self, frame: Frame, mtu: int, now_s: int) -> tuple[Sent, ...]:
         """Say "fragmentation needed" (RFC 1191 4) where fragmenting is forbidden and RFC 1122 3.2.2 allows an answer."""
         data, packet = frame.data, frame.data[14:]
         header = (packet[0] & 15) * 4
@@ -425,7 +442,7 @@ class Model:
             return ()
         self._answered[now_s] += 1
         quote = packet[: header + 8]
-        body = b"\x03\x04\0\0\0\0" + self.table.mtu.to_bytes(2, "big") + quote
+        body = b"\x03\x04\0\0\0\0" + mtu.to_bytes(2, "big") + quote
         body += bytes(len(body) % 2)
         body = body[:2] + checksum(body).to_bytes(2, "big") + body[4:]
         ip = (

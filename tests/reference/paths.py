@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
@@ -10,14 +11,14 @@ import numpy as np
 
 from engine.datapath.afpacket.forwarder import FEW, Forwarder
 from engine.datapath.afpacket.tables import Tables
-from engine.datapath.contract import Counters, DropReason, ForwardingTable
+from engine.datapath.contract import NO_INTERFACE, Counters, DropReason, ForwardingTable
 from engine.datapath.counters import CounterBlock
 from engine.datapath.declare import Counter, declared
 from engine.datapath.flowtable import FlowTable, table_bytes
 from engine.datapath.lookup import Lookup
 from engine.datapath.shared_memory import SharedMemory
 from engine.io.if_packet import RX_FRAME, VNET_BYTES
-from tests.helpers.rings import PretendedReceiveRing, PretendedSocket, PretendedTransmitRing
+from tests.helpers.rings import PretendedInterface, PretendedReceiveRing
 from tests.reference.draws import Draws, table_seed
 from tests.reference.flows import WAYS, Shown
 from tests.reference.model import UNSEEN
@@ -26,6 +27,7 @@ from tests.reference.wire import GSO_NONE, Frame, Offload, Sent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engine.datapath.afpacket.sender import Sender
     from tests.reference.model import Fate
 
 
@@ -65,9 +67,9 @@ def vnet(offload: Offload) -> bytes:
     )
 
 
-def seen(data: bytes) -> Sent:
+def seen(data: bytes, ifindex: int) -> Sent:
     flags, kind, _, size, start, offset = struct.unpack_from("<BBHHHH", data)
-    return Sent(data[VNET_BYTES:], Offload(flags, kind, size, start, offset))
+    return Sent(data[VNET_BYTES:], Offload(flags, kind, size, start, offset), ifindex)
 
 
 MOST_FRAMES = 128
@@ -124,12 +126,16 @@ class PretendedWorker:
         self._flows = FlowTable(self._memory.view, lines)
         self._tables = Tables(Lookup(ForwardingTable.empty()), self._flows, self._block)
         self._tables.random = self._tables.generator = Draws(seed)
-        self._rx, tx = PretendedReceiveRing(MOST_FRAMES), PretendedTransmitRing(MOST_FRAMES)
-        sockets = PretendedSocket(), PretendedSocket()
-        self._sent: list[bytes] = []
-        for way_out in (tx, *sockets):
-            way_out.sent = self._sent  # in one list, in the order of the wire
-        self._forwarder = Forwarder(self._tables, self._rx, tx, *sockets)
+        self._rx = PretendedReceiveRing(MOST_FRAMES)
+        self._sent: dict[int, list[bytes]] = {}  # by index of the interface, in the order of the wire
+        self._forwarder = Forwarder(self._tables, self._rx, self._open(0), self._open)
+
+    def _open(self, ifindex: int) -> Sender:
+        if ifindex == NO_INTERFACE:
+            raise OSError(errno.ENXIO, "No such device or address")
+        interface = PretendedInterface(MOST_FRAMES)
+        interface.merge(self._sent.setdefault(ifindex, []))
+        return interface.sender(self._block)
 
     def install(self, table) -> None:
         self._tables.install(Lookup(table))
@@ -144,7 +150,8 @@ class PretendedWorker:
         return sent
 
     def _decide(self, frames: list[Frame], now_s: int) -> list[Sent]:
-        self._sent.clear()
+        for sent in self._sent.values():
+            sent.clear()
         self._rx.empty()
         for frame in frames:
             tci, tpid = frame.vlan or (None, None)
@@ -160,7 +167,7 @@ class PretendedWorker:
             self._forwarder.batch(len(frames), now_s)
         elif frames:
             self._forwarder.few(len(frames), now_s)
-        return [seen(data) for data in self._sent]
+        return [seen(data, ifindex) for ifindex, sent in self._sent.items() for data in sent]
 
     def sweep(self, now_s: int) -> None:
         self._tables.sweep(now_s)

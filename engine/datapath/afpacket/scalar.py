@@ -68,6 +68,24 @@ _PROTOCOL = verdict(DropReason.PROTOCOL)
 _TOO_BIG = verdict(DropReason.TOO_BIG)
 
 
+def segments_fit(data: memoryview, mtu: int) -> bool:
+    """Whether a packet over `mtu` (virtio header and frame, its IPv4 header checked) is a super-frame whose segments fit it."""
+    _, gso, _, segment, _, _ = _VNET.unpack_from(data)
+    if gso == VNET_GSO_NONE:
+        return False
+    at = VNET_BYTES + 14
+    protocol, header = data[at + 9], (data[at] & 15) * 4
+    at += header
+    transport = (data[at + 12] >> 4) * 4 if protocol == TCP and len(data) > at + 12 else 8
+    return bool(header + transport + segment <= mtu)
+
+
+def too_big(data: memoryview, size: int, mtu: int) -> bool:
+    """Whether a frame of `size` bytes that `Scalar.decide` has found good does not fit the MTU of its way out."""
+    length = int.from_bytes(data[VNET_BYTES + 16 : VNET_BYTES + 18], "big") or size - 14
+    return length > mtu and not segments_fit(data, mtu)
+
+
 class Scalar:
     """Decides about single frames; `last_row` is the server's row of the last decision."""
 
@@ -133,7 +151,7 @@ class Scalar:
         if source & 0xFF in MARTIAN_OCTETS or source in lookup.virtual_words:
             return _MARTIAN
         end = min(length, captured - 14) - header  # bytes of IP payload at hand
-        if self._over_mtu(data, length, header, protocol, gso=gso):
+        if length > lookup.mtu_most and not segments_fit(data, lookup.mtu_most):
             return _TOO_BIG
         pieces = swap16(fragment) & 0x3FFF
         if pieces & 0x1FFF:
@@ -167,17 +185,6 @@ class Scalar:
                 piece, Known(target, server, self.tables.generation(server, target), now_s)
             )
         return target
-
-    def _over_mtu(self, data: memoryview, length: int, header: int, protocol: int, *, gso: bool) -> bool:
-        mtu = self.tables.lookup.mtu
-        if length <= mtu:
-            return False
-        if not gso:
-            return True
-        _, _, _, segment, _, _ = _VNET.unpack_from(data)
-        at = VNET_BYTES + 14 + header
-        transport = (data[at + 12] >> 4) * 4 if protocol == TCP and len(data) > at + 12 else 8
-        return bool(header + transport + segment > mtu)
 
     def flow(self, row: int, client: int, client_port: int, flags: int, now_s: int) -> int:
         """Target of a flow, from the table or newly chosen and written down."""

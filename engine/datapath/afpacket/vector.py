@@ -6,7 +6,7 @@ scalar path, so a column here may assume an IPv4 header of 20 bytes, TCP or UDP,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -106,7 +106,7 @@ class Vector:
         ip_length = slot.ip_lengths(columns)
         # 40 bytes hold either transport header; a shorter UDP packet is rare enough for the other path.
         plain &= ip_length >= _40
-        plain &= ip_length + _14 <= np.minimum(size, lookup.mtu + 14)
+        plain &= ip_length + _14 <= np.minimum(size, lookup.mtu_least + 14)
         addresses = columns[slot.ADDRESSES]
         # What the other path drops as impossible: see there.
         strange = lookup.martian_first.take((addresses & _FF).view(np.intp))
@@ -151,12 +151,13 @@ class Vector:
         The kernel links a ring's pages into the frame it sends, and a receiver on the same host may still read them
         when the slot is used again. A virtio header that says "all of it is header" makes it copy instead.
         """
-        mac = self.tables.lookup.mac[targets]
-        source = self.tables.lookup.source
+        lookup = self.tables.lookup
+        mac = lookup.mac[targets]
+        source: Any = lookup.v_source[0] if lookup.one_egress else lookup.v_source[lookup.v_egress[targets]]
         columns[_VIRTIO] = (columns[_VIRTIO] & _LOW48) | columns[_STATUS] >> _32 << _48  # hdr_len
         columns[_TO] = (columns[_TO] & _LOW48) | mac << _48
-        columns[_TO_FROM] = mac >> _16 | _U((source & 0xFFFF_FFFF) << 32)
-        columns[_FROM_IP] = (columns[_FROM_IP] & ~_FFFF) | _U(source >> 32)
+        columns[_TO_FROM] = mac >> _16 | source << _32
+        columns[_FROM_IP] = (columns[_FROM_IP] & ~_FFFF) | source >> _32
 
     def count(self, targets: NDArray[np.int64], rows: NDArray[np.intp], sizes: U64) -> None:
         """Add forwarded frames to the counters of their targets and servers."""

@@ -195,10 +195,17 @@ class Hc(Module):
         if key.kind != VIP:
             error = f"no answer from {key.address}"
         elif key in self._unsent:
-            error = f"MAC of {self.view.target_address[key.target]} is not resolved"
+            error = self._unsent_reason(key)
         else:
             error = ignores(key)
         return self._answered(key, error, None, False, now)
+
+    def _unsent_reason(self, key: ProbeKey) -> str:
+        site = self.view.target_site[key.target]
+        if self.view.link(site.interface) is None:
+            interface = self.world.config.interface(site.interface)
+            return f"{interface.name if interface else 'its interface'} is down"
+        return f"MAC of {self.view.target_address[key.target]} is not resolved"
 
     def _answered(
         self, key: ProbeKey, error: str | None, rtt_ms: float | None, certain: bool, now: float
@@ -241,9 +248,10 @@ class Hc(Module):
         """Say why no answer of a probe can arrive: our own interface is down. None where it can.
 
         An interface that the configuration itself does not use is no outage: then the target is judged, and goes down.
+        Nor is one that only leads to targets, while clients come by another: their flows have to go elsewhere.
         """
         site = self.view.target_site.get(key.target)
-        if site is None or self.view.link(site.interface) is not None:
+        if site is None or self.view.link(site.interface) is not None or key.target in self.view.crossed:
             return None
         interface = self.world.config.interface(site.interface)
         if interface is None or not interface.enabled:

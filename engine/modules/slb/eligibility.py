@@ -30,13 +30,18 @@ class Condition(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """Where one target stands. `vip` by server number; `hindrance` keeps it out of every server."""
+    """Where one target stands. `vip` by server number; `hindrance` keeps it out of every server.
+
+    `unreachable`: its interface is off, so that servers on other interfaces send it no new flows. The known ones may be
+    back in a moment, as the link is: they stay until its checks fail.
+    """
 
     admin: Admin
     health: Health
     cause: Cause | None  # of `health`, whatever the admin state
     hindrance: Cause | None
     vip: dict[int, Condition]
+    unreachable: Cause | None = None
 
 
 class Service(Enum):
@@ -98,12 +103,22 @@ def _standing(world: World, view: View, wanted: WantedProbes, target: Target, se
         if (number, target.number) in wanted.vip
     }
     hindrance = _hindrance(world, view, target, admin)
+    unreachable = _unreachable(world, view, target.number)
     if "hc" not in world.config.modules:
-        return Standing(admin, "unknown", Cause(Reason.NOT_CHECKED), hindrance, {})
+        return Standing(admin, "unknown", Cause(Reason.NOT_CHECKED), hindrance, {}, unreachable)
     health, cause = _health(base, vip, bool(wanted.base.get(target.number)))
     if hindrance is None and base.health != "up":
         hindrance = base.cause
-    return Standing(admin, health, cause, hindrance, vip)
+    return Standing(admin, health, cause, hindrance, vip, unreachable)
+
+
+def _unreachable(world: World, view: View, number: int) -> Cause | None:
+    site = view.target_site.get(number)
+    if site is None or view.link(site.interface) is not None:
+        return None
+    interface = world.config.interface(site.interface)
+    link = "missing" if site.interface not in world.links else "down"
+    return Cause(Reason.LINK_OFF, interface=interface.name if interface else "", link=link)
 
 
 def _hindrance(world: World, view: View, target: Target, admin: Admin) -> Cause | None:
@@ -177,6 +192,8 @@ def _reason(
     unchecked = standing.cause is not None and standing.cause.reason is Reason.NOT_CHECKED
     if number in made.operational:
         return standing.cause if unchecked else out_of_servers
+    if standing.unreachable is not None and standing.admin == "enabled" and number in view.crossed:
+        return standing.unreachable
     if standing.hindrance is not None:
         return standing.hindrance
     if standing.admin == "draining":
@@ -214,7 +231,7 @@ def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple
     backups = [t for t in dict.fromkeys(server.backup) if t in made.standings and t not in primaries]
     checked = "hc" in view.world.config.modules
     fit = [t for t in (*primaries, *backups) if _fits(made.standings[t], number, checked=checked)]
-    taking = [t for t in fit if made.standings[t].admin == "enabled"]
+    taking = [t for t in fit if made.standings[t].admin == "enabled" and _reachable(made, view, server, t)]
     # A primary that is full is not down: backups are no overflow. One that drains is on its way out.
     serving = [t for t in taking if t in primaries] or taking
     new = tuple(t for t in serving if t not in full)
@@ -224,7 +241,7 @@ def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple
         return ServerDecision(number, new, tuple(fit), full=without_room), service
     members = [*primaries, *backups]
     pending = any(_pending(view.world, made.standings[t]) for t in members)
-    reason = _nobody(made, number, members, taking)
+    reason = _nobody(made, view, server, members, taking)
     decision = ServerDecision(number, (), tuple(fit), reason, full=without_room)
     return decision, Service.WAITING if pending else Service.NOBODY
 
@@ -234,6 +251,11 @@ def _fits(standing: Standing, server: int, *, checked: bool) -> bool:
     if standing.hindrance is not None:
         return False
     return not checked or (server in standing.vip and standing.vip[server].health == "up")
+
+
+def _reachable(made: Decisions, view: View, server: Server, target: int) -> bool:
+    """Return whether frames of a server get to a target. Where both are on one link that is off, none comes in either."""
+    return made.standings[target].unreachable is None or not view.crosses(server, target)
 
 
 def _pending(world: World, standing: Standing) -> bool:
@@ -249,7 +271,7 @@ def _pending(world: World, standing: Standing) -> bool:
     return hindrance is None or hindrance.reason is not Reason.NO_TRANSLATION
 
 
-def _nobody(made: Decisions, server: int, members: list[int], taking: list[int]) -> Cause:
+def _nobody(made: Decisions, view: View, server: Server, members: list[int], taking: list[int]) -> Cause:
     if not members:
         return Cause(Reason.NO_TARGETS)
     if taking:
@@ -257,8 +279,11 @@ def _nobody(made: Decisions, server: int, members: list[int], taking: list[int])
     causes = []
     for number in members:
         standing = made.standings[number]
-        condition = standing.vip.get(server)
-        cause = standing.hindrance or (condition.cause if condition else None) or _admin_cause(standing)
+        condition = standing.vip.get(server.number)
+        off = None if _reachable(made, view, server, number) else standing.unreachable
+        cause = (
+            off or standing.hindrance or (condition.cause if condition else None) or _admin_cause(standing)
+        )
         causes.append(Cause(Reason.OF_TARGET, target=number, parts=(cause,)))
     return Cause(Reason.NO_TARGET_FIT, parts=tuple(causes))
 

@@ -64,6 +64,7 @@ class View:
         self.targets: dict[int, Target] = {}  # registered, with an IPv4 address
         self.target_address: dict[int, Address] = {}  # of these
         self.target_site: dict[int, Site] = {}  # of these, where the network is known
+        self.crossed: set[int] = set()  # of these, those that serve a virtual address on another interface
         self.target_numbers: dict[Address, list[int]] = {}
         self.reals: dict[Address, Site] = {}
         self.gateway: Address | None = None
@@ -90,6 +91,12 @@ class View:
         """Return the link of an interface number if frames can be sent on it."""
         link = self.world.links.get(interface)
         return link if link is not None and link.up else None
+
+    def crosses(self, server: Server, target: int) -> bool:
+        """Whether a server's frames come by another interface than the one that leads to its target."""
+        address, site = Address.parse_v4(server.ipaddr), self.target_site.get(target)
+        virtual = self.virtuals.get(address) if address is not None else None
+        return virtual is not None and site is not None and virtual.interface != site.interface
 
     def server_enabled(self, server: Server) -> bool:
         """Whether a registered server is enabled: by the operator's last word, else by the file."""
@@ -136,6 +143,12 @@ class View:
                 self.target_site[number] = site
             self.target_numbers.setdefault(address, []).append(number)
         self._derive_virtuals(config)
+        self.crossed = {
+            number
+            for server in self.servers.values()
+            for number in (*server.targets, *server.backup)
+            if self.crosses(server, number)
+        }
 
     def _derive_virtuals(self, config: Config) -> None:
         self.virtuals = {}

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.datapath.afpacket import messages
+from engine.datapath.afpacket import messages, sender
 from engine.datapath.afpacket import worker as module
 from engine.datapath.afpacket.worker import Worker
 from engine.datapath.contract import FLOW_RECORD
@@ -42,7 +42,8 @@ def swapped(worker_tables, monkeypatch):
         worker.args = types.SimpleNamespace(index=0, workers=1)
         worker.rx = types.SimpleNamespace(sock=None, ready=lambda most: min(1, most))
         worker.forwarder = types.SimpleNamespace(
-            frames=lambda count, _now_s: did.append((count, worker.tables.lookup.generation))
+            frames=lambda count, _now_s: did.append((count, worker.tables.lookup.generation)),
+            follow_table=lambda _now_s: None,
         )
         return worker, did
 
@@ -469,9 +470,9 @@ def built(monkeypatch):
         return "socket"
 
     monkeypatch.setattr(module, "ReceiveRing", ring("rx"))
-    monkeypatch.setattr(module, "TransmitRing", ring("tx"))
-    monkeypatch.setattr(module, "packet_socket", plain)
-    monkeypatch.setattr(module, "want_buffer", lambda sock, _option, octets: made.append((sock, octets)))
+    monkeypatch.setattr(sender, "TransmitRing", ring("tx"))
+    monkeypatch.setattr(sender, "packet_socket", plain)
+    monkeypatch.setattr(sender, "want_buffer", lambda sock, _option, octets: made.append((sock, octets)))
     monkeypatch.setattr(module.packet_filter, "attach", lambda sock, _program: made.append(("filter", sock)))
     return made
 

@@ -1,13 +1,15 @@
 """Who gets new flows, who keeps the known ones, and what is said about it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config.model import MODULES
+from engine.config.model import MODULES, Interface, Network
 from engine.domain.checks import CheckSettings
+from engine.domain.frame import Link
 from engine.modules.state.world import CheckResult, Neighbour
 
 
@@ -538,3 +540,80 @@ def test_a_draining_target_alone_is_the_cause(kit):
     play.tick()
     assert why(decision(play)) == "no target takes new flows (target 1: draining)"
     assert told(play)[-1] == ("error", "server 1", f"server 1 serves nobody: {why(decision(play))}")
+
+
+# -- targets behind another interface -------------------------------------------------------------------------------------
+
+
+def two_cards(kit):
+    """Have target 2 behind another card, on which it answers as target 1 does on the first."""
+    config = kit.seed(targets=[kit.target(1), kit.target(2, ipaddr="10.2.0.101")])
+    config.interfaces.append(Interface(number=2, name="eth1", registered=True, enabled=True))
+    config.networks.append(
+        Network(
+            number=2,
+            addr="10.2.0.0",
+            mask="255.255.255.0",
+            real="10.2.0.252",
+            interface=2,
+            registered=True,
+            enabled=True,
+        )
+    )
+    play = kit.make(config, hosts={"172.16.1.100": kit.T1, "10.2.0.101": kit.T2})
+    give = play.give
+    play.give = lambda data, **more: give(data, interface=2 if data[6:12] == kit.mac(kit.T2) else 1, **more)
+    play.world.links[2] = Link(2, "eth1", 3, kit.mac("02:00:00:00:02:52"), 1500, up=True)
+    play.up()
+    return play
+
+
+def put(play, *, up: bool | None) -> None:
+    """Have the second card go up or down; None: away."""
+    link = play.world.links.pop(2, None) or Link(2, "eth1", 3, b"\2\0\0\0\2R", 1500, up=True)
+    if up is not None:
+        play.world.links[2] = replace(link, up=up)
+    play.tick()
+
+
+@pytest.mark.parametrize(("up", "word"), [(False, "down"), (None, "missing")])
+def test_a_target_behind_a_card_that_is_off_gets_no_new_flows_and_keeps_those_it_has_for_a_while(
+    kit, up, word
+):
+    play = two_cards(kit)
+    assert decision(play).new == (1, 2)
+    put(play, up=up)
+    assert (decision(play).new, decision(play).keep) == ((1,), (1, 2))
+    assert (status(play, 2).operational, why(status(play, 2))) == (False, f"its interface eth1 is {word}")
+    play.live(5)
+    put(play, up=True)
+    assert decision(play).new == (1, 2)
+    play.live(20)
+    assert not play.said("target 2 down")
+
+
+def test_a_target_behind_a_card_that_stays_off_loses_its_flows(kit):
+    play = two_cards(kit)
+    put(play, up=False)
+    play.silent.add("10.2.0.101")
+    play.live(16)
+    assert (decision(play).new, decision(play).keep) == ((1,), (1,))
+    assert play.said("target 2 down: ")
+    assert why(status(play, 2)) == "its interface eth1 is down"
+
+
+def test_with_every_target_behind_a_card_that_is_off_the_server_says_so(kit):
+    play = two_cards(kit)
+    play.world.target_admin[1] = "disabled"
+    put(play, up=False)
+    assert decision(play).new == ()
+    assert str(decision(play).reason) == (
+        "no target takes new flows (target 1: disabled; target 2: its interface eth1 is down)"
+    )
+
+
+def test_a_card_that_has_clients_too_moves_no_flows_when_it_is_off(kit, play):
+    play.up()
+    play.world.links[1] = replace(play.world.links[1], up=False)
+    play.live(30)
+    assert (decision(play).new, decision(play).keep) == ((1, 2), (1, 2))
