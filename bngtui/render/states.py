@@ -103,7 +103,7 @@ def check_role(check: CheckState) -> Role:
     return {"up": "up", "down": "down", "unknown": "unknown"}[check.state]  # type: ignore[return-value]
 
 
-_TELLING = {"tcpopen": 0, "vip": 1}
+_TELLING = {"tcpopen": 0, "dns": 0, "vip": 1}
 """Of checks that are all well the one that says most stands for them, always the same one."""
 
 

@@ -92,7 +92,8 @@ class Gatherer:
                     backing.setdefault(number, []).append(server.number)
         checks: dict[int, list[CheckState]] = {}
         for key, result in self._world.checks.items():
-            checks.setdefault(key.target, []).append(_check(key, result, now))
+            if not key.witness:
+                checks.setdefault(key.target, []).append(_check(key, result, now))
         statuses = self._chain.slb.targets(now)
         return [
             self._target(
