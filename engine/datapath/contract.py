@@ -202,6 +202,11 @@ class Counters:
     )
     server_packets: NDArray[np.int64] = counter("frames forwarded for a server", SERVER_ROWS)
     server_bytes: NDArray[np.int64] = counter("bytes forwarded for a server", SERVER_ROWS)
+    server_dropped: NDArray[np.int64] = counter(
+        "frames of `dropped` by server and DropReason; row 0: of no server, or of one that the frame does not tell",
+        SERVER_ROWS,
+        len(DropReason),
+    )
     server_sessions: NDArray[np.int64] = counter("flows of a server", SERVER_ROWS, now=True)
     server_half_open: NDArray[np.int64] = counter(
         "flows of a server that are no sessions yet, as they showed only SYNs", SERVER_ROWS, now=True

@@ -124,6 +124,12 @@ class Lookup:
         self.has_any_port = bool((table.server_port == 0).any())
         self.has_any_protocol = bool((table.server_protocol == 0).any())
         self.number = table.server_number.tolist()
+        # By address word, where one server alone has it: whose a frame without ports is.
+        self.only_server = {
+            int(word): self.number[rows[at]]
+            for word, at, times in zip(*np.unique(words, return_index=True, return_counts=True), strict=True)
+            if times == 1
+        }
         self.row_of_number = {number: row for row, number in enumerate(self.number)}
         self.by_port = table.server_by_port.tolist()
         self.pick = table.server_pick.tolist()

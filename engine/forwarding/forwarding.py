@@ -197,6 +197,10 @@ class Forwarding:
         parked = [d.counters() for d in self._parked.values()]
         return total([d.counters() for d in self._datapaths.values()], [*parked, self._ended])
 
+    def received(self) -> dict[int, int]:
+        """Return how many frames for virtual addresses came by each interface that forwards, by its number."""
+        return {number: datapath.counters().received for number, datapath in self._datapaths.items()}
+
     def describe(self) -> list[Description]:
         """Describe the datapaths that run."""
         return [d.describe() for d in self._datapaths.values()]

@@ -10,6 +10,7 @@ from engine.domain.notices import Alarm, Notice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from engine.domain.notices import EventSeverity
     from engine.report.events import EventLog
 
 log = logging.getLogger("engine")
@@ -25,10 +26,10 @@ class Alarms:
     def __iter__(self) -> Iterator[Alarm]:
         return iter(self._raised.values())
 
-    def set(self, key: str, subject: str, message: str) -> bool:
+    def set(self, key: str, subject: str, message: str, severity: EventSeverity = "error") -> bool:
         """Raise an alarm or change its message; return whether it says something new."""
         before = self._raised.get(key)
-        self._raised[key] = Alarm(severity="error", subject=subject, message=message)
+        self._raised[key] = Alarm(severity=severity, subject=subject, message=message)
         return before is None or before.message != message
 
     def clear(self, key: str) -> None:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from engine.options import RunOptions
     from engine.report.alarms import Alarms
     from engine.report.events import EventLog
+    from engine.report.lights import Lights
     from engine.report.rates import Rates
 
 SESSIONS_MOST = 10_000
@@ -78,6 +79,7 @@ class Parts(Protocol):
     event_log: EventLog
     host: Host
     alarms: Alarms
+    lights: Lights
 
     def flows(self) -> Flows:
         """Count the flows of servers and targets now."""
@@ -112,7 +114,7 @@ class Backend:
     def __init__(self, engine: Parts) -> None:
         self._engine = engine
         self._gather = Gatherer(engine.world, engine.chain, engine.forwarding, engine.rates, engine.admin)
-        self._explainer = Explainer(engine.chain, engine.forwarding)
+        self._explainer = Explainer(engine.chain, engine.forwarding, engine.lights)
         self._started_at = time.monotonic()
         self.boot_id = uuid.uuid4().hex
         self.hostname = socket.gethostname()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.config.model import Server
     from engine.forwarding import Forwarding
     from engine.modules.chain import Chain
+    from engine.report.lights import Lights
 
 _METHOD = {
     "rr": "round robin: the next target in turn",
@@ -27,9 +28,10 @@ _METHOD = {
 class Explainer:
     """Answers op `explain` from the running tables."""
 
-    def __init__(self, chain: Chain, forwarding: Forwarding) -> None:
+    def __init__(self, chain: Chain, forwarding: Forwarding, lights: Lights) -> None:
         self._chain = chain
         self._forwarding = forwarding
+        self._lights = lights
 
     def explain(self, args: ExplainArgs) -> Explanation:
         """Explain one flow. Raises OpError for what is not an address and a server that does not exist."""
@@ -44,6 +46,7 @@ class Explainer:
         steps.append(
             f"server {server.number}: {server.ipaddr} port {server.port or 'any'} protocol {server.protocol}"
         )
+        steps += self._lights.about(server.number)
         by_port = server.sessionid == "src+port"
         if by_port and args.client_port is None:
             raise OpError(

@@ -125,6 +125,8 @@ def flat(counters: Counters) -> dict[str, int]:
     found = {}
     for one in fields(Counters):
         value = getattr(counters, one.name)
+        if one.name == "server_dropped":
+            continue  # of `dropped`; the reference model has a say about it
         if isinstance(value, np.ndarray):
             for at in np.flatnonzero(value):
                 label = DropReason(at).label if one.name == "dropped" else at

@@ -41,6 +41,9 @@ ANSWERS_A_SECOND = 100
 UNSEEN = "unseen"  # by the kernel's filter: the datapath takes IPv4 to a virtual address, nothing else
 PASS = "pass"
 
+Name = str | tuple[str, int] | tuple[str, int, str]
+"""Of a counter: arrays with their index, drops of a server with its number and the reason."""
+
 
 @dataclass(frozen=True)
 class Fate:
@@ -68,7 +71,7 @@ class Model:
 
     def __init__(self, lines: int, draw: Callable[[int], int], *, seed: int = 0) -> None:
         self.flows = Flows(lines, seed)
-        self.counts: Counter[str | tuple[str, int]] = Counter()
+        self.counts: Counter[Name] = Counter()
         self._draw = draw  # a random number below its argument
         self._turn: Counter[int] = Counter()
         self._fragments: dict[tuple[bytes, bytes, int, int], tuple[_To, int | None, int]] = {}
@@ -100,7 +103,7 @@ class Model:
                     line[way] = None
 
     def _end(self, entry: Entry | None, now_s: int) -> None:
-        """Count a flow that showed only SYNs until its time was over (rule 20)."""
+        """Count a flow that showed only SYNs until its time was over (rule 24)."""
         if entry is None or entry.state != HALF_OPEN or not self._is_member(entry):
             return
         if not self._live(entry, now_s):
@@ -139,14 +142,34 @@ class Model:
         if verdict == PASS:
             self.counts["passed"] += 1
             return Fate(PASS)
-        self.counts["dropped", verdict] += 1
+        self._count_drop(frame, verdict)
         answer = self._too_big_answer(frame, mtu, now_s) if verdict == "too-big" else ()
         return Fate(verdict, sent=answer)
+
+    def _count_drop(self, frame: Frame, reason: str, server: int | None = None) -> None:
+        """Count a drop, and for which server: told by the destination alone, where it is not known (rule 24)."""
+        if server is None:
+            server = self._blamed(frame.data[: frame.kept][14:])
+        self.counts["dropped", reason] += 1
+        self.counts["server_dropped", server, reason] += 1
+
+    def _blamed(self, packet: bytes) -> int:
+        """Name the server that a packet was for; 0 for none."""
+        if len(packet) < 20:
+            return 0
+        to, protocol, ports = packet[16:20], packet[9], packet[(packet[0] & 15) * 4 :][:4]
+        is_first = not int.from_bytes(packet[6:8], "big") & 0x1FFF
+        if protocol in {TCP, UDP} and is_first and len(ports) == 4:
+            server = self.table.find(to, int.from_bytes(ports[2:], "big"), protocol)
+        else:
+            candidates = self.table.at(to)
+            server = candidates[0] if len(candidates) == 1 else None
+        return 0 if server is None else server.number
 
     def _forward(self, frame: Frame, to: _To, way_out: WayOut) -> Fate:
         """Rewrite the MACs, and the VLAN where the target is on another."""
         if way_out.ifindex == NO_INTERFACE:
-            self.counts["dropped", "tx-error"] += 1
+            self._count_drop(frame, "tx-error", to.flow.server)
             return Fate("tx-error")
         vlan = frame.vlan
         control = vlan[0] if vlan else 0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.datapath.afpacket.sender import Sender
-    from tests.reference.model import Fate
+    from tests.reference.model import Fate, Name
 
 
 class Path(Protocol):
@@ -42,7 +42,7 @@ class Path(Protocol):
         """Install a table while a batch waits that came before it."""
 
     def sweep(self, now_s: int) -> None: ...
-    def counts(self) -> dict[str | tuple[str, int], int]:
+    def counts(self) -> dict[Name, int]:
         """Every counter that is not 0, named as the model names them."""
 
     def flows(self) -> dict[int, list[Shown]]:
@@ -79,9 +79,9 @@ UNFORETOLD = {"swaps", "swap_last_ns", "swap_longest_ns"}
 """Counters that tell of times and not of frames: the model says nothing of them."""
 
 
-def counted(counters: Counters) -> dict[str | tuple[str, int], int]:
+def counted(counters: Counters) -> dict[Name, int]:
     """Return every counter that is not 0 but for `UNFORETOLD`, named as the model names them."""
-    found: dict[str | tuple[str, int], int] = {}
+    found: dict[Name, int] = {}
     for name, one in declared(Counters, Counter).items():
         value = getattr(counters, name)
         if name in UNFORETOLD:
@@ -90,6 +90,9 @@ def counted(counters: Counters) -> dict[str | tuple[str, int], int]:
             found[name] = value
         elif name == "dropped":
             found |= {(name, reason.label): int(value[reason]) for reason in DropReason}
+        elif name == "server_dropped":
+            for number, reason in np.argwhere(value).tolist():
+                found[name, number, DropReason(reason).label] = int(value[number, reason])
         else:
             found |= {(name, number): int(value[number]) for number in np.flatnonzero(value).tolist()}
     return {name: value for name, value in found.items() if value}
@@ -172,7 +175,7 @@ class PretendedWorker:
     def sweep(self, now_s: int) -> None:
         self._tables.sweep(now_s)
 
-    def counts(self) -> dict[str | tuple[str, int], int]:
+    def counts(self) -> dict[Name, int]:
         return counted(self._block.read())
 
     def flows(self) -> dict[int, list[Shown]]:

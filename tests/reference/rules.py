@@ -33,4 +33,8 @@ They were learned from the scalar path, where specification and RFCs are silent:
 22. A target with as many sessions as its limit gets no new flow that the method chooses; the target of the next bucket that
     has room does. What goes by the hash goes there whatever the limit. A flow that is to leave and finds nobody with room
     stays.
+23. A packet is judged by the largest MTU of the ways out before its target is known, and by its target's after; its flow is
+    there by then.
+24. A drop is counted for the server of its destination: address, port and protocol; without ports at hand the one server
+    that has the address; else for none. What cannot be sent is counted for the flow's server.
 """

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tests.reference.flows import Shown
-    from tests.reference.model import Fate
+    from tests.reference.model import Fate, Name
 
 NEAR, FAR = "near", "far"
 OTHERS = {one.ifindex for one in WAYS_OUT if one is not None} - {0, NO_INTERFACE}
@@ -186,7 +186,7 @@ class RealWorkers:
 
     # -- what is to be seen -----------------------------------------------------------------------------------------
 
-    def counts(self) -> dict[str | tuple[str, int], int]:
+    def counts(self) -> dict[Name, int]:
         return counted(self._datapath.counters())
 
     def flows(self) -> dict[int, list[Shown]]:

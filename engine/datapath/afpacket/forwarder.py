@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.datapath.afpacket import slot as slots_of
 from engine.datapath.afpacket.icmp import fragmentation_needed
-from engine.datapath.afpacket.scalar import PASS, Scalar, too_big, verdict
+from engine.datapath.afpacket.scalar import PASS, Scalar, server_of, too_big, verdict
 from engine.datapath.afpacket.sender import tag_bytes, tagged
 from engine.datapath.afpacket.vector import NOT_PLAIN, Vector
 from engine.datapath.contract import DropReason
@@ -43,8 +43,8 @@ _RECEIVED, _PASSED, _FORWARDED, _DROPPED = (
     word("dropped"),
 )
 _TARGET_PACKETS, _TARGET_BYTES = word("target_packets"), word("target_bytes")
+_SERVER_DROPPED = word("server_dropped")
 _SERVER_PACKETS, _SERVER_BYTES = word("server_packets"), word("server_bytes")
-_TRUNCATED, _TX_ERROR = _DROPPED + DropReason.TRUNCATED, _DROPPED + DropReason.TX_ERROR
 _FAULT = _DROPPED + DropReason.FAULT
 _WORDS, _REWRITTEN, _VLAN_U32 = slots_of.WORDS, slots_of.REWRITTEN, slots_of.VLAN_U32
 _V_32 = np.uint64(32)
@@ -115,17 +115,16 @@ class Forwarder:
         start = slot * rx.slot + (offsets & 0xFFFF)
         flat = self.counters.flat
         flat[_RECEIVED] += 1
+        data = rx.view[start - c.VNET_BYTES : start + captured]
         if status & c.TP_STATUS_COPY:
             large = rx.take_large()
             if large is None or len(large) != c.VNET_BYTES + size:
-                flat[_TRUNCATED] += 1
+                self._drop(DropReason.TRUNCATED, server_of(data, self.tables.lookup))
                 return
             data = large
         elif captured < size:
-            flat[_TRUNCATED] += 1
+            self._drop(DropReason.TRUNCATED, server_of(data, self.tables.lookup))
             return
-        else:
-            data = rx.view[start - c.VNET_BYTES : start + captured]
         target = self.scalar.decide(data, size, now_s)
         tag = b""
         if status & c.TP_STATUS_VLAN_VALID:
@@ -143,7 +142,7 @@ class Forwarder:
         elif target == PASS:
             flat[_PASSED] += 1
         else:
-            flat[_DROPPED - 1 - target] += 1
+            self._drop(-1 - target, server_of(data, lookup))
             if target == _TOO_BIG:
                 self.tell_too_big(data, mtu, now_s, tag)
 
@@ -158,21 +157,35 @@ class Forwarder:
         if number:
             tag = _retagged(tag, egress)
         out = tagged(data, tag) if tag else data
+        server = lookup.number[self.scalar.last_row]
         sender = self._sender(egress.ifindex, now_s)
         if sender is None:
-            flat[_TX_ERROR] += 1
+            self._drop(DropReason.TX_ERROR, server)
             return
         reason = sender.one(out, whole=data[1] == c.VNET_GSO_NONE)
         self.unsent |= sender.unsent
         if reason is not None:
-            flat[_DROPPED + reason] += 1
+            self._drop(reason, server)
             return
         flat[_FORWARDED] += 1
         flat[_TARGET_PACKETS + target] += 1
         flat[_TARGET_BYTES + target] += size
-        server = lookup.number[self.scalar.last_row]
         flat[_SERVER_PACKETS + server] += 1
         flat[_SERVER_BYTES + server] += size
+
+    def _drop(self, reason: int, server: int) -> None:
+        """Count a frame that is dropped."""
+        flat = self.counters.flat
+        flat[_DROPPED + reason] += 1
+        flat[_SERVER_DROPPED + server * len(DropReason) + reason] += 1
+
+    def _drop_many(self, reasons: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
+        """Count frames that are dropped, by reason and the row of their server."""
+        drops = self.counters.dropped
+        drops += np.bincount(reasons, minlength=len(DropReason))
+        servers = self.tables.lookup.v_number.take(rows).view(np.int64)
+        cells, count = np.unique(servers * len(DropReason) + reasons, return_counts=True)
+        self.counters.server_dropped.reshape(-1)[cells] += count
 
     def tell_too_big(self, data: memoryview, mtu: int, now_s: int, tag: bytes) -> None:
         """Tell the sender of a packet over `mtu`, on the VLAN it came from, at most some times a second."""
@@ -239,9 +252,9 @@ class Forwarder:
         flat = self.counters.flat
         if len(chosen) != count:
             others = np.flatnonzero(verdicts == NOT_PLAIN)
-            dropped = verdicts[(verdicts < 0) & (verdicts > NOT_PLAIN)]
-            drops = self.counters.dropped
-            drops += np.bincount(-1 - dropped, minlength=len(DropReason))
+            dropped = np.flatnonzero((verdicts < 0) & (verdicts > NOT_PLAIN))
+            if len(dropped):
+                self._drop_many(-1 - verdicts[dropped], rows[dropped])
             for slot in others.tolist():
                 self.one(head + slot, now_s)
             flat[_RECEIVED] -= len(others)  # `one` has counted them
@@ -262,13 +275,13 @@ class Forwarder:
         egress = self.tables.lookup.egress[number]
         sender = self._sender(egress.ifindex, now_s)
         if sender is None:
-            self.counters.flat[_TX_ERROR] += len(frames.slots)
+            self._drop_many(np.full(len(frames.slots), DropReason.TX_ERROR), frames.rows)
             return
         tag = tag_bytes(egress.vlan) if egress.vlan else b""
         done, reason = sender.many(self.rx, head, frames.slots, frames.sizes, tag)
         self.unsent |= sender.unsent
         if done < len(frames.slots):
-            self.counters.flat[_DROPPED + reason] += len(frames.slots) - done
+            self._drop_many(np.full(len(frames.slots) - done, reason), frames.rows[done:])
         if done:
             self.vector.count(frames.targets[:done], frames.rows[:done], frames.sizes[:done])
 

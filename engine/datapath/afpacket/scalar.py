@@ -32,6 +32,7 @@ from engine.io.if_packet import VNET_BYTES, VNET_GSO_NONE
 
 if TYPE_CHECKING:
     from engine.datapath.afpacket.tables import Tables
+    from engine.datapath.lookup import Lookup
 
 _HEADER = struct.Struct("<IHIHHBBHHHBBHII")  # Ethernet and fixed IPv4 header, words as they lie in memory
 _PORTS = struct.Struct("<HH")
@@ -84,6 +85,27 @@ def too_big(data: memoryview, size: int, mtu: int) -> bool:
     """Whether a frame of `size` bytes that `Scalar.decide` has found good does not fit the MTU of its way out."""
     length = int.from_bytes(data[VNET_BYTES + 16 : VNET_BYTES + 18], "big") or size - 14
     return length > mtu and not segments_fit(data, mtu)
+
+
+def server_of(data: memoryview, lookup: Lookup) -> int:
+    """Return the server that a frame was for, by its destination alone; 0 where that does not tell.
+
+    `data` is virtio header and as much of an IPv4 frame as there is. For frames that are dropped: others have their row.
+    """
+    if len(data) < VNET_BYTES + 34:
+        return 0
+    at = VNET_BYTES + 14
+    to, protocol, fragment = (
+        int.from_bytes(data[at + 16 : at + 20], "little"),
+        data[at + 9],
+        data[at + 6 : at + 8],
+    )
+    first_piece = not int.from_bytes(fragment, "big") & 0x1FFF
+    ports = at + (data[at] & 15) * 4
+    if protocol in {TCP, UDP} and first_piece and len(data) >= ports + _PORTS.size:
+        row = lookup.find_row(to, _PORTS.unpack_from(data, ports)[1], protocol)
+        return int(lookup.number[row]) if row >= 0 else 0
+    return int(lookup.only_server.get(to, 0))
 
 
 class Scalar:

@@ -44,6 +44,7 @@ class Sender:
         self.unsent = False  # frames wait in the ring that the device did not take
         self.gone = False  # the interface exists no more
         self._refused = -1  # the slot at which it stopped
+        self._given_up = 0  # frames of the ring, since they were counted last
 
     @classmethod
     def open(cls, ifname: str, slots: int, slot: int, counters: CounterBlock) -> Sender:
@@ -86,7 +87,7 @@ class Sender:
     ) -> tuple[int, DropReason]:
         """Send the frames in receive slots (offsets from `first`) under a VLAN tag, or as they are.
 
-        Returns how many found room, and why the others did not.
+        Returns how many were handed over and not given up at once, and why the others were not; those are not counted.
         """
         tx, count = self.tx, len(slots)
         longest = c.VNET_BYTES + int(sizes.max())
@@ -97,7 +98,7 @@ class Sender:
         while done < count:
             room = tx.room(count - done)
             if not room:
-                reason = self.flush()
+                reason = self._try()
                 room = tx.room(count - done)
                 if not room:
                     break
@@ -111,8 +112,10 @@ class Sender:
             tx.status[to] = c.TP_STATUS_SEND_REQUEST
             tx.advance(room)
             done += room
-        self.flush()
-        return done, reason
+        self._try()
+        ours = min(self._given_up, done)  # the last that stood in the ring
+        self._count_given_up(ours)
+        return done - ours, DropReason.TX_ERROR if ours else reason
 
     def _copy_tagged(
         self, rx: ReceiveRing, taken: slice | NDArray[np.intp], to: slice, longest: int, tag: bytes
@@ -142,7 +145,18 @@ class Sender:
         return True
 
     def flush(self) -> DropReason:
-        """Send what waits in the transmit ring; returns why room may still be missing.
+        """Send what waits in the transmit ring; returns why room may still be missing."""
+        reason = self._try()
+        self._count_given_up()
+        return reason
+
+    def _count_given_up(self, but: int = 0) -> None:
+        """Count what was given up as not sent, `but` so many that somebody else counts."""
+        self.counters.flat[_TX_ERROR] += self._given_up - but
+        self._given_up = 0
+
+    def _try(self) -> DropReason:
+        """Have the kernel send what waits; returns why room may still be missing.
 
         What the device refuses twice is given up, so that it holds up nothing behind it; and so is all that waits
         when the interface is down, or it would come out of date when it is up again.
@@ -162,7 +176,7 @@ class Sender:
             else:
                 given_up = waiting
             tx.skip(given_up)
-            self.counters.flat[_TX_ERROR] += len(given_up)
+            self._given_up += len(given_up)
             return DropReason.TX_FULL if self.unsent else DropReason.TX_ERROR
         self.unsent, self._refused = False, -1
         return DropReason.TX_FULL

@@ -82,6 +82,7 @@ class Vector:
             return self.flows.targets(rows, addresses, ports, flags, now_s), rows
         verdicts = np.where(plain, _NO_SERVER, NOT_PLAIN)
         verdicts[plain & suspect] = _LOOP
+        rows[~known] = len(lookup.number)  # the row of no server
         # What is not to one of our addresses any more (it waited while a table went) passes; the other path counts it.
         strange = plain & ~known
         if np.count_nonzero(strange):

@@ -70,6 +70,7 @@ def engine():
         rates=None,
         admin=None,
         forwarding=Forwarding(),
+        lights=None,
         transactions=Transactions(),
         change_admin=change_admin,
         asked=asked,
@@ -151,6 +152,7 @@ def running(*, first_round_done=True, settled=True, role=NodeRole.MASTER):
         host=SimpleNamespace(addresses={}),
         event_log=EventLog(),
         alarms=[Alarm(severity="error", subject="host", message="refused")],
+        lights=None,
         transactions=SimpleNamespace(status=lambda _: ConfigStatus(revision=4, language="toml")),
     )
 
