@@ -200,6 +200,9 @@ class Counters:
     target_unanswered: NDArray[np.int64] = counter(
         "flows of a target that showed only SYNs to their end", TARGET_ROWS
     )
+    target_opened: NDArray[np.int64] = counter(
+        "flows of a target that became sessions (more than once within a batch: once)", TARGET_ROWS
+    )
     server_packets: NDArray[np.int64] = counter("frames forwarded for a server", SERVER_ROWS)
     server_bytes: NDArray[np.int64] = counter("bytes forwarded for a server", SERVER_ROWS)
     server_dropped: NDArray[np.int64] = counter(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from engine.datapath.contract import SERVER_ROWS, DropReason
 from engine.domain.reason import listed
-from engine.report.window import Window
+from engine.report.shares import Limits, ShareWatch, Span
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,23 +18,14 @@ if TYPE_CHECKING:
     from engine.datapath.contract import Counters
     from engine.domain.notices import EventSeverity
 
-RAISE_SHARE = 0.5
-"""From here on more is dropped than served: no server works so, and what scanners send to a busy one stays far below."""
+LIMITS = Limits(high=0.5, low=0.25, hold_s=30.0)
+"""From a half on more is dropped than served: no server works so, and what scanners send to a busy one stays far below. Half
+of it is the end, so that a share that hovers about the limit raises one alarm and not a hundred; and half a minute is
+long enough to be seen, and the pace of the events."""
 
-CLEAR_SHARE = 0.25
-"""Half of it, so that a share that hovers about the limit raises one alarm and not a hundred."""
-
-HOLD_S = 30.0
-"""The least time an alarm stands: long enough to be seen, and the pace of its events."""
-
-SHORT_S, SHORT_FRAMES = 10.0, 50
-"""Where a server gets so many frames in so long, that time decides: five a second are traffic, and a target that
-everybody waits for comes and goes within less."""
-
-LONG_S, LONG_FRAMES = 300.0, 20
-"""Where it gets fewer, so many of the last five minutes do. A server with a frame a minute is not judged at all."""
-
-_LONG_STEP_S = 10.0
+SPANS = (Span(10.0, 1.0, 50), Span(300.0, 10.0, 20))
+"""Five frames a second are traffic, of which ten seconds tell enough: a target that everybody waits for comes and goes within
+less. A server with fewer is judged over five minutes, and one with a frame a minute not at all."""
 
 CURES: dict[DropReason, str] = {
     DropReason.NO_SERVER: "add a server for that port, or ask who sends this",
@@ -100,75 +90,38 @@ class DropWatch:
     """Reads the counters once a second; seconds are monotonic."""
 
     def __init__(self) -> None:
-        self._windows = (Window(SHORT_S, 1.0), Window(LONG_S, _LONG_STEP_S))
-        self._raised = np.zeros((SERVER_ROWS, len(DropReason)), np.bool_)
-        self._since = np.full((SERVER_ROWS, len(DropReason)), -math.inf)
-        self._dropped = np.zeros((SERVER_ROWS, len(DropReason)), np.int64)
-        self._total = np.zeros(SERVER_ROWS, np.int64)
-        self._span_s = np.zeros(SERVER_ROWS)
+        self._shares = ShareWatch(SERVER_ROWS, len(DropReason), SPANS, LIMITS)
 
     def look(self, counters: Counters, served: Collection[int], now: float) -> News:
         """Judge the servers in `served`; of any other nothing is wrong, and with none (a backup) all is forgotten."""
-        if not served:
-            for window in self._windows:
-                window.clear()
-            return self._go_over(np.zeros_like(self._raised), now)
-        values = np.column_stack((counters.server_packets, counters.server_dropped))
-        for window in self._windows:
-            window.take(values, now)
-        mask = np.zeros(SERVER_ROWS, np.bool_)
-        mask[list(served)] = True
-        judged = self._measure() & mask
-        share = self._dropped / np.maximum(self._total, 1)[:, None]
-        limit = np.where(self._raised, CLEAR_SHARE, RAISE_SHARE)
-        wrong = (share >= limit) & judged[:, None]
-        wrong |= self._raised & (now - self._since < HOLD_S) & mask[:, None]
-        return self._go_over(wrong, now)
+        begun, ended = self._shares.look(counters.server_packets, counters.server_dropped, served, now)
+        return News(
+            [self._told(reason, begun[:, reason]) for reason in _reasons(begun)],
+            {reason: tuple(np.flatnonzero(ended[:, reason]).tolist()) for reason in _reasons(ended)},
+        )
 
     def standing(self) -> list[Told]:
         """Return what is wrong now, by reason."""
-        return [self._told(reason, self._raised[:, reason]) for reason in self._reasons(self._raised)]
+        wrong = self._shares.wrong
+        return [self._told(reason, wrong[:, reason]) for reason in _reasons(wrong)]
 
     def about(self, server: int) -> list[str]:
         """Say what is wrong with one server."""
         mine = np.zeros(SERVER_ROWS, np.bool_)
         mine[server] = True
-        return [self._told(reason, mine).message for reason in self._reasons(self._raised & mine[:, None])]
-
-    def _measure(self) -> NDArray[np.bool_]:
-        """Take the figures of each server from the shortest time that tells enough; True where there is one."""
-        judged = np.zeros(SERVER_ROWS, np.bool_)
-        for window, least in zip(self._windows, (SHORT_FRAMES, LONG_FRAMES), strict=True):
-            if not window.full:
-                continue
-            growth = window.growth()
-            total = growth.sum(axis=1)
-            here = ~judged & (total >= least)
-            self._dropped[here], self._total[here] = growth[here, 1:], total[here]
-            self._span_s[here] = window.span_s
-            judged |= here
-        return judged
-
-    def _go_over(self, wrong: NDArray[np.bool_], now: float) -> News:
-        begun, ended = wrong & ~self._raised, self._raised & ~wrong
-        self._since[begun] = now
-        self._raised = wrong
-        return News(
-            [self._told(reason, begun[:, reason]) for reason in self._reasons(begun)],
-            {reason: tuple(np.flatnonzero(ended[:, reason]).tolist()) for reason in self._reasons(ended)},
-        )
-
-    @staticmethod
-    def _reasons(of: NDArray[np.bool_]) -> list[DropReason]:
-        return [reason for reason in DropReason if of[:, reason].any()]
+        return [self._told(r, mine).message for r in _reasons(self._shares.wrong & mine[:, None])]
 
     def _told(self, reason: DropReason, which: NDArray[np.bool_]) -> Told:
+        shares = self._shares
         servers = tuple(np.flatnonzero(which).tolist())
-        dropped, total = int(self._dropped[which, reason].sum()), int(self._total[which].sum())
+        dropped, total = int(shares.part[which, reason].sum()), int(shares.whole[which].sum())
         names = listed((f"server {number}" for number in servers), ", ")
-        span_s = int(self._span_s[which].max())
         message = (
             f"{names}: {dropped / max(total, 1):.0%} of the frames were dropped as {reason.label} ({dropped} of {total} in "
-            f"{span_s} s): {reason.help}; {CURES[reason]}"
+            f"{shares.span_s[which].max():.0f} s): {reason.help}; {CURES[reason]}"
         )
         return Told(reason, servers, message)
+
+
+def _reasons(of: NDArray[np.bool_]) -> list[DropReason]:
+    return [reason for reason in DropReason if of[:, reason].any()]

@@ -8,6 +8,7 @@ from engine.domain.notices import Notice
 from engine.domain.reason import listed
 from engine.report.drops import DropWatch
 from engine.report.quiet import BUSY_S, QUIET_S, QuietWatch
+from engine.report.unopened import UnopenedWatch
 
 if TYPE_CHECKING:
     from engine.datapath.contract import Counters
@@ -27,16 +28,21 @@ class Lights:
         self._event_log = event_log
         self._drops = DropWatch()
         self._quiet = QuietWatch()
+        self._unopened = UnopenedWatch()
 
     def look(self, counters: Counters, now: float) -> None:
         """Judge the counters as of now, monotonic seconds; call about once a second."""
         serves = self._chain.world.is_master and self._chain.first_round_done
         self._look_at_drops(counters, self._served() if serves else set(), now)
+        self._look_at_unopened(counters, now, serves=serves)
         self._look_at_silence(now, serves=serves)
 
     def about(self, server: int) -> list[str]:
-        """Say what is wrong with the frames of a server."""
-        return self._drops.about(server)
+        """Say what is wrong with the frames and the flows of a server."""
+        found = self._chain.view.servers.get(server)
+        targets = {*found.targets, *found.backup} if found is not None else set()
+        unopened = [u.message for u in self._unopened.standing() if targets & set(u.targets)]
+        return [*self._drops.about(server), *unopened]
 
     def _served(self) -> set[int]:
         view = self._chain.view
@@ -54,6 +60,19 @@ class Lights:
             self._alarms.clear(f"drops {reason.label}")
         for told in self._drops.standing():
             self._alarms.set(f"drops {told.reason.label}", told.subject, told.message, told.severity)
+
+    def _look_at_unopened(self, counters: Counters, now: float, *, serves: bool) -> None:
+        decisions = self._chain.slb.eligibility(now) if serves else {}
+        targets_of = {number: decision.new for number, decision in decisions.items() if decision.new}
+        begun, over = self._unopened.look(counters, targets_of, now)
+        for told in over:
+            self._alarms.clear(f"unopened {told.subject}")
+            text = f"{told.subject}: flows get beyond SYN again, or there are too few to tell"
+            self._event_log.add(Notice("health", "info", told.subject, text))
+        for told in begun:
+            self._event_log.add(Notice("health", "warning", told.subject, told.message))
+        for told in self._unopened.standing():
+            self._alarms.set(f"unopened {told.subject}", told.subject, told.message, "warning")
 
     def _look_at_silence(self, now: float, *, serves: bool) -> None:
         view, world = self._chain.view, self._chain.world

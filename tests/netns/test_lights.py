@@ -8,7 +8,8 @@ import time
 import pytest
 from scapy.all import IP, TCP, Ether
 
-from engine.lab import addressing, balancer
+from engine.lab import addressing, balancer, links
+from engine.lab.namespaces import inside
 from tests.helpers.port import LB, TARGET1, Port
 from tests.helpers.scene import SEED, Scene, until
 
@@ -43,6 +44,15 @@ def test_without_hc_targets_serve_are_unknown_and_the_state_says_why(launch):
         assert target.reason == "not checked: the modules line has no hc"
     assert scene.alarms() == []
     assert "unchecked" in scene.balancer.ctl("show", "targets").stdout
+
+
+def quicken(monkeypatch, change):
+    """Have engines started with shorter times than they have."""
+
+    def entry(module):
+        return [sys.executable, "-c", f"{change}; from {module} import main; raise SystemExit(main())"]
+
+    monkeypatch.setattr(balancer, "entry", entry)
 
 
 class Stream:
@@ -99,12 +109,7 @@ def test_a_few_drops_beside_traffic_are_no_alarm(launch):
 
 
 def test_an_interface_that_was_busy_and_falls_silent_is_a_warning_that_clears_itself(launch, monkeypatch):
-    quick = "import engine.report.quiet as q; q.GAP_S, q.BUSY_S, q.QUIET_S = 1.5, 5.0, 3.0; "
-    monkeypatch.setattr(
-        balancer,
-        "entry",
-        lambda module: [sys.executable, "-c", f"{quick}from {module} import main; raise SystemExit(main())"],
-    )
+    quicken(monkeypatch, "import engine.report.quiet as q; q.GAP_S, q.BUSY_S, q.QUIET_S = 1.5, 5.0, 3.0")
     scene = launch()
     time.sleep(6)
     assert scene.alarms() == []  # it was never busy
@@ -117,3 +122,31 @@ def test_an_interface_that_was_busy_and_falls_silent_is_a_warning_that_clears_it
     assert alarm.message.startswith("eth0: no frame for its virtual addresses for 3 s")
     scene.get()
     until(lambda: scene.alarms() == [], 3, "the alarm is over")
+
+
+def test_a_target_without_a_default_route_is_told_of_by_the_flows_that_never_open(launch, monkeypatch):
+    quicken(
+        monkeypatch,
+        "import engine.report.unopened as u; from engine.report.shares import Limits, Span; "
+        "u.SPANS = (Span(20.0, 1.0, 10), Span(100.0, 5.0, 10)); u.LIMITS = Limits(0.5, 0.25, 5.0)",
+    )
+    scene = launch()
+    since = scene.last_event()
+    with inside(scene.lab.netns_path("target2")), links.netlink() as netlink:
+        route = {"dst": "0.0.0.0/0", "gateway": addressing.ROUTER, "oif": links.index_of(netlink, "eth0")}
+        netlink.route("del", **route)
+    with scene.traffic_meanwhile(rate=20):
+        (alarm,) = until(
+            lambda: [a for a in scene.state().alarms if "never got beyond SYN" in a.message], 60, "the alarm"
+        )
+        assert (alarm.severity, alarm.subject) == ("warning", "target 2")
+        assert "of target 2 never got beyond SYN" in alarm.message
+        assert "its default route, its firewall?" in alarm.message
+        assert scene.target(2).health == "up"  # what the checks can see is well
+        assert scene.event(since, "target 2 never got beyond SYN") is not None
+        assert "never got beyond SYN" in scene.balancer.ctl("explain", "192.0.2.10", "1").stdout
+    with inside(scene.lab.netns_path("target2")), links.netlink() as netlink:
+        netlink.route("add", **route)
+    scene.forget_flows()
+    with scene.traffic_meanwhile(rate=20):
+        until(lambda: scene.alarms() == [], 60, "the alarm is over")

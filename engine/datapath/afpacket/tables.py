@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _TARGET_SESSIONS, _SERVER_SESSIONS = word("target_sessions"), word("server_sessions")
 _TARGET_HALF_OPEN, _SERVER_HALF_OPEN = word("target_half_open"), word("server_half_open")
-_TARGET_UNANSWERED = word("target_unanswered")
+_TARGET_UNANSWERED, _TARGET_OPENED = word("target_unanswered"), word("target_opened")
 
 _SWEEP_BUCKETS = 1024
 """A slice of 8,192 entries takes about 0.1 ms: well under a millisecond of delay for a frame behind it."""
@@ -176,6 +176,7 @@ class Tables:
     def recount(self) -> None:
         """Count the sessions of the flow table that is there: a worker that was killed may have left them uncounted."""
         counters = self.counters
+        opened = counters.target_opened.copy()
         for counted in (
             counters.target_sessions,
             counters.server_sessions,
@@ -184,6 +185,7 @@ class Tables:
         ):
             counted[:] = 0
         self.count_sessions(self.flows.entries[np.flatnonzero(self.flows.entries)], 1)
+        counters.target_opened[:] = opened
 
     def count_sessions(self, entries: U64, sign: int) -> None:
         """Add entries to the counts of sessions and of half-open flows (`sign` 1) or take them off (-1)."""
@@ -191,12 +193,12 @@ class Tables:
         session = session_mask(entries)
         count = np.count_nonzero(session)
         if count:
-            _count(
-                entries if count == len(entries) else entries[session],
-                counters.target_sessions,
-                counters.server_sessions,
-                sign,
-            )
+            sessions = entries if count == len(entries) else entries[session]
+            _count(sessions, counters.target_sessions, counters.server_sessions, sign)
+            if sign > 0:
+                target = (sessions & np.uint64(TARGET_MASK)).view(np.intp)
+                opened = counters.target_opened
+                opened += np.bincount(target, minlength=TARGET_ROWS)
         if count != len(entries):
             _count(
                 entries[~session] if count else entries,
@@ -209,6 +211,8 @@ class Tables:
         """`count_sessions` for one entry."""
         flat = self.counters.flat
         session = is_session(entry)
+        if session and sign > 0:
+            flat[_TARGET_OPENED + (entry & TARGET_MASK)] += 1
         target, server = (
             (_TARGET_SESSIONS, _SERVER_SESSIONS) if session else (_TARGET_HALF_OPEN, _SERVER_HALF_OPEN)
         )

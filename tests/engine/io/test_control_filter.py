@@ -105,7 +105,7 @@ def test_what_is_wanted_is_let_through_and_nothing_else(wanted, source, destinat
         (STRANGER, REAL[0], 6, False),  # the kernel's
         (STRANGER, REAL[0], 1, False),
         (VIRTUAL[0], STRANGER, 6, False),
-        (VIRTUAL[0], REAL[0], 17, False),
+        (VIRTUAL[0], REAL[0], 17, True),
     ],
 )
 def test_what_the_modules_hear(source, destination, protocol, expected):

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from engine.datapath.contract import Counters, DropReason
-from engine.report.drops import CURES, HOLD_S, LONG_S, SHORT_S, DropWatch
+from engine.report.drops import CURES, LIMITS, SPANS, DropWatch
 
+SHORT_S, LONG_S = (int(span.span_s) for span in SPANS)
 LOOP, NO_TARGET = DropReason.LOOP, DropReason.NO_TARGET
 
 
@@ -135,7 +136,7 @@ def test_an_alarm_stands_for_a_while_even_where_the_share_swings():
     for _ in range(60):
         play.run(11, LOOP=100)
         play.run(11, forwarded=100)
-    assert len(play.raised) <= 60 * 22 / HOLD_S
+    assert len(play.raised) <= 60 * 22 / LIMITS.hold_s
 
 
 def test_many_servers_are_one_alarm_and_one_event_for_a_reason_and_cost_little():
