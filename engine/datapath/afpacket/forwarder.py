@@ -267,8 +267,10 @@ class Forwarder:
             self._send(head, frames, 0, now_s)
             return
         by = lookup.v_egress.take(frames.targets)
-        for number in np.flatnonzero(np.bincount(by)).tolist():
-            self._send(head, frames.some(np.flatnonzero(by == number)), number, now_s)
+        numbers = np.flatnonzero(np.bincount(by)).tolist()
+        for number in numbers:
+            some = frames if len(numbers) == 1 else frames.some(np.flatnonzero(by == number))
+            self._send(head, some, number, now_s)
 
     def _send(self, head: int, frames: _Chosen, number: int, now_s: int) -> None:
         """Send frames by one way out, and count them."""
