@@ -38,7 +38,7 @@ BLOCKED = Mark("▲", "blocked", "warning", 1, True, "healthy, but no new flows:
 UNKNOWN = Mark("?", "unknown", "unknown", 2, True, "no check has answered yet")
 DRAINING = Mark("◐", "draining", "draining", 3, True, "keeps its sessions, gets no new ones")
 DISABLED = Mark("○", "disabled", "disabled", 4, True, "taken out by an operator or the configuration")
-UNCHECKED = Mark("?", "unchecked", "unknown", 5, False, "gets new flows, and nothing checks it: no hc")
+UNCHECKED = Mark("◎", "unchecked", "unknown", 5, False, "gets new flows, and nothing checks it: no hc")
 STANDBY = Mark("◇", "standby", "muted", 5, False, "a backup: serves when every primary is down")
 UP = Mark("●", "up", "up", 6, False, "gets new flows")
 
