@@ -41,6 +41,7 @@ from engine.modules.state.world import Outcome, World
 from engine.report.alarms import Alarms
 from engine.report.backend import Backend
 from engine.report.events import EventLog, log_event
+from engine.report.floods import Floods
 from engine.report.lights import Lights
 from engine.report.rates import Rates
 from engine.settle import Settler
@@ -125,6 +126,7 @@ class Engine:
         self.event_log = EventLog(log_event)
         self.alarms = Alarms(self.event_log)
         self.lights = Lights(self.chain, self.forwarding, self.alarms, self.event_log)
+        self.floods = Floods(self.world, self.alarms, self.event_log)
         self.backend = Backend(self)
         self.server = Server(self.backend, options.run_dir)
         self.event_log.subscribe(self.server.publish_event)
@@ -265,6 +267,7 @@ class Engine:
         counters = self.forwarding.counters()
         self.rates.update(counters, now)
         self.lights.look(counters, now)
+        self.floods.look(self.control_sockets.counts(), now)
         sessions = counters.target_sessions
         self.world.target_sessions = {t.number: int(sessions[t.number]) for t in self.world.config.targets}
         for notice in self.forwarding.watch(now):

@@ -117,6 +117,14 @@ class DatapathState(msgspec.Struct, kw_only=True):
     ] = {}  # every counter of engine.datapath.contract.Counters that is one number, by name
 
 
+class QueueState(msgspec.Struct, kw_only=True):
+    """Frames of one class for the control process: read, and dropped by the kernel because too many waited."""
+
+    name: str  # checks, datagrams, neighbours, strangers, echo
+    read: int
+    unread: int
+
+
 class InterfaceState(msgspec.Struct, kw_only=True):
     """One interface of the configuration."""
 
@@ -126,6 +134,7 @@ class InterfaceState(msgspec.Struct, kw_only=True):
     mtu: int | None
     link: Literal["up", "down", "missing"]
     addresses: list[str]
+    queues: list[QueueState] = []
 
 
 class NetworkState(msgspec.Struct, kw_only=True):

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from engine.config.finding import Finding
     from engine.domain.actor import Actor
     from engine.forwarding import Forwarding
+    from engine.io.control_sockets import ControlSockets
     from engine.io.host.host import Host
     from engine.modules.chain import Chain
     from engine.modules.state.world import World
@@ -80,6 +81,7 @@ class Parts(Protocol):
     host: Host
     alarms: Alarms
     lights: Lights
+    control_sockets: ControlSockets
 
     def flows(self) -> Flows:
         """Count the flows of servers and targets now."""
@@ -141,7 +143,7 @@ class Backend:
             servers=gather.servers(counters, now),
             targets=gather.targets(counters, now),
             datapath=gather.datapath(counters),
-            interfaces=gather.interfaces(engine.host.addresses),
+            interfaces=gather.interfaces(engine.host.addresses, engine.control_sockets.counts()),
             networks=gather.networks(),
             arp=gather.arp(now),
             modules=gather.modules(),

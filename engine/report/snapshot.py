@@ -11,6 +11,7 @@ from engine.api.messages import (
     InterfaceState,
     ModuleState,
     NetworkState,
+    QueueState,
     ServerState,
     TargetState,
     VrrpState,
@@ -21,12 +22,15 @@ from engine.domain.mac import mac_text
 from engine.domain.reason import Cause, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.changes.admin import AdminState
     from engine.config.model import Config, Server, Target
     from engine.datapath.contract import Counters
     from engine.domain.checks import ProbeKey
     from engine.domain.frame import Link
     from engine.forwarding import Forwarding
+    from engine.io.control_sockets import QueueCount
     from engine.modules.chain import Chain
     from engine.modules.state.world import CheckResult, ServerDecision, TargetStatus, World
     from engine.report.rates import Rates
@@ -172,10 +176,22 @@ class Gatherer:
             counters=numbers(counters),
         )
 
-    def interfaces(self, addresses: dict[str, set[str]]) -> list[InterfaceState]:
+    def interfaces(
+        self, addresses: dict[str, set[str]], counts: Iterable[QueueCount]
+    ) -> list[InterfaceState]:
         """Every registered interface; `addresses` by interface name, as the kernel has them."""
+        queues: dict[int, list[QueueState]] = {}
+        for one in counts:
+            queue = QueueState(name=one.frame_class.value, read=one.read, unread=one.unread)
+            queues.setdefault(one.interface, []).append(queue)
         return [
-            _interface(i.number, i.name, self._world.links.get(i.number), addresses.get(i.name, set()))
+            _interface(
+                i.number,
+                i.name,
+                self._world.links.get(i.number),
+                addresses.get(i.name, set()),
+                queues.get(i.number, []),
+            )
             for i in self._config.interfaces
             if i.registered
         ]
@@ -239,7 +255,9 @@ def _text(cause: Cause | None) -> str | None:
     return str(cause) if cause is not None else None
 
 
-def _interface(number: int, name: str, link: Link | None, addresses: set[str]) -> InterfaceState:
+def _interface(
+    number: int, name: str, link: Link | None, addresses: set[str], queues: list[QueueState]
+) -> InterfaceState:
     state = "missing" if link is None else "up" if link.up else "down"
     return InterfaceState(
         number=number,
@@ -248,6 +266,7 @@ def _interface(number: int, name: str, link: Link | None, addresses: set[str]) -
         mtu=link.mtu if link else None,
         link=state,  # type: ignore[arg-type] # one of the three words, by the expression above
         addresses=sorted(addresses),
+        queues=queues,
     )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from engine.domain.address import Address
     from engine.domain.checks import ProbeAnswer
-    from engine.domain.frame import Frame
+    from engine.domain.frame import Frame, FrameMatch
     from engine.modules.hc.vip_checks import Verdict
     from engine.modules.state.view import View
     from engine.modules.state.world import World
@@ -68,7 +68,6 @@ class Hc(Module):
     """Writer of `World.checks`, keyed by `ProbeKey`, so a probe that a change leaves alone keeps its state."""
 
     name = "hc"
-    wants = vip_frames.WANTED
 
     def __init__(self, world: World, view: View, rng: random.Random | None = None) -> None:
         super().__init__(world, view)
@@ -87,6 +86,12 @@ class Hc(Module):
         self._untold: list[Notice] = []
         self._addresses: dict[int, Address] = {}  # of targets, as of the last change
         self._follow(0.0)
+
+    @property
+    def wants(self) -> tuple[FrameMatch, ...]:
+        """Answers to the VIP checks."""
+        datagrams = any(server.protocol != "tcp" for server in self.world.config.servers)
+        return vip_frames.wanted(self._vips.cookie, datagrams=datagrams)
 
     @property
     def first_round_done(self) -> bool:

@@ -62,7 +62,7 @@ class VipChecks:
         self._world = world
         self._view = view
         self._rng = rng
-        self._ident = rng.randrange(0x10000)
+        self.cookie = rng.randrange(0x10000)
         self._number = rng.randrange(0x10000)
         self._flights: dict[vip.VipId, _Flight] = {}
         self._by_key: dict[ProbeKey, _Flight] = {}
@@ -149,7 +149,7 @@ class VipChecks:
     def _fresh_id(self, source: Address, virtual: Address, port: int | None, asks: str = "") -> vip.VipId:
         if port is None:
             self._number = (self._number + 1) & 0xFFFF
-            return vip.VipId(source, virtual, None, self._ident, self._number)
+            return vip.VipId(source, virtual, None, self.cookie, self._number)
         local = self._rng.choice(vip.PORTS)
         if asks:
             # Nothing but the port tells datagrams apart; there are more ports than targets.
@@ -158,7 +158,9 @@ class VipChecks:
             ) in self._flights:
                 local = local + 1 if local + 1 in vip.PORTS else vip.PORTS.start
             return attempt
-        return vip.VipId(source, virtual, port, local, self._rng.getrandbits(32))
+        # One below the largest: the answer's number is one more, and its upper half still the cookie.
+        seq = self.cookie << 16 | self._rng.randrange(0xFFFF)
+        return vip.VipId(source, virtual, port, local, seq)
 
 
 def _answers(flight: _Flight, found: vip.VipAnswer) -> bool:

@@ -9,9 +9,9 @@ A service of UDP is asked by a datagram: what comes back, an answer or "port unr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from engine.domain.frame import AddressSet, FrameMatch
+from engine.domain.frame import AddressSet, FrameClass, FrameMatch
 from engine.packets import build, read
 from engine.packets.headers import (
     ACK,
@@ -36,11 +36,28 @@ PORTS = range(61_001, 65_536)
 answer to us is taken for one to them, nor the other way round."""
 
 
-WANTED = tuple(
-    FrameMatch(ETHERTYPE_IPV4, protocol, source=AddressSet.VIRTUAL, destination=AddressSet.REAL)
-    for protocol in (TCP, ICMP, UDP)
-)
-"""Where answers come from: a target that accepts the virtual address answers from it."""
+def wanted(cookie: int, *, datagrams: bool) -> tuple[FrameMatch, ...]:
+    """Return where answers come from: a target that accepts the virtual address answers from it.
+
+    `cookie`: the upper half of our SYNs' sequence numbers and the identifier of our echoes, which an answer repeats, and
+    which a stranger who floods us with forged answers does not know. `datagrams`: what answers them has nothing of the
+    kind, so it waits apart.
+    """
+    wishes = [
+        _from_virtual(protocol, cookie=cookie, frame_class=FrameClass.CHECKS) for protocol in (TCP, ICMP)
+    ]
+    if datagrams:
+        wishes += [
+            _from_virtual(UDP, frame_class=FrameClass.DATAGRAMS),
+            _from_virtual(ICMP, quoted=UDP, frame_class=FrameClass.DATAGRAMS),
+        ]
+    return tuple(wishes)
+
+
+def _from_virtual(protocol: int, **more: Any) -> FrameMatch:
+    return FrameMatch(
+        ETHERTYPE_IPV4, protocol, source=AddressSet.VIRTUAL, destination=AddressSet.REAL, **more
+    )
 
 
 @dataclass(frozen=True, slots=True)

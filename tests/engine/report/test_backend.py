@@ -150,6 +150,7 @@ def running(*, first_round_done=True, settled=True, role=NodeRole.MASTER):
         admin=None,
         options=SimpleNamespace(config="/etc/bng/bng.conf"),
         host=SimpleNamespace(addresses={}),
+        control_sockets=SimpleNamespace(counts=list),
         event_log=EventLog(),
         alarms=[Alarm(severity="error", subject="host", message="refused")],
         lights=None,

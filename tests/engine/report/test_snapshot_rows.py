@@ -12,9 +12,10 @@ from engine.config.model import Config, Interface, Network, Server, Target
 from engine.datapath.contract import Counters
 from engine.domain.address import Address
 from engine.domain.checks import ProbeKey
-from engine.domain.frame import Link
+from engine.domain.frame import FrameClass, Link
 from engine.domain.reason import Cause, Reason
 from engine.domain.states import NodeRole
+from engine.io.control_sockets import QueueCount
 from engine.modules.state.view import View
 from engine.modules.state.world import CheckResult, Neighbour, ServerDecision, TargetStatus, World
 from engine.report.snapshot import Gatherer
@@ -163,12 +164,18 @@ def test_interfaces_are_up_down_or_missing(world):
         1: Link(1, "eth1", 5, MAC, 1500, up=True),
         2: Link(2, "eth2", 6, MAC, 9000, up=False),
     }
-    states = gatherer(world).interfaces({"eth1": {"172.16.1.252", "10.0.0.1"}})
+    counts = [QueueCount(1, FrameClass.CHECKS, 70, 0), QueueCount(1, FrameClass.ECHO, 5, 90_000)]
+    states = gatherer(world).interfaces({"eth1": {"172.16.1.252", "10.0.0.1"}}, counts)
     assert [(one.number, one.name, one.link, one.mac, one.mtu, one.addresses) for one in states] == [
         (1, "eth1", "up", "02:00:00:00:02:01", 1500, ["10.0.0.1", "172.16.1.252"]),
         (2, "eth2", "down", "02:00:00:00:02:01", 9000, []),
         (3, "eth3", "missing", None, None, []),
     ]
+    assert [(queue.name, queue.read, queue.unread) for queue in states[0].queues] == [
+        ("checks", 70, 0),
+        ("echo", 5, 90_000),
+    ]
+    assert states[1].queues == []
 
 
 def test_networks_as_configured(world):
