@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from engine.datapath.flow_states import FlowState
     from engine.domain.address import Address
 
 SERVER_ROWS = 513
@@ -225,7 +226,7 @@ class Flow:
     client: Address
     port: int | None
     idle_s: int
-    closing: bool
+    state: FlowState
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,7 @@ FLOW_RECORD = np.dtype(
         ("server", "<u2"),
         ("target", "<u2"),
         ("idle_s", "<u2"),  # since the last packet
-        ("state", "u1"),  # flowtable.FlowState
+        ("state", "u1"),  # FlowState
         ("reserved", "V7"),
     ]
 )

@@ -188,7 +188,7 @@ class FlowTable:
                 client=Address(self.address[index].tobytes()),
                 port=swap16(int(self.port[index])) or None,
                 idle_s=now_s - (entry >> SEEN_SHIFT) & SEEN_MASK,
-                closing=entry >> STATE_SHIFT & 3 == FlowState.CLOSING,
+                state=FlowState(entry >> STATE_SHIFT & 3),
             )
 
 
@@ -244,7 +244,7 @@ def session_mask(entries: U64) -> NDArray[np.bool_]:
 
 def unanswered_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
     """`is_unanswered` for a vector."""
-    half_open = (entries & _V_STATE_FIELD) == _V_HALF_OPEN
+    half_open: NDArray[np.bool_] = (entries & _V_STATE_FIELD) == _V_HALF_OPEN
     if np.count_nonzero(half_open):
         half_open &= member_mask(entries, rules)
         half_open &= ~live_mask(entries, now_s, rules)

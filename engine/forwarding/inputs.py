@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from engine.datapath.contract import NO_INTERFACE
 from engine.datapath.table import EgressInput, ServerInput, TargetInput
-from engine.domain.address import Address
 from engine.domain.checks import VIP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.config.model import Server
+    from engine.domain.address import Address
     from engine.modules.state.view import Site, View
     from engine.modules.state.world import ServerDecision, World
 
@@ -96,18 +96,16 @@ class Inputs:
         ]
 
     def servers(self, interface: int) -> list[ServerInput]:
-        """Return the servers on an interface, the disabled ones for their flows; none on a node that is not the master."""
+        """Return the servers on an interface, those that do not answer for their flows; none on a node that is not the master."""
         found = []
         for decision in self._decisions.values() if self._master else ():
             server = self._view.servers.get(decision.server)
             if server is None:
                 continue
-            address = Address.parse_v4(server.ipaddr)
-            virtual = self._view.virtuals.get(address) if address is not None else None
-            if virtual is None or virtual.address in self._view.world.withheld:
-                continue
-            if virtual.interface == interface:
-                found.append(self._server(server, virtual.address, decision))
+            address = self._view.server_addresses.get(server.number)
+            site = self._view.serving_site(address) if address is not None else None
+            if address is not None and site is not None and site.interface == interface:
+                found.append(self._server(server, address, decision))
         return found
 
     def _server(self, server: Server, address: Address, decision: ServerDecision) -> ServerInput:
@@ -126,5 +124,5 @@ class Inputs:
             new=tuple(n for n in among if n in self._resolved),
             keep=tuple(n for n in decision.keep if n in self._resolved),
             leaving=tuple(n for n in decision.keep if n in leaving and n in self._resolved),
-            answers=self._view.server_enabled(server),
+            answers=self._view.server_enabled(server) and address not in self._view.world.withheld,
         )

@@ -70,9 +70,20 @@ def _ethertype_is(value: int, otherwise: Iterable[Instruction] = (REJECT,)) -> l
 
 _NO_ECHO: list[Instruction] = [
     (LDB_ABS, 0, 0, 23),
-    (JEQ, 0, 6, 1),  # ICMP
+    (JEQ, 0, 12, 1),  # ICMP
     (LDH_ABS, 0, 0, 20),
-    (JSET, 4, 0, 0x1FFF),  # a later fragment
+    (JSET, 10, 0, 0x1FFF),  # a later fragment
+    (LDX_MSH, 0, 0, 14),
+    (TXA, 0, 0, 0),
+    (ADD, 0, 0, 15),
+    (TAX, 0, 0, 0),
+    (LD_LEN, 0, 0, 0),
+    (
+        JGE_X,
+        0,
+        4,
+        0,
+    ),  # what is cut off before its type is left to the worker: a load beyond the end would reject it
     (LDX_MSH, 0, 0, 14),
     (LDB_IND, 0, 0, 14),
     (JEQ, 0, 1, 8),  # echo request

@@ -115,7 +115,7 @@ class Chain:
 
     def listening(self) -> dict[int, Listening]:
         """Return what is to be heard on every interface that is there and carries a network, by its number."""
-        return listening(self.world, self.view, self.arp.askers, self.wants())
+        return listening(self.world, self.view, self.arp.askers.known, self.wants())
 
     def describe(self) -> list[ModuleStatus]:
         """Return what `show modules` tells."""

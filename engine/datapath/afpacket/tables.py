@@ -47,14 +47,19 @@ off the counts within two seconds, not seven."""
 
 
 class Tables:
-    """Table, flows, counters, and the turn of each server."""
+    """Table, flows, counters, and the turn of each server.
 
-    def __init__(self, lookup: Lookup, flows: FlowTable, counters: CounterBlock) -> None:
+    `beside` are the counters of the workers on the same interface, which share the limits of the targets.
+    """
+
+    def __init__(
+        self, lookup: Lookup, flows: FlowTable, counters: CounterBlock, beside: Sequence[CounterBlock] = ()
+    ) -> None:
         self.lookup = lookup
         self.plain_words = slot.plain_words(lookup.source)
         self.flows = flows
         self.counters = counters
-        self.beside: Sequence[CounterBlock] = ()  # of the other workers: limits are of all of them together
+        self.beside = beside
         self.turn = [0] * SERVER_ROWS  # of round robin, by server number: survives a change of table
         self.random = random.Random()
         self.generator = np.random.default_rng()
@@ -96,9 +101,9 @@ class Tables:
         target = int(lookup.table.buckets[start + at])
         return target if self.has_room(target) else self._next_with_room(start, length, at)
 
-    def sessions(self, targets: NDArray[np.intp]) -> NDArray[np.int64]:
+    def sessions(self, targets: NDArray[np.integer]) -> NDArray[np.int64]:
         """Count the sessions of targets, those of the workers beside this one included."""
-        found = self.counters.target_sessions[targets]
+        found: NDArray[np.int64] = self.counters.target_sessions[targets]
         for block in self.beside:
             found = found + block.target_sessions[targets]
         return found
@@ -109,7 +114,7 @@ class Tables:
         if not limit:
             return True
         at = _TARGET_SESSIONS + target
-        return sum((block.flat[at] for block in self.beside), self.counters.flat[at]) < limit
+        return bool(sum((block.flat[at] for block in self.beside), self.counters.flat[at]) < limit)
 
     def _next_with_room(self, start: int, length: int, at: int) -> int:
         """Return the target of the next bucket whose target has room; 0 where none has."""

@@ -70,7 +70,8 @@ class Worker:
         self.control.setblocking(False)
         self.counters = CounterBlock(SharedMemory.attach(args.counters_fd))
         flows = FlowTable(SharedMemory.attach(args.flows_fd).view, args.buckets)
-        self.tables = Tables(Lookup(ForwardingTable.empty()), flows, self.counters)
+        beside = [CounterBlock(SharedMemory.attach(fd)) for fd in args.beside_fds]
+        self.tables = Tables(Lookup(ForwardingTable.empty()), flows, self.counters, beside)
         self.rx = ReceiveRing(args.ifname, args.rx_slots, slot_bytes(args.mtu))
         self.forwarder = Forwarder(
             self.tables,

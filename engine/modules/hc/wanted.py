@@ -46,8 +46,9 @@ def wanted_probes(view: View) -> WantedProbes:
         wanted.base[number] = tuple(_base(view.targets[number], view.target_address[number]))
     for server in view.servers.values():
         virtual = Address.parse_v4(server.ipaddr)
-        if not view.server_enabled(server) or virtual is None:
+        if virtual is None:
             continue
+        # Of a disabled server, too: when it is enabled it serves at once, and the flows that it had go on.
         for number in dict.fromkeys([*server.targets, *server.backup]):
             target = view.targets.get(number)
             if target is not None and target.dsr and number in view.target_site:

@@ -106,7 +106,8 @@ def _standing(world: World, view: View, wanted: WantedProbes, target: Target, se
     unreachable = _unreachable(world, view, target.number)
     if "hc" not in world.config.modules:
         return Standing(admin, "unknown", Cause(Reason.NOT_CHECKED), hindrance, {}, unreachable)
-    health, cause = _health(base, vip, bool(wanted.base.get(target.number)))
+    serving = {n: condition for n, condition in vip.items() if view.server_enabled(view.servers[n])}
+    health, cause = _health(base, serving, bool(wanted.base.get(target.number)))
     if hindrance is None and base.health != "up":
         hindrance = base.cause
     return Standing(admin, health, cause, hindrance, vip, unreachable)
@@ -185,7 +186,8 @@ def _reason(
     out = []
     for server in servers:
         condition = standing.vip.get(server)
-        if condition is not None and condition.health == "down" and standing.health == "up":
+        serves = view.server_enabled(view.servers[server])
+        if serves and condition is not None and condition.health == "down" and standing.health == "up":
             made.out_of[server, number] = condition.cause or Cause(Reason.CHECK_FAILED)
             out.append(Cause(Reason.OUT_OF_SERVER, server=server, parts=_parts(condition.cause)))
     out_of_servers = Cause(Reason.OUT_OF_SERVERS, parts=tuple(out)) if out else None
@@ -222,8 +224,6 @@ def _parts(cause: Cause | None) -> tuple[Cause, ...]:
 
 def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple[ServerDecision, Service]:
     number = server.number
-    if not view.server_enabled(server):
-        return ServerDecision(number, (), (), Cause(Reason.DISABLED)), Service.NOBODY
     if Address.parse_v4(server.ipaddr) is None:
         cause = Cause(Reason.SERVER_NOT_IPV4, given=server.ipaddr)
         return ServerDecision(number, (), (), cause), Service.NOBODY
@@ -231,6 +231,8 @@ def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple
     backups = [t for t in dict.fromkeys(server.backup) if t in made.standings and t not in primaries]
     checked = "hc" in view.world.config.modules
     fit = [t for t in (*primaries, *backups) if _fits(made.standings[t], number, checked=checked)]
+    if not view.server_enabled(server):
+        return ServerDecision(number, (), tuple(fit), Cause(Reason.DISABLED)), Service.NOBODY
     taking = [t for t in fit if made.standings[t].admin == "enabled" and _reachable(made, view, server, t)]
     # A primary that is full is not down: backups are no overflow. One that drains is on its way out.
     serving = [t for t in taking if t in primaries] or taking

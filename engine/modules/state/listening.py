@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from engine.domain.frame import Listening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from engine.domain.address import Address
     from engine.domain.frame import FrameMatch
-    from engine.modules.arp.askers import Askers
     from engine.modules.state.view import View
     from engine.modules.state.world import World
 
@@ -21,11 +20,18 @@ of theirs is lost."""
 
 
 def listening(
-    world: World, view: View, askers: Askers, matches: tuple[FrameMatch, ...]
+    world: World,
+    view: View,
+    askers: Callable[[int], Iterable[tuple[Address, bytes]]],
+    matches: tuple[FrameMatch, ...],
 ) -> dict[int, Listening]:
-    """Return what is to be heard on every interface that is there and carries a network, by its number."""
+    """Return what is to be heard on every interface that is there and carries a network, by its number.
+
+    `askers` returns those who asked for one of our addresses on an interface, with their MACs.
+    """
     found: dict[int, Listening] = {}
-    virtual = tuple(sorted(view.virtuals))
+    # Also those of disabled servers: their targets are checked through them all the while.
+    virtual = tuple(sorted({*view.virtuals, *view.server_addresses.values()}))
     for number in {site.interface for site in view.sites}:
         link = world.links.get(number)
         if link is None:
@@ -33,7 +39,7 @@ def listening(
         real = tuple(sorted(s.real for s in view.sites if s.interface == number and s.real is not None))
         neighbours = tuple(_neighbours(view, number))
         macs = [(a, n.mac) for a in neighbours if (n := world.neighbours.get(a)) is not None and n.mac]
-        known = frozenset([*askers.known(number), *macs][:MOST_KNOWN])
+        known = frozenset([*askers(number), *macs][:MOST_KNOWN])
         found[number] = Listening(link, matches, virtual, real, neighbours, known)
     return found
 

@@ -214,8 +214,8 @@ def test_flows_are_told_for_people(table):
     remember(table, 20, "192.0.2.3", 1234, target=5, seen=900, generation=4)  # void
     got = list(table.flows(1000, rules(), 10, None, None))
     assert got == [
-        Flow(1, 2, Address.parse("192.0.2.1"), None, 10, False),
-        Flow(2, 1, Address.parse("2001:db8::7"), 443, 5, True),
+        Flow(1, 2, Address.parse("192.0.2.1"), None, 10, FlowState.OPEN),
+        Flow(2, 1, Address.parse("2001:db8::7"), 443, 5, FlowState.CLOSING),
     ]
     assert list(table.flows(1000, rules(), 1, None, None)) == got[:1]
     assert list(table.flows(1000, rules(), 10, 1, None)) == got[:1]

@@ -34,6 +34,14 @@ def test_new_and_kept_targets_are_told_apart(play):
     assert (server.new, server.keep) == ((2,), (1, 2))
 
 
+def test_full_targets_are_told_for_the_datapath_counts_itself(play):
+    decisions = {1: ServerDecision(1, (2,), (1, 2), full=(1,))}
+    (server,) = inputs(play, decisions).servers(1)
+    assert server.new == (1, 2)
+    play.view.targets[2].maxsessions = 50
+    assert [t.limit for t in inputs(play).targets] == [0, 50, 0]
+
+
 def test_targets_whose_mac_is_not_known_are_left_out(play):
     play.resolve(1, None)
     assert [t.number for t in inputs(play).targets] == [2, 3]
@@ -68,10 +76,10 @@ def test_the_gateway_is_never_blocked(play):
     assert inputs(play).blocked_mac(1) == [OWN[2], MAC[1], MAC[3]]
 
 
-def test_an_address_that_is_not_taken_has_no_servers(play):
+def test_a_server_whose_address_is_not_taken_does_not_answer(play):
     play.world.withheld.add(VIP1)
     assert inputs(play).virtual(1) == []
-    assert inputs(play).servers(1) == []
+    assert [s.answers for s in inputs(play).servers(1)] == [False]
     assert inputs(play).virtual(2) == [VIP2]
 
 
@@ -89,11 +97,15 @@ def test_a_node_that_is_not_the_master_serves_nobody_but_keeps_its_addresses(pla
     assert inputs(play).virtual(2) == [VIP2]
 
 
-def test_a_server_that_is_disabled_or_gone_is_not_told(play):
+def test_a_disabled_server_does_not_answer_and_keeps_its_flows(play):
     play.world.server_admin[1] = "disabled"
     play.view.refresh()
-    assert inputs(play).servers(1) == []
-    assert [s.number for s in inputs(play).servers(2)] == [2]
+    (server,) = inputs(play, {1: ServerDecision(1, (), (1, 2))}).servers(1)
+    assert (server.answers, server.new, server.keep) == (False, (), (1, 2))
+    assert [(s.number, s.answers) for s in inputs(play).servers(2)] == [(2, True)]
+
+
+def test_a_server_that_is_gone_is_not_told(play):
     assert inputs(play, {9: ServerDecision(9, (1,), (1,))}).servers(1) == []
 
 

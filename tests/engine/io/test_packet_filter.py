@@ -75,7 +75,7 @@ def test_the_quoted_client_is_found_behind_options():
 
 @pytest.mark.parametrize("length", [34, 42, 61])
 def test_icmp_too_short_to_quote_goes_by_its_source(length):
-    short = frame(ICMP(), src="192.0.2.5", payload=bytes(40))[:length]
+    short = frame(ICMP(type=11), src="192.0.2.5", payload=bytes(40))[:length]
     takers = [i for i in range(3) if passes(packet_filter.for_addresses(VIPS, (i, 3)), short)]
     assert takers == [int.from_bytes(bytes((192, 0, 2, 5)), "big") % 3]
 
@@ -85,7 +85,7 @@ def test_the_kernel_takes_icmp_too_short_to_quote():
     with ours, theirs:
         ours.settimeout(1)
         packet_filter.attach(ours, packet_filter.for_addresses(VIPS, (1, 2)))
-        others, mine = (frame(ICMP(), src=src)[:42] for src in ("192.0.2.4", "192.0.2.5"))
+        others, mine = (frame(ICMP(type=11), src=src)[:42] for src in ("192.0.2.4", "192.0.2.5"))
         for data in (others, mine):
             theirs.send(data)
         assert ours.recv(2000) == mine

@@ -79,7 +79,12 @@ SERVING = {1: ServerDecision(1, new=(1,), keep=(1, 2))}
 
 
 def test_a_server_as_consoles_see_it(world):
-    read = Counters(server_packets=row(1, 10), server_bytes=row(1, 900), server_sessions=row(1, 4))
+    read = Counters(
+        server_packets=row(1, 10),
+        server_bytes=row(1, 900),
+        server_sessions=row(1, 4),
+        server_half_open=row(1, 3),
+    )
     first, *others = gatherer(world, SERVING).servers(read, 100.0)
     assert [one.number for one in others] == [2, 3]
     assert (first.number, first.name, first.ipaddr, first.port, first.protocol, first.method) == (
@@ -87,6 +92,7 @@ def test_a_server_as_consoles_see_it(world):
     )  # fmt: skip
     assert (first.targets, first.backup) == ([1, 2], [3])
     assert (first.sessions, first.packets, first.bytes, first.pps, first.bps) == (4, 10, 900, 1.3, 8.2)
+    assert first.half_open == 3
     assert others[1].ipaddr == ""
 
 
@@ -100,7 +106,13 @@ def test_a_target_as_consoles_see_it(world):
     world.neighbours[Address.parse("172.17.2.1")] = Neighbour(mac=MAC)
     world.target_admin[1] = "draining"
     statuses = {1: TargetStatus(1, "up", operational=True, reason=Cause(Reason.DRAINING), last_change=97.76)}
-    read = Counters(target_packets=row(1, 10), target_bytes=row(1, 900), target_sessions=row(1, 4))
+    read = Counters(
+        target_packets=row(1, 10),
+        target_bytes=row(1, 900),
+        target_sessions=row(1, 4),
+        target_half_open=row(1, 3),
+        target_unanswered=row(1, 2),
+    )
     first, *others = gatherer(world, statuses=statuses).targets(read, 100.0)
     assert [one.number for one in others] == [2, 3]
     assert (first.name, first.ipaddr, first.port, first.protocol) == ("web", "172.17.2.1", 80, "tcp")
@@ -112,6 +124,7 @@ def test_a_target_as_consoles_see_it(world):
         "draining",
     )
     assert (first.sessions, first.packets, first.bytes, first.pps, first.bps) == (4, 10, 900, 1.3, 8.2)
+    assert (first.half_open, first.unanswered, first.maxsessions) == (3, 2, 0)
     assert first.last_change_s == 2.2
 
 

@@ -431,7 +431,8 @@ def arguments():
     """Return arguments with memory behind them: a flow of target 1 is in the flow table, the table is of generation 5."""
     buckets = 16
     flows = SharedMemory.create("test-flows", table_bytes(buckets))
-    block = CounterBlock.create()
+    block, beside = CounterBlock.create(), CounterBlock.create()
+    beside.target_sessions[2] = 7
     table = store_table(compiled(server(), compiler=Compiler(generation=4)))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     FlowTable(flows.view, buckets).flat[3] = pack(1, 1, 1, 0, 0, 0)
@@ -445,11 +446,12 @@ def arguments():
         tx_slots=32,
         control_fd=theirs.detach(),
         counters_fd=block.memory.fd,
+        beside_fds=(beside.memory.fd,),
         flows_fd=flows.fd,
         table_fd=os.dup(table.fd),
     )
     ours.close()
-    for memory in (flows, block.memory, table):
+    for memory in (flows, block.memory, beside.memory, table):
         memory.close()
 
 
@@ -491,6 +493,7 @@ def test_a_worker_begins_with_the_flows_and_the_table_that_are_there(arguments, 
         assert worker.counters.flat[HEARTBEAT_NS] > 0
         assert counters.target_sessions[1] == counters.server_sessions[1] == 1
         assert counters.swaps == 0  # nothing had to wait
+        assert worker.tables.sessions(np.array([1, 2])).tolist() == [1, 7]
     finally:
         worker.control.close()
 

@@ -74,11 +74,18 @@ def test_the_port_of_a_vip_check(kit, server, target, port):
     assert [k.port for k in play.world.checks if k.kind == "vip"] == [port]
 
 
-@pytest.mark.parametrize("useless", [{"ipaddr": "172.16.1.11", "enabled": False}, {"ipaddr": "2001:db8::1"}])
-def test_a_server_that_is_disabled_or_not_ipv4_has_no_vip_checks(kit, useless):
-    other = Server(**{"number": 2, "port": 80, "registered": True, "enabled": True, "targets": [1]} | useless)
+@pytest.mark.parametrize(
+    ("address", "enabled", "checked"),
+    [
+        ("172.16.1.11", True, {"172.16.1.11"}),
+        ("172.16.1.11", False, {"172.16.1.11"}),  # when it is enabled, it is known who can serve it
+        ("2001:db8::1", True, set()),
+    ],
+)
+def test_every_ipv4_server_has_vip_checks(kit, address, enabled, checked):
+    other = Server(number=2, ipaddr=address, port=80, registered=True, enabled=enabled, targets=[1])
     play = kit.make(kit.seed(servers=[kit.server(1), other]))
-    assert {str(k.address) for k in play.world.checks if k.kind == "vip"} == {kit.VIP}
+    assert {str(k.address) for k in play.world.checks if k.kind == "vip"} == {kit.VIP} | checked
 
 
 def test_a_vip_check_is_timed_like_the_targets_own_check_else_3_10(kit):

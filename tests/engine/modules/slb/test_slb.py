@@ -157,7 +157,7 @@ def test_a_disabled_server_serves_nobody_and_raises_no_alarm(kit, play):
     play.up()
     play.world.server_admin[1] = "disabled"
     assert play.tick().recompile
-    assert (decision(play).new, decision(play).keep, why(decision(play))) == ((), (), "disabled")
+    assert (decision(play).new, decision(play).keep, why(decision(play))) == ((), (1, 2), "disabled")
     assert why(status(play)) == "server 1 is disabled"
     assert told(play, "admin") == [("info", "server 1", "server 1 disabled")]
     assert not play.world.alarms
@@ -212,7 +212,31 @@ def test_full_primaries_are_not_down(kit):
     play.world.target_sessions.update({1: 10, 2: 11})
     assert play.tick().recompile
     assert (decision(play).new, decision(play).keep) == ((), (1, 2, 3))
+    assert decision(play).among == (1, 2)  # the datapath knows when there is room again
     assert why(decision(play)) == "every target that is up has reached its maxsessions"
+
+
+def test_a_server_that_is_enabled_again_serves_at_once(kit, play):
+    play.up()
+    play.world.server_admin[1] = "disabled"
+    play.live(20)
+    play.world.server_admin[1] = "enabled"
+    assert play.tick().recompile
+    assert decision(play).new == (1, 2)
+
+
+def test_the_checks_of_a_disabled_server_take_no_target_down(kit):
+    other = kit.server(2, ipaddr="172.16.1.11", targets=[1])
+    other.enabled = False
+    play = kit.make(kit.seed(servers=[kit.server(1), other]))
+    play.up()
+    for key in [k for k in play.world.checks if str(k.address) == "172.16.1.11"]:
+        play.world.checks[key] = CheckResult(state="down", error="does not accept 172.16.1.11")
+    play.world.target_admin[2] = "draining"  # decide again
+    play.tick()
+    assert (status(play).health, status(play).operational, status(play).reason) == ("up", True, None)
+    assert decision(play, 2).keep == ()
+    assert not play.world.alarms
 
 
 def test_maxsessions_lets_go_only_well_below_the_limit(kit):
@@ -510,7 +534,7 @@ def test_backups_that_are_full_do_not_serve_and_it_is_said_why(kit):
     play.world.target_admin.update({1: "disabled", 2: "disabled"})
     play.world.target_sessions[3] = 10
     play.tick()
-    assert (decision(play).new, decision(play).keep) == ((), (3,))
+    assert (decision(play).new, decision(play).among, decision(play).keep) == ((), (3,), (3,))
     assert why(decision(play)) == "every target that is up has reached its maxsessions"
     assert why(status(play, 3)) == "maxsessions reached"
 
