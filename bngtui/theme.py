@@ -36,7 +36,7 @@ _VARIABLES = ("muted", "faint", "draining", "disabled", "unknown", "graph", "cur
 
 _ASCII = str.maketrans(
     {
-        **dict(zip("●✖◐○◇▲▼▸■", "+x~-o!%>#", strict=True)),  # states and marks
+        **dict(zip("●✖◐○◇◎▲▼▸■", "+x~-o*!%>#", strict=True)),  # states and marks
         **dict(zip("▌█┃│─╭╮╰╯", "|#|:-....", strict=True)),  # lines
         **dict(zip("▁▂▃▄▅▆▇", "_.:-=+*", strict=True)),  # graphs; a full block is # as above
         **dict(zip("·…↑↓", "..^v", strict=True)),

@@ -41,6 +41,8 @@ from engine.modules.state.world import Outcome, World
 from engine.report.alarms import Alarms
 from engine.report.backend import Backend
 from engine.report.events import EventLog, log_event
+from engine.report.floods import Floods
+from engine.report.lights import Lights
 from engine.report.rates import Rates
 from engine.report.records import Records
 from engine.settle import Settler
@@ -122,11 +124,14 @@ class Engine:
         self.admin = AdminState(self.world, options.state_dir / "operational.json")
         self.host = Host(options.run_dir / "added.json")
         self.transactions = Transactions(self, store, options.config, running)
+        self.event_log = EventLog(log_event)
+        self.alarms = Alarms(self.event_log)
+        self.lights = Lights(self.chain, self.forwarding, self.alarms, self.event_log)
+        self.records = Records(self.transactions, self.admin, self.alarms, self.event_log)
+        self.floods = Floods(self.world, self.alarms, self.event_log)
         self.backend = Backend(self)
         self.server = Server(self.backend, options.run_dir)
-        self.event_log = EventLog(log_event, self.server.publish_event)
-        self.alarms = Alarms(self.event_log)
-        self.records = Records(self.transactions, self.admin, self.alarms, self.event_log)
+        self.event_log.subscribe(self.server.publish_event)
         self.prober = Prober(self._answered)
         self.control_sockets = ControlSockets(self._receive)
         self.settler = Settler(self.chain.slb, self.forwarding, self.alarms, self._show)
@@ -262,6 +267,8 @@ class Engine:
     async def _every_second(self, now: float) -> None:
         counters = self.forwarding.counters()
         self.rates.update(counters, now)
+        self.lights.look(counters, now)
+        self.floods.look(self.control_sockets.counts(), now)
         sessions = counters.target_sessions
         self.world.target_sessions = {t.number: int(sessions[t.number]) for t in self.world.config.targets}
         for notice in self.forwarding.watch(now):

@@ -57,7 +57,13 @@ def target_lines(
     lines += fact("mode", "direct server return" if target.dsr else "not DSR: left out", width)
     lines += fact("weight", str(target.weight), width)
     lines += heading("Traffic, client to target")
-    lines += _traffic(target.sessions, target.pps, target.bps, target.packets, target.bytes, width)
+    lines += _traffic(target, width)
+    if target.maxsessions:
+        lines += fact("maxsessions", count(target.maxsessions), width)
+    if target.unanswered:
+        lines += fact(
+            "never opened", f"{count(target.unanswered)} flows showed only SYNs to their end", width
+        )
     lines += _graph(history, width)
     lines += heading("Checks")
     for check in target.checks:
@@ -97,7 +103,7 @@ def server_lines(
     lines += fact("address", f"{endpoint(server.ipaddr, server.port)} {server.protocol}", width)
     lines += fact("method", server.method, width)
     lines += heading("Traffic, clients to targets")
-    lines += _traffic(server.sessions, server.pps, server.bps, server.packets, server.bytes, width)
+    lines += _traffic(server, width)
     lines += _graph(history, width)
     for title, numbers in (("Targets", server.targets), ("Backups", server.backup)):
         if not numbers:
@@ -171,11 +177,12 @@ def check_role_of(health: str) -> Role:
     return "up" if health == "up" else "down" if health == "down" else "unknown"
 
 
-def _traffic(sessions: int, pps: float, bps: float, packets: int, octets: int, width: int) -> list[Line]:
+def _traffic(member: ServerState | TargetState, width: int) -> list[Line]:
+    half_open = f", and {count(member.half_open)} half open" if member.half_open else ""
     return [
-        *fact("now", f"{short(pps)} pkt/s, {short(bps)} bit/s", width),
-        *fact("sessions", count(sessions), width),
-        *fact("in all", f"{count(packets)} packets, {short(octets)} bytes", width),
+        *fact("now", f"{short(member.pps)} pkt/s, {short(member.bps)} bit/s", width),
+        *fact("sessions", f"{count(member.sessions)}{half_open}", width),
+        *fact("in all", f"{count(member.packets)} packets, {short(member.bytes)} bytes", width),
     ]
 
 

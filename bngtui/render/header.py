@@ -144,7 +144,10 @@ def _flow(state: State | None, live: State | None, fresh: Freshness, width: int,
         Span(" pkt/s  sessions ", "muted"),
         Span(count(path.sessions)),
     ]
-    if path.sessions_max and path.sessions > path.sessions_max * 0.9:
+    # What is half open takes its place in the table, too.
+    if path.sessions_max and path.sessions + path.half_open > path.sessions_max * 0.9:
+        if path.half_open:
+            spans.append(Span(f" + {short(path.half_open)} half open", "warning"))
         spans.append(Span(f" of {short(path.sessions_max)}", "warning"))
     if fresh.stale and fresh.age_s is not None:
         spans = [Span(span.text, "muted") for span in spans]

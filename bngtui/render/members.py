@@ -95,6 +95,7 @@ def traffic(row: type[Row]) -> tuple[Column[Row], ...]:
         _number(row, "pps", "pkt/s", lambda one: one.pps, _rate),
         _number(row, "bps", "bit/s", lambda one: one.bps, _rate, priority=4),
         _number(row, "sessions", "Sess", lambda one: one.sessions, _sessions, width=7, priority=1),
+        _number(row, "half", "Half", lambda one: one.half_open, _sessions, width=7, priority=13),
         _number(row, "packets", "Packets", lambda one: one.packets, _total, width=7, priority=11),
         _number(row, "bytes", "Bytes", lambda one: one.bytes, _total, priority=11),
     )

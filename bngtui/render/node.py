@@ -72,7 +72,8 @@ def rows(state: State, alarms: Sequence[Alarm] | None = None) -> list[NodeRow]:
         swaps = f"{count(path.swaps)} swaps, held up at most {path.swap_longest_ms:.1f} ms"
         facts.append(NodeRow("table", "table", f"generation {path.table_generation}, {swaps}"))
     limit = f" of {short(path.sessions_max)}" if path.sessions_max else ""
-    facts.append(NodeRow("sessions", "sessions", f"{count(path.sessions)}{limit}"))
+    half_open = f" and {count(path.half_open)} half open" if path.half_open else ""
+    facts.append(NodeRow("sessions", "sessions", f"{count(path.sessions)}{half_open}{limit}"))
     for election in state.vrrp:
         vrid = "no VRID" if election.vrid is None else f"VRID {election.vrid}"
         priority = "" if election.priority is None else f", priority {election.priority}"

@@ -41,10 +41,13 @@ UNKNOWN = Mark("?", "unknown", "unknown", 2, True, "no check has answered yet")
 DRAINING = Mark("◐", "draining", "draining", 3, True, "keeps its sessions, gets no new ones")
 DISABLED = Mark("○", "disabled", "disabled", 4, True, "taken out by an operator or the configuration")
 PARTIAL = Mark("▼", "partial", "warning", 1, True, "up, but out of some of its servers: see why")
+UNCHECKED = Mark("◎", "unchecked", "unknown", 5, False, "gets new flows, and nothing checks it: no hc")
 STANDBY = Mark("◇", "standby", "muted", 5, False, "a backup: serves when every primary is down")
 UP = Mark("●", "up", "up", 6, False, "gets new flows")
 
-TARGET_MARKS: tuple[Mark, ...] = (UP, STANDBY, DRAINING, DISABLED, UNKNOWN, BLOCKED, PARTIAL, DOWN)
+TARGET_MARKS: tuple[Mark, ...] = (
+    UP, UNCHECKED, STANDBY, DRAINING, DISABLED, UNKNOWN, BLOCKED, PARTIAL, DOWN,
+)  # fmt: skip
 SERVER_MARKS: tuple[Mark, ...] = (UP, DISABLED, DEGRADED, NO_SERVICE)
 
 
@@ -57,7 +60,7 @@ def target_mark(target: TargetState) -> Mark:
     if target.admin == "draining":
         return DRAINING
     if target.health == "unknown":
-        return UNKNOWN
+        return UNCHECKED if target.operational else UNKNOWN
     if target.out_of:
         return PARTIAL
     if target.operational:
@@ -80,7 +83,7 @@ def able(server: ServerState, targets: Mapping[int, TargetState]) -> frozenset[i
 
 
 def _well(target: TargetState) -> bool:
-    return target.admin == "enabled" and target.health == "up"
+    return target.admin == "enabled" and (target.health == "up" or target_mark(target) is UNCHECKED)
 
 
 def server_mark(server: ServerState, targets: Mapping[int, TargetState]) -> Mark:
@@ -133,7 +136,7 @@ def check_role(check: CheckState) -> Role:
     return {"up": "up", "down": "down", "unknown": "unknown"}[check.state]  # type: ignore[return-value]
 
 
-_TELLING = {"tcpopen": 0, "vip": 1}
+_TELLING = {"tcpopen": 0, "dns": 0, "vip": 1}
 """Of checks that are all well the one that says most stands for them, always the same one."""
 
 

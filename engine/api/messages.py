@@ -66,6 +66,9 @@ class TargetState(msgspec.Struct, kw_only=True):
     last_change_s: float
     weight: int = 1
     backup_of: list[int] = msgspec.field(default_factory=list)
+    half_open: int = 0  # flows that showed only SYNs, beside the sessions; they end after 10 s
+    unanswered: int = 0  # flows that showed only SYNs to their end, since the engine's start
+    maxsessions: int = 0  # 0: no limit
     out_of: list[int] = msgspec.field(
         default_factory=list
     )  # servers that it is down for, though up elsewhere
@@ -101,6 +104,7 @@ class ServerState(msgspec.Struct, kw_only=True):
     bps: float
     reason: str | None = None
     members: list[MemberState] = msgspec.field(default_factory=list)  # primaries first
+    half_open: int = 0  # flows that showed only SYNs, beside the sessions
 
 
 class DatapathState(msgspec.Struct, kw_only=True):
@@ -120,7 +124,8 @@ class DatapathState(msgspec.Struct, kw_only=True):
     forwarded_pps: float = 0.0
     dropped_pps: float = 0.0
     sessions: int = 0
-    sessions_max: int = 0
+    half_open: int = 0  # beside the sessions
+    sessions_max: int = 0  # flows that fit, sessions and half-open ones
     table_generation: int = 0
     ring_lost: int = 0  # frames the kernel could not place in the ring (PACKET_STATISTICS tp_drops)
     swaps: int = 0  # changes of table since the workers started
@@ -129,6 +134,14 @@ class DatapathState(msgspec.Struct, kw_only=True):
     counters: dict[
         str, int
     ] = {}  # every counter of engine.datapath.contract.Counters that is one number, by name
+
+
+class QueueState(msgspec.Struct, kw_only=True):
+    """Frames of one class for the control process: read, and dropped by the kernel because too many waited."""
+
+    name: str  # checks, datagrams, neighbours, strangers, echo
+    read: int
+    unread: int
 
 
 class InterfaceState(msgspec.Struct, kw_only=True):
@@ -140,6 +153,7 @@ class InterfaceState(msgspec.Struct, kw_only=True):
     mtu: int | None
     link: Literal["up", "down", "missing"]
     addresses: list[str]
+    queues: list[QueueState] = []
 
 
 class NetworkState(msgspec.Struct, kw_only=True):
@@ -221,14 +235,14 @@ class State(msgspec.Struct, kw_only=True):
 
 
 class Session(msgspec.Struct, kw_only=True):
-    """One entry of the flow table."""
+    """One entry of the flow table. Half open is what showed only SYNs, and is no session yet."""
 
     server: int
     target: int
     client: str
     port: int | None  # null where the session is keyed by address alone
     idle_s: int
-    state: Literal["open", "closing"]
+    state: Literal["open", "closing", "half-open"]
 
 
 class Sessions(msgspec.Struct, kw_only=True):

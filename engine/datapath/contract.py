@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from engine.datapath.flow_states import FlowState
     from engine.domain.address import Address
 
 SERVER_ROWS = 513
@@ -35,6 +36,9 @@ the bits of one index into it, as the flow table's entries have them."""
 
 NOT_MEMBER = 0xFF
 """In `ForwardingTable.member`: the server may not use the target; its known flows there are void."""
+
+NO_INTERFACE = 0xFFFF_FFFF
+"""In `ForwardingTable.egress_ifindex`: the interface does not exist now, so what goes there is dropped (`tx-error`)."""
 
 GENERATIONS = 16
 """A target's generation moves on when it loses its flows, so that an entry written before is void; 4 bits."""
@@ -83,10 +87,11 @@ class DropReason(enum.IntEnum):
 class Pick(enum.IntEnum):
     """How a new flow picks from its server's buckets."""
 
-    NEXT = 0  # rr, first: the next bucket in turn
+    NEXT = 0  # rr: the next bucket in turn
     RANDOM = 1
     HASH = 2  # bucket = key hash modulo length (Maglev)
-    LEAST = 3  # session: the target with the fewest sessions for its weight
+    LEAST = 3  # session: the target with the fewest flows for its weight
+    FIRST = 4  # first: the first bucket whose target has room
 
 
 # -- in -----------------------------------------------------------------------------------------------------------------
@@ -96,13 +101,13 @@ class Pick(enum.IntEnum):
 class ForwardingTable:
     """Servers, health and weights compiled into arrays. Immutable once made.
 
-    S = servers that answer, B = all buckets, V = virtual addresses, K and N = MACs. Addresses are 16 bytes, IPv4 in
+    S = servers that answer, B = all buckets, V = virtual addresses, E = ways out, K and N = MACs. Addresses are 16 bytes, IPv4 in
     mapped form (RFC 4291 section 2.5.5.2). `buckets[bucket_start[s] : bucket_start[s] + bucket_len[s]]` are the target
     numbers of row s; length 0 means no target takes new flows.
     """
 
     generation: int
-    mtu: int  # of the interface, bytes of IP packet
+    mtu: int  # of the interface that frames come by, bytes of IP packet
     virtual_addr: NDArray[np.uint8] = array(
         "every address whose frames are consumed, with or without a server", "u1", "V", 16
     )
@@ -127,8 +132,30 @@ class ForwardingTable:
     )
     target_mac: NDArray[np.uint8] = array("MAC by target number", "u1", TARGET_ROWS, 6)
     target_weight: NDArray[np.uint16] = array("weight by target number", "u2", TARGET_ROWS, fill=1)
+    target_limit: NDArray[np.uint32] = array(
+        "sessions at most by target number, 0: any number; one that has so many is chosen by no method",
+        "u4",
+        TARGET_ROWS,
+    )
+    leaving: NDArray[np.uint32] = array(
+        "server * MEMBER_COLUMNS + target where a SYN of a known flow is chosen anew, never in the server's buckets",
+        "u4",
+        "L",
+    )
+    target_egress: NDArray[np.uint8] = array(
+        "by target number the row of egress_* by which its frames leave, counted from 1; 0: by the interface they came "
+        "by, under the tag they came with",
+        "u1",
+        TARGET_ROWS,
+    )
+    egress_ifindex: NDArray[np.uint32] = array(
+        "index of the interface, 0: the one that frames came by", "u4", "E"
+    )
+    egress_mac: NDArray[np.uint8] = array("source of what is sent there", "u1", "E", 6)
+    egress_mtu: NDArray[np.uint32] = array("MTU there, bytes of IP packet", "u4", "E")
+    egress_vlan: NDArray[np.uint16] = array("VLAN of the network there, 0: untagged", "u2", "E")
     own_mac: NDArray[np.uint8] = array(
-        "frames to these are ours; row 0 is the source of what we send", "u1", "K", 6
+        "frames to these are ours; row 0 is the source of what we send by the same interface", "u1", "K", 6
     )
     blocked_mac: NDArray[np.uint8] = array(
         "frames from these are never forwarded (targets, peers)", "u1", "N", 6
@@ -168,9 +195,26 @@ class Counters:
     target_packets: NDArray[np.int64] = counter("frames sent to a target", TARGET_ROWS)
     target_bytes: NDArray[np.int64] = counter("bytes sent to a target", TARGET_ROWS)
     target_sessions: NDArray[np.int64] = counter("flows of a target", TARGET_ROWS, now=True)
+    target_half_open: NDArray[np.int64] = counter(
+        "flows of a target that are no sessions yet, as they showed only SYNs", TARGET_ROWS, now=True
+    )
+    target_unanswered: NDArray[np.int64] = counter(
+        "flows of a target that showed only SYNs to their end", TARGET_ROWS
+    )
+    target_opened: NDArray[np.int64] = counter(
+        "flows of a target that became sessions (more than once within a batch: once)", TARGET_ROWS
+    )
     server_packets: NDArray[np.int64] = counter("frames forwarded for a server", SERVER_ROWS)
     server_bytes: NDArray[np.int64] = counter("bytes forwarded for a server", SERVER_ROWS)
+    server_dropped: NDArray[np.int64] = counter(
+        "frames of `dropped` by server and DropReason; row 0: of no server, or of one that the frame does not tell",
+        SERVER_ROWS,
+        len(DropReason),
+    )
     server_sessions: NDArray[np.int64] = counter("flows of a server", SERVER_ROWS, now=True)
+    server_half_open: NDArray[np.int64] = counter(
+        "flows of a server that are no sessions yet, as they showed only SYNs", SERVER_ROWS, now=True
+    )
 
 
 @dataclass(frozen=True)
@@ -182,7 +226,7 @@ class Flow:
     client: Address
     port: int | None
     idle_s: int
-    closing: bool
+    state: FlowState
 
 
 @dataclass(frozen=True)
@@ -213,7 +257,7 @@ FLOW_RECORD = np.dtype(
         ("server", "<u2"),
         ("target", "<u2"),
         ("idle_s", "<u2"),  # since the last packet
-        ("state", "u1"),  # flowtable.FlowState
+        ("state", "u1"),  # FlowState
         ("reserved", "V7"),
     ]
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.datapath.contract import FLOW_RECORD, MEMBER_COLUMNS, NOT_MEMBER, SERVER_ROWS
+from engine.datapath.flow_states import FlowState
 from engine.datapath.flowtable import (
     GENERATION_SHIFT,
     MATCH_FIELD,
@@ -22,7 +23,6 @@ from engine.datapath.flowtable import (
     STATE_SHIFT,
     TARGET_MASK,
     WAYS,
-    FlowState,
     age_s,
     live_mask,
 )

@@ -14,9 +14,8 @@ behind it the seed of the hash, 8 bytes, so that whoever maps the table finds it
 
 from __future__ import annotations
 
-import enum
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +28,7 @@ from engine.datapath.contract import (
     Flow,
     ForwardingTable,
 )
+from engine.datapath.flow_states import LONGEST_S, FlowState
 from engine.datapath.keys import U64, swap16
 from engine.domain.address import Address
 
@@ -53,17 +53,12 @@ STATE_FIELD = 3 << STATE_SHIFT
 MATCH_FIELD = 0xFFFF_FFFF_FFFF_FFFF >> PRINT_SHIFT << PRINT_SHIFT | SERVER_MASK << SERVER_SHIFT
 """An entry is the flow's if these bits are equal: fingerprint and server."""
 
-CLOSING_S = 60
-"""Idle time after the client's FIN or RST; half-closed downloads keep sending ACKs well within it."""
+_STATE_AND_SERVER = 3 << STATE_SHIFT - SERVER_SHIFT | SERVER_MASK
 
 
-@enum.unique
-class FlowState(enum.IntEnum):
-    """Where a flow stands; a fresh one has shown one packet only."""
-
-    FRESH = 0
-    OPEN = 1
-    CLOSING = 2
+def is_session(entry: int) -> bool:
+    """Tell whether an entry's flow is a session: open or closing."""
+    return bool((entry ^ entry >> 1) & 1 << STATE_SHIFT)
 
 
 def table_bytes(buckets: int) -> int:
@@ -91,7 +86,15 @@ class Rules:
         np.uint8
     ]  # [SERVER_ROWS * MEMBER_COLUMNS] by an entry's low bits: generation or NOT_MEMBER
     idle_s: NDArray[np.uint16]  # [SERVER_ROWS]
-    shortest_s: int = -1  # no server's idle time, nor CLOSING_S, is under this
+    limit_s: NDArray[np.uint16] = field(init=False)  # [states * 1024] by an entry's bits of state and server
+
+    def __post_init__(self) -> None:
+        """Derive the idle times by state."""
+        limit_s = np.zeros((len(FlowState), SERVER_MASK + 1), np.uint16)
+        limit_s[:, : len(self.idle_s)] = self.idle_s
+        for state, most_s in LONGEST_S.items():
+            np.minimum(limit_s[state], most_s, out=limit_s[state])
+        object.__setattr__(self, "limit_s", limit_s.ravel())
 
 
 class FlowTable:
@@ -185,7 +188,7 @@ class FlowTable:
                 client=Address(self.address[index].tobytes()),
                 port=swap16(int(self.port[index])) or None,
                 idle_s=now_s - (entry >> SEEN_SHIFT) & SEEN_MASK,
-                closing=entry >> STATE_SHIFT & 3 == FlowState.CLOSING,
+                state=FlowState(entry >> STATE_SHIFT & 3),
             )
 
 
@@ -195,21 +198,20 @@ def is_live(entry: int, now_s: int, rules: Rules) -> bool:
         return False
     if rules.member[entry & PAIR_MASK] != entry >> GENERATION_SHIFT & GENERATION_MASK:
         return False
-    limit = int(rules.idle_s[entry >> SERVER_SHIFT & SERVER_MASK])
-    if entry >> STATE_SHIFT & 3 == FlowState.CLOSING:
-        limit = min(limit, CLOSING_S)
+    limit = int(rules.limit_s[entry >> SERVER_SHIFT & _STATE_AND_SERVER])
     return now_s - (entry >> SEEN_SHIFT) & SEEN_MASK <= limit
 
 
+_V_1 = np.uint64(1)
+_V_STATE_LOW = np.uint64(1 << STATE_SHIFT)
+_V_STATE_FIELD = np.uint64(STATE_FIELD)
+_V_HALF_OPEN = np.uint64(FlowState.HALF_OPEN << STATE_SHIFT)
+_V_STATE_AND_SERVER = np.uint64(_STATE_AND_SERVER)
 _V_PAIR = np.uint64(PAIR_MASK)
 _V_SERVER_SHIFT = np.uint64(SERVER_SHIFT)
-_V_SERVER = np.uint64(SERVER_MASK)
-_V_STATE_SHIFT = np.uint64(STATE_SHIFT)
 _V_GENERATION_SHIFT = np.uint64(GENERATION_SHIFT)
 _V_SEEN_SHIFT = np.uint64(SEEN_SHIFT)
 _V_SEEN = np.uint64(SEEN_MASK)
-_V_3 = np.uint64(3)
-_V_CLOSING = np.uint64(FlowState.CLOSING)
 _V_GENERATION = np.uint64(GENERATION_MASK)
 
 
@@ -221,15 +223,32 @@ def age_s(entries: U64, now_s: int) -> NDArray[np.int64]:
 def live_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
     """`is_live` for a vector; free entries must have been left out or give False (server 0 has no member)."""
     alive = member_mask(entries, rules)
-    age = age_s(entries, now_s)
-    # Where even the oldest is younger than every limit, none can be too old.
-    if len(age) and int(age.max()) > rules.shortest_s:
-        server = (entries >> _V_SERVER_SHIFT & _V_SERVER).view(np.intp)
-        limit = rules.idle_s[server].astype(np.int64)
-        closing = (entries >> _V_STATE_SHIFT & _V_3) == _V_CLOSING
-        limit[closing] = np.minimum(limit[closing], CLOSING_S)
-        alive &= age <= limit
+    alive &= age_s(entries, now_s) <= rules.limit_s.take(
+        (entries >> _V_SERVER_SHIFT & _V_STATE_AND_SERVER).view(np.intp)
+    )
     return alive
+
+
+def is_unanswered(entry: int, now_s: int, rules: Rules) -> bool:
+    """Tell whether a flow showed only SYNs until its time was over, at a target that might have kept it."""
+    half_open = entry >> STATE_SHIFT & 3 == FlowState.HALF_OPEN
+    is_member = rules.member[entry & PAIR_MASK] == entry >> GENERATION_SHIFT & GENERATION_MASK
+    return bool(half_open and is_member and not is_live(entry, now_s, rules))
+
+
+def session_mask(entries: U64) -> NDArray[np.bool_]:
+    """`is_session` for a vector."""
+    mask: NDArray[np.bool_] = ((entries ^ entries >> _V_1) & _V_STATE_LOW) != 0
+    return mask
+
+
+def unanswered_mask(entries: U64, now_s: int, rules: Rules) -> NDArray[np.bool_]:
+    """`is_unanswered` for a vector."""
+    half_open: NDArray[np.bool_] = (entries & _V_STATE_FIELD) == _V_HALF_OPEN
+    if np.count_nonzero(half_open):
+        half_open &= member_mask(entries, rules)
+        half_open &= ~live_mask(entries, now_s, rules)
+    return half_open
 
 
 def member_mask(entries: U64, rules: Rules) -> NDArray[np.bool_]:
@@ -241,8 +260,7 @@ def member_mask(entries: U64, rules: Rules) -> NDArray[np.bool_]:
 
 def rules_of(table: ForwardingTable) -> Rules:
     """Take the rules from a table."""
-    idle = table.idle_s
-    return Rules(table.member.ravel(), idle, min([CLOSING_S, *idle[idle > 0].tolist()]))
+    return Rules(table.member.ravel(), table.idle_s)
 
 
 def empty_rules() -> Rules:

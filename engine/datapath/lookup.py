@@ -5,7 +5,7 @@ Address and port words are little-endian readings of network-order bytes, as a f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,15 @@ def _texts(rows: NDArray[np.uint8]) -> list[bytes]:
     return found
 
 
+class Egress(NamedTuple):
+    """A way out. `ifindex` 0: the interface that frames came by; `vlan` None: the tag that they came with."""
+
+    ifindex: int
+    mac: bytes
+    mtu: int
+    vlan: int | None
+
+
 class Lookup:
     """One table, derived. Built once when a table arrives, then read only.
 
@@ -50,10 +59,9 @@ class Lookup:
     def __init__(self, table: ForwardingTable, breathe: Callable[[], None] = lambda: None) -> None:
         self.table = table
         self.generation = table.generation
-        self.mtu = table.mtu
+        self._index_egress(table)
         self.own: list[int] = _mac_words(table.own_mac).tolist()
         self.source = self.own[0] if self.own else 0
-        self.source_bytes = table.own_mac[0].tobytes() if self.own else bytes(6)
         self.mac_bytes = _texts(table.target_mac)
         self.mac = _mac_words(table.target_mac)
         breathe()
@@ -64,6 +72,13 @@ class Lookup:
         self.blocked_filter[self.blocked_words >> np.uint64(32)] = True
         breathe()
         self.rules = rules_of(table)
+        self.limit = table.target_limit.tolist()
+        self.limited = np.flatnonzero(table.target_limit)
+        self.v_limit = np.where(table.target_limit, table.target_limit, np.iinfo(np.int64).max).astype(
+            np.int64
+        )
+        self.leaving = frozenset(table.leaving.tolist())
+        self.v_leaving = np.sort(table.leaving).astype(np.uint64)
         breathe()
         mapped = (table.virtual_addr[:, :12] == _MAPPED).all(axis=1)
         virtual = table.virtual_addr[mapped, 12:]
@@ -77,6 +92,21 @@ class Lookup:
         self.virtual_last[self.v_virtual >> np.uint64(16)] = True
         breathe()
         self._index_servers(table, breathe)
+
+    def _index_egress(self, table: ForwardingTable) -> None:
+        source = table.own_mac[:1].tobytes() or bytes(6)
+        self.egress = [Egress(0, source, table.mtu, None)]
+        macs = map(bytes, table.egress_mac.tolist())
+        columns = (table.egress_ifindex.tolist(), macs, table.egress_mtu.tolist(), table.egress_vlan.tolist())
+        self.egress += map(Egress._make, zip(*columns, strict=True))
+        self.egress_of: list[int] = table.target_egress.tolist()
+        self.v_egress = table.target_egress.astype(np.intp)
+        self.v_source = _mac_words(
+            np.frombuffer(b"".join(e.mac for e in self.egress), np.uint8).reshape(-1, 6)
+        )
+        self.one_egress = len(self.egress) == 1
+        self.mtu_most = max(e.mtu for e in self.egress)
+        self.mtu_least = min(e.mtu for e in self.egress)
 
     def _index_servers(self, table: ForwardingTable, breathe: Callable[[], None]) -> None:
         rows = np.flatnonzero((table.server_addr[:, :12] == _MAPPED).all(axis=1))
@@ -94,16 +124,27 @@ class Lookup:
         self.has_any_port = bool((table.server_port == 0).any())
         self.has_any_protocol = bool((table.server_protocol == 0).any())
         self.number = table.server_number.tolist()
+        # By address word, where one server alone has it: whose a frame without ports is.
+        self.only_server = {
+            int(word): self.number[rows[at]]
+            for word, at, times in zip(*np.unique(words, return_index=True, return_counts=True), strict=True)
+            if times == 1
+        }
         self.row_of_number = {number: row for row, number in enumerate(self.number)}
         self.by_port = table.server_by_port.tolist()
         self.pick = table.server_pick.tolist()
         self.bucket_start = table.bucket_start.tolist()
         self.bucket_len = table.bucket_len.tolist()
+        # What is chosen by hash, where the method is another one: of `first` it is the first all the same.
+        first = table.server_pick == Pick.FIRST
+        hash_len = np.where(first, np.minimum(table.bucket_len, 1), table.bucket_len)
+        self.hash_len = hash_len.tolist()
         # Row vectors with one row more, so that an empty table can still be indexed.
         self.v_number = np.append(table.server_number, 0).astype(np.uint64)
         self.v_buckets = np.append(table.buckets, 0).astype(np.int64)  # one more for servers without any
         self.v_bucket_start = np.append(table.bucket_start, 0).astype(np.intp)
         self.v_bucket_len = np.append(table.bucket_len, 0).astype(np.intp)
+        self.v_hash_len = np.append(hash_len, 0).astype(np.intp)
         self.v_pick = np.append(table.server_pick, 0).astype(np.intp)
         self.v_least = self.v_pick == Pick.LEAST
         self.v_by_port = np.append(table.server_by_port, 0).astype(np.bool_)
@@ -111,7 +152,7 @@ class Lookup:
 
     def would_pick(self, row: int, flow_hash: int) -> int | None:
         """Target of a new flow where the method tells it beforehand (hash, first, one target), else None."""
-        start, length = self.bucket_start[row], self.bucket_len[row]
+        start, length = self.bucket_start[row], self.hash_len[row]
         if not length:
             return None
         if self.pick[row] == Pick.HASH:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.datapath import maglev
-from engine.datapath.contract import GENERATIONS, TARGET_ROWS, ForwardingTable, Pick
+from engine.datapath.contract import GENERATIONS, MEMBER_COLUMNS, TARGET_ROWS, ForwardingTable, Pick
 from engine.datapath.declare import Array, declared
 
 if TYPE_CHECKING:
@@ -22,20 +22,41 @@ if TYPE_CHECKING:
 
 PROTOCOL_NUMBER = {"tcp": 6, "udp": 17, "any": 0}
 
-_PICK = {"rr": Pick.NEXT, "first": Pick.NEXT, "random": Pick.RANDOM, "hash": Pick.HASH, "session": Pick.LEAST}
+_PICK = {
+    "rr": Pick.NEXT,
+    "first": Pick.FIRST,
+    "random": Pick.RANDOM,
+    "hash": Pick.HASH,
+    "session": Pick.LEAST,
+}
 
 _MAX_TURNS = 4096
 """Longest round of weighted round robin; weights that need more are rounded to shares of it."""
 
 
 @dataclass(frozen=True)
+class EgressInput:
+    """A way out that is not the way in: another interface, or another VLAN of the same (`ifindex` 0). `vlan` 0: untagged."""
+
+    ifindex: int
+    mac: bytes
+    mtu: int
+    vlan: int = 0
+
+
+@dataclass(frozen=True)
 class TargetInput:
-    """A target as the compiler sees it. `identity` names it the same on every node: its address and port."""
+    """A target as the compiler sees it. `identity` names it the same on every node: its address and port.
+
+    `egress` is None where its frames leave by the interface they came by, under the tag they came with.
+    """
 
     number: int
     identity: str
     mac: bytes
     weight: int = 1
+    limit: int = 0  # sessions at most, 0: any number
+    egress: EgressInput | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +76,7 @@ class ServerInput:
     new: tuple[int, ...]
     keep: tuple[int, ...]
     answers: bool = True
+    leaving: tuple[int, ...] = ()  # of `keep`: a client that begins anew goes elsewhere
 
 
 @dataclass
@@ -84,11 +106,16 @@ class Compiler:
                 self._target_generation[number] = (self._target_generation[number] + 1) % GENERATIONS
         self._kept = kept
         rows = declared(ForwardingTable, Array)
-        names = ("member", "idle_s", "target_mac", "target_weight")
-        member, idle_s, mac, weight = (rows[name].empty() for name in names)
+        names = ("member", "idle_s", "target_mac", "target_weight", "target_limit", "target_egress")
+        member, idle_s, mac, weight, limit, way_out = (rows[name].empty() for name in names)
+        ways_out = list(dict.fromkeys(t.egress for t in targets if t.egress is not None))
+        place = {egress: n for n, egress in enumerate(ways_out, start=1)}
         for target in targets:
             mac[target.number] = np.frombuffer(target.mac, np.uint8)
             weight[target.number] = target.weight
+            limit[target.number] = target.limit
+            if target.egress is not None:
+                way_out[target.number] = place[target.egress]
         parts: list[NDArray[np.uint16]] = []
         starts: list[int] = []
         answering: list[ServerInput] = []
@@ -120,6 +147,16 @@ class Compiler:
             idle_s=idle_s,
             target_mac=mac,
             target_weight=weight,
+            target_limit=limit,
+            leaving=np.array(
+                [s.number * MEMBER_COLUMNS + n for s in answering for n in s.leaving if n not in s.new],
+                np.uint32,
+            ),
+            target_egress=way_out,
+            egress_ifindex=np.array([e.ifindex for e in ways_out], np.uint32),
+            egress_mac=_rows((e.mac for e in ways_out), 6),
+            egress_mtu=np.array([e.mtu for e in ways_out], np.uint32),
+            egress_vlan=np.array([e.vlan for e in ways_out], np.uint16),
             own_mac=_rows(own_mac, 6),
             blocked_mac=_rows(blocked_mac, 6),
             mtu=mtu,
@@ -137,10 +174,10 @@ def buckets(method: str, targets: Sequence[TargetInput]) -> NDArray[np.uint16]:
     if not usable:
         return np.zeros(0, np.uint16)
     numbers = np.array([t.number for t in usable], np.uint16)
-    if method == "first" or len(usable) == 1:
+    if len(usable) == 1:
         # Of one target every method makes the same, and Maglev's way takes milliseconds a server.
         return numbers[:1]
-    if method == "session":
+    if method in {"first", "session"}:
         return numbers
     if method == "hash":
         slots = _maglev(tuple(t.identity for t in usable), tuple(t.weight for t in usable))

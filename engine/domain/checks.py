@@ -34,6 +34,9 @@ class CheckKind:
     example: str  # a value: "80,3,10"
     asks_port: bool = False  # `WORD PORT,INTERVAL,TIMEOUT` instead of `WORD INTERVAL,TIMEOUT`
     over_tcp: bool = False  # its port is one of TCP, so a VIP check may open it too
+    over_udp: bool = (
+        False  # its port is one of UDP, where a VIP check asks the same (engine.packets.questions)
+    )
     gateway_meaning: str = ""  # a line of help in the gateway's block; empty: no check of a gateway
 
     @property
@@ -67,6 +70,20 @@ CHECK_KINDS: dict[str, CheckKind] = {
             asks_port=True,
             over_tcp=True,
         ),
+        CheckKind(
+            "udp",
+            "health check by an empty datagram, in seconds: a refusal is bad, silence says nothing",
+            "53,3,10",
+            asks_port=True,
+            over_udp=True,
+        ),
+        CheckKind(
+            "dns",
+            "health check by a DNS query over UDP, in seconds",
+            "53,3,10",
+            asks_port=True,
+            over_udp=True,
+        ),
     )
 }
 """Every kind of check of a target's own address, by its word. The parser, the help, the completion, the rules, the
@@ -82,7 +99,8 @@ class ProbeKey:
     """Identity of a check: one probe per (target, kind, parameters), shared by every server that needs it.
 
     `kind` is a word of `CHECK_KINDS`, or `VIP`. `address` is what is probed: the target's own address, for `VIP` the
-    virtual one (sent to the target's MAC). `port` is None for an echo.
+    virtual one (sent to the target's MAC). `port` is None for an echo. `asks`: what a VIP check asks a port of UDP, a
+    word of engine.packets.questions. A `witness` says whether a target answers an echo at all: no check of its own.
     """
 
     target: int
@@ -91,6 +109,8 @@ class ProbeKey:
     port: int | None
     interval_s: int
     timeout_s: int
+    asks: str = ""
+    witness: bool = False
 
     @property
     def attempt_s(self) -> float:
@@ -111,10 +131,12 @@ class ProbeAnswer:
     """What one attempt found.
 
     `error` is a clause for an operator ("connection refused on 172.16.1.100:80"), None where ok. `certain`: the target
-    itself, or the network before it, said no; a lost packet cannot look like this.
+    itself, or the network before it, said no; a lost packet cannot look like this. `silent`: ok, since nothing was said to
+    a question that need not be answered.
     """
 
     ok: bool
     rtt_ms: float | None = None
     error: str | None = None
     certain: bool = False
+    silent: bool = False

@@ -53,26 +53,50 @@ class AddressSet(Enum):
 
     VIRTUAL = "virtual"  # of servers and networks, on whatever link
     REAL = "real"  # this node's own on the link in question
+    NEIGHBOURS = "neighbours"  # targets and the gateway
+
+
+class FrameClass(Enum):
+    """Frames that wait apart, so that a flood of one class takes nothing from another; the most urgent first."""
+
+    CHECKS = "checks"  # answers to our own questions, which repeat what only we know
+    DATAGRAMS = "datagrams"  # answers to our own questions of UDP, which anybody could have made up
+    NEIGHBOURS = "neighbours"  # ARP of hosts that are known by address and MAC
+    STRANGERS = "strangers"  # ARP of everybody else
+    ECHO = "echo"
 
 
 @dataclass(frozen=True, slots=True)
 class FrameMatch:
-    """Frames that a module wants to see. None means any; IP fields are asked of IPv4 frames only.
+    """Frames that a module wants to see. None means any, and so does no set at all.
 
-    `ethertype` as in engine.packets.headers; `protocol` is IP's number (1 ICMP, 6 TCP).
+    `ethertype` as in engine.packets.headers; `protocol` is IP's number (1 ICMP, 6 TCP). Source and destination are
+    those of an IPv4 header, or sender and target of an ARP packet; one of them has to be in one of the sets `either`.
+    `cookie`: of TCP only segments that acknowledge a sequence number with these upper 16 bits, of ICMP only echo replies
+    of this identifier and errors about either. `quoted`: of ICMP only errors about packets of this protocol. What is of
+    class NEIGHBOURS comes as STRANGERS where its sender is not one of `Listening.known`.
     """
 
     ethertype: int
     protocol: int | None = None
     source: AddressSet | Address | None = None
     destination: AddressSet | Address | None = None
+    either: tuple[AddressSet, ...] = ()
+    cookie: int | None = None
+    quoted: int | None = None
+    frame_class: FrameClass = FrameClass.STRANGERS
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What is to be heard on one interface: any of `matches`, with the addresses that their sets stand for."""
+    """What is to be heard on one interface: any of `matches`, with the addresses that their sets stand for.
+
+    `known` are address and MAC of hosts whose ARP is not to wait behind that of strangers.
+    """
 
     link: Link
     matches: tuple[FrameMatch, ...]
     virtual: tuple[Address, ...]
     real: tuple[Address, ...]
+    neighbours: tuple[Address, ...] = ()
+    known: frozenset[tuple[Address, bytes]] = frozenset()

@@ -28,14 +28,22 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Take one token; False where there is none."""
+        if self.left(now) < 1:
+            return False
+        self.spend(1)
+        return True
+
+    def left(self, now: float) -> int:
+        """Return how many may pass now."""
         if self._at is not None and now > self._at:
             self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
         if self._at is None or now > self._at:
             self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+        return int(self._tokens)
+
+    def spend(self, count: int) -> None:
+        """Take `count` tokens, of those that are left."""
+        self._tokens -= count
 
 
 class Agenda(Generic[K]):

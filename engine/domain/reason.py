@@ -27,9 +27,11 @@ class Reason(Enum):
     NO_TRANSLATION = "no-translation"
     NO_NETWORK = "no-network"
     NO_REAL = "no-real"
+    LINK_OFF = "link-off"
     MAC_UNRESOLVED = "mac-unresolved"
     CHECK_PENDING = "check-pending"
     CHECK_FAILED = "check-failed"
+    NOT_CHECKED = "not-checked"
     FULL = "full"
     UNUSED = "unused"
     SERVER_DISABLED = "server-disabled"
@@ -60,9 +62,11 @@ _SENTENCE = {
     Reason.NO_TRANSLATION: "address translation is not built yet: dsr enable is missing",
     Reason.NO_NETWORK: "{address} is in no enabled network",
     Reason.NO_REAL: "network {network} has no real address to ask {address} from",
+    Reason.LINK_OFF: "its interface {interface} is {link}",
     Reason.MAC_UNRESOLVED: "MAC of {address} is not resolved",
     Reason.CHECK_PENDING: "waiting for the first answer of {check} {endpoint}",
     Reason.CHECK_FAILED: "{error}",
+    Reason.NOT_CHECKED: "not checked: the modules line has no hc",
     Reason.FULL: "maxsessions reached",
     Reason.UNUSED: "no server uses it",
     Reason.SERVER_DISABLED: "server {server} is disabled",
@@ -99,6 +103,8 @@ class Cause:
     address: Address | None = None
     port: int | None = None
     given: str | None = None
+    interface: str | None = None
+    link: str | None = None
     check: str | None = None
     error: str | None = None
     parts: tuple[Cause, ...] = ()
@@ -111,6 +117,8 @@ class Cause:
             address=self.address,
             endpoint=self.address if self.port is None else f"{self.address}:{self.port}",
             given=self.given or "no address",
+            interface=self.interface,
+            link=self.link,
             check=self.check,
             error=self.error or "no answer",
             parts=listed(map(str, self.parts), _SEPARATOR.get(self.reason, ", ")),

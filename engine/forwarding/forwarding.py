@@ -163,10 +163,10 @@ class Forwarding:
             link = self._world.links.get(number) or self._started[number]
             table = self._compilers[number].compile(
                 inputs.servers(number),
-                inputs.targets,
+                inputs.targets_from(number),
                 virtual=inputs.virtual(number),
                 own_mac=[link.mac],
-                blocked_mac=inputs.blocked_mac,
+                blocked_mac=inputs.blocked_mac(number),
                 mtu=link.mtu,
             )
             datapath.install(table)
@@ -196,6 +196,10 @@ class Forwarding:
         """Return the totals of all interfaces, those of ended datapaths included (their sessions are over)."""
         parked = [d.counters() for d in self._parked.values()]
         return total([d.counters() for d in self._datapaths.values()], [*parked, self._ended])
+
+    def received(self) -> dict[int, int]:
+        """Return how many frames for virtual addresses came by each interface that forwards, by its number."""
+        return {number: datapath.counters().received for number, datapath in self._datapaths.items()}
 
     def describe(self) -> list[Description]:
         """Describe the datapaths that run."""

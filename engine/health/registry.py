@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.health import ping, tcpopen
+from engine.health import ping, tcpopen, udp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,4 +31,6 @@ CHECK_RUNS: dict[str, CheckRun] = {
         ping.run, needs="CAP_NET_RAW, or this group in net.ipv4.ping_group_range", close=ping.close
     ),
     "tcpopen": CheckRun(tcpopen.run),
+    "udp": CheckRun(udp.run),
+    "dns": CheckRun(udp.run),
 }

@@ -1,53 +1,40 @@
-"""The control process's packet socket on one interface: ARP, echo, answers to checks. The slow path's way in and out."""
+"""The control process on one interface: a queue for each class of frames in, and one socket out."""
 
 from __future__ import annotations
 
 import logging
 import socket
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.domain.frame import TPID_8021Q, Frame
-from engine.io import if_packet as c
-from engine.io import packet_filter
+from engine.domain.frame import FrameClass
 from engine.io.control_filter import control_filter
-from engine.io.if_packet import want_buffer
+from engine.io.control_queue import ControlQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.domain.frame import Listening
+    from engine.domain.frame import Frame, Listening
 
 log = logging.getLogger("engine.control_socket")
 
-_AUXDATA = struct.Struct(
-    "IIIHHHH"
-)  # struct tpacket_auxdata: status, len, snaplen, mac, net, vlan_tci, vlan_tpid
-_FRAME_BYTES = 2048  # an echo request of a usual MTU; larger ones are cut, and then left unanswered
-_FRAMES_A_TURN = 64  # so that a storm of frames leaves time for checks and consoles
-_RCVBUF_BYTES = 4 << 20
-
 
 class ControlSocket:
-    """A packet socket that delivers only what the modules handle, VLAN tags beside the frames."""
+    """Delivers only what the modules handle, the most urgent first, VLAN tags beside the frames."""
 
     def __init__(self, interface: int, ifname: str) -> None:
         """Open it on interface `interface` of the configuration. Raises OSError."""
-        self.interface = interface
-        self._sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        self.queues: list[ControlQueue] = []
+        self._ifname = ifname
+        self._interface = interface
+        self._known: frozenset[object] = frozenset()
+        self._out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
-            packet_filter.attach(self._sock, packet_filter.nothing())
-            self._sock.setsockopt(c.SOL_PACKET, c.PACKET_IGNORE_OUTGOING, 1)
-            self._sock.setsockopt(c.SOL_PACKET, c.PACKET_AUXDATA, 1)
-            want_buffer(self._sock, c.SO_RCVBUFFORCE, _RCVBUF_BYTES)
-            self._sock.bind((ifname, c.ETH_P_ALL))
+            self._out.bind((ifname, 0))  # of no protocol: it hears nothing
         except OSError:
-            self._sock.close()
+            self._out.close()
             raise
-
-    def fileno(self) -> int:
-        """Return the descriptor, for an event loop."""
-        return self._sock.fileno()
 
     @property
     def bound(self) -> bool:
@@ -55,33 +42,42 @@ class ControlSocket:
 
         The kernel takes the socket off an interface that goes, in whatever way (net/packet/af_packet.c, packet_notifier).
         """
-        return bool(self._sock.getsockname()[0])
+        return bool(self._out.getsockname()[0])
 
     def listen_for(self, listening: Listening) -> None:
-        """Have the kernel deliver what is to be heard, and nothing else. Raises OSError."""
-        packet_filter.attach(self._sock, control_filter(listening))
+        """Have the kernel deliver what is to be heard, and nothing else. Raises OSError.
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield the frames that wait, at most some dozens a call."""
-        for _ in range(_FRAMES_A_TURN):
-            try:
-                data, ancillary, flags, _ = self._sock.recvmsg(_FRAME_BYTES, 64)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                # The link went down, which the kernel says once.
-                log.debug("interface %d: %s", self.interface, error)
-                return
-            if flags & socket.MSG_TRUNC:
-                continue
-            vlan, tpid = None, TPID_8021Q
-            for level, kind, value in ancillary:
-                if level == c.SOL_PACKET and kind == c.PACKET_AUXDATA and len(value) >= _AUXDATA.size:
-                    status, _, _, _, _, tci, kind_of_tag = _AUXDATA.unpack_from(value)
-                    if status & c.TP_STATUS_VLAN_VALID:
-                        vlan = tci
-                        tpid = kind_of_tag if status & c.TP_STATUS_VLAN_TPID_VALID else TPID_8021Q
-            yield Frame(self.interface, data, vlan, tpid)
+        Who is known belongs to two filters, which are not replaced at once. First strangers are all that are not known
+        before and after: a frame in between may come twice, and none is missed.
+        """
+        self._open_for(listening)
+        lasting = replace(listening, known=frozenset(listening.known & self._known))
+        strangers = [q for q in self.queues if q.frame_class is FrameClass.STRANGERS]
+        others = [q for q in self.queues if q.frame_class is not FrameClass.STRANGERS]
+        for heard, queues in ((lasting, strangers), (listening, others), (listening, strangers)):
+            for queue in queues:
+                queue.listen_for(control_filter(heard, queue.frame_class))
+        self._known = listening.known
+
+    def _open_for(self, listening: Listening) -> None:
+        """Have a queue for each class that is wanted: every frame of the interface passes every queue's filter."""
+        wanted = {match.frame_class for match in listening.matches}
+        if FrameClass.NEIGHBOURS in wanted:
+            wanted.add(FrameClass.STRANGERS)
+        for queue in [q for q in self.queues if q.frame_class not in wanted]:
+            self.queues.remove(queue)
+            queue.close()
+        there = {queue.frame_class: queue for queue in self.queues}
+        try:
+            for frame_class in wanted - there.keys():
+                there[frame_class] = ControlQueue(self._interface, self._ifname, frame_class)
+        finally:
+            self.queues = [there[c] for c in FrameClass if c in there]
+
+    def frames(self, now: float) -> Iterator[Frame]:
+        """Yield the frames that wait, as many as their budgets allow in one turn."""
+        for queue in self.queues:
+            yield from queue.frames(now)
 
     def send(self, frame: Frame) -> bool:
         """Send a frame, its VLAN tag put back; False where the kernel would not (link down, queue full)."""
@@ -89,12 +85,14 @@ class ControlSocket:
         if frame.vlan is not None:
             data = data[:12] + struct.pack(">HH", frame.tpid, frame.vlan) + data[12:]
         try:
-            self._sock.send(data)
+            self._out.send(data)
         except OSError as error:
-            log.debug("interface %d: not sent: %s", self.interface, error)
+            log.debug("interface %d: not sent: %s", self._interface, error)
             return False
         return True
 
     def close(self) -> None:
-        """Close the socket."""
-        self._sock.close()
+        """Close every socket."""
+        for queue in self.queues:
+            queue.close()
+        self._out.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.io.control_socket import ControlSocket
@@ -11,9 +13,23 @@ from engine.io.control_socket import ControlSocket
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from engine.domain.frame import Frame, Listening
+    from engine.domain.frame import Frame, FrameClass, Listening
+    from engine.io.control_queue import ControlQueue
 
 log = logging.getLogger("engine.control_socket")
+
+PAUSE_S = 0.05
+"""How long a queue that has spent its budget is left alone: frames are read by the dozen then, not one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    """What came of the frames of a class on an interface: read, and dropped by the kernel because too many waited."""
+
+    interface: int
+    frame_class: FrameClass
+    read: int
+    unread: int
 
 
 class ControlSockets:
@@ -23,6 +39,7 @@ class ControlSockets:
         self._arrived = arrived
         self._open: dict[int, ControlSocket] = {}
         self._listening: dict[int, Listening] = {}
+        self._pauses: dict[ControlQueue, asyncio.TimerHandle] = {}
 
     def follow(self, wanted: Mapping[int, Listening]) -> None:
         """Have a socket on every interface that is wanted, by its number, hearing what is wanted there."""
@@ -35,12 +52,17 @@ class ControlSockets:
             if number not in self._open and not self._try_to_open(number, listening):
                 continue
             if self._listening.get(number) != listening:
-                self._open[number].listen_for(listening)
-                self._listening[number] = listening
+                self._listen(number, listening)
 
     def frames(self, number: int) -> Iterator[Frame]:
-        """Yield frames that wait on an interface, some dozens at most."""
-        return self._open[number].frames()
+        """Yield frames that wait on an interface, the most urgent first, as many as their budgets allow in a turn."""
+        control_socket, now = self._open[number], time.monotonic()
+        yield from control_socket.frames(now)
+        for queue in control_socket.queues:
+            if queue not in self._pauses and queue.spent(now):
+                self._stop_reading(queue)
+                again = asyncio.get_running_loop().call_later(PAUSE_S, self._read_again, number, queue)
+                self._pauses[queue] = again
 
     def send(self, frame: Frame) -> None:
         """Send a frame on its interface, if that is there."""
@@ -48,29 +70,64 @@ class ControlSockets:
         if control_socket is not None:
             control_socket.send(frame)
 
+    def counts(self) -> list[QueueCount]:
+        """Count the frames of every queue that is open, since it was opened."""
+        return [
+            QueueCount(number, queue.frame_class, queue.read, queue.unread)
+            for number, control_socket in self._open.items()
+            for queue in control_socket.queues
+        ]
+
     def close(self) -> None:
         """Close them all."""
         for number in list(self._open):
             self._close(number)
 
     def _try_to_open(self, number: int, listening: Listening) -> bool:
-        name = listening.link.name
         try:
-            control_socket = ControlSocket(number, name)
+            control_socket = ControlSocket(number, listening.link.name)
         except OSError as error:
-            log.warning("%s: no packet socket: %s", name, error)
+            log.warning("%s: no packet socket: %s", listening.link.name, error)
             return False
+        self._open[number] = control_socket
+        try:
+            self._listen(number, listening)
+        except OSError:
+            self._close(number)
+            raise
+        return True
+
+    def _listen(self, number: int, listening: Listening) -> None:
+        """Have a socket hear what is wanted; its descriptors may be others afterwards."""
+        control_socket = self._open[number]
+        for queue in control_socket.queues:
+            self._stop_reading(queue)
         try:
             control_socket.listen_for(listening)
-        except OSError:
-            control_socket.close()
-            raise
-        self._open[number], self._listening[number] = control_socket, listening
-        asyncio.get_running_loop().add_reader(control_socket.fileno(), self._arrived, number)
-        return True
+        finally:
+            for queue in control_socket.queues:
+                if queue not in self._pauses:
+                    self._read(number, queue)
+        self._listening[number] = listening
+
+    def _read(self, number: int, queue: ControlQueue) -> None:
+        asyncio.get_running_loop().add_reader(queue.fileno(), self._arrived, number)
+
+    def _read_again(self, number: int, queue: ControlQueue) -> None:
+        del self._pauses[queue]
+        control_socket = self._open.get(number)
+        if control_socket is not None and queue in control_socket.queues:
+            self._read(number, queue)
+
+    def _stop_reading(self, queue: ControlQueue) -> None:
+        asyncio.get_running_loop().remove_reader(queue.fileno())
 
     def _close(self, number: int) -> None:
         control_socket = self._open.pop(number)
         self._listening.pop(number, None)
-        asyncio.get_running_loop().remove_reader(control_socket.fileno())
+        for queue in control_socket.queues:
+            self._stop_reading(queue)
+            pause = self._pauses.pop(queue, None)
+            if pause is not None:
+                pause.cancel()
         control_socket.close()

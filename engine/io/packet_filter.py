@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 Instruction = tuple[int, int, int, int]
 
-LDH_ABS, LDB_ABS, LD_ABS, LD_IND, LDX_MSH, LD_LEN = 0x28, 0x30, 0x20, 0x40, 0xB1, 0x80
-JEQ, JGE_X, JA, RET = 0x15, 0x3D, 0x05, 0x06
-ADD, MOD, TAX, TXA = 0x04, 0x94, 0x07, 0x87
+LDH_ABS, LDB_ABS, LD_ABS, LDX_MSH, LD_LEN = 0x28, 0x30, 0x20, 0xB1, 0x80
+LD_IND, LDH_IND, LDB_IND = 0x40, 0x48, 0x50
+ADD, AND, LSH, ADD_X, XOR_X, MOD, TAX, TXA = 0x04, 0x54, 0x64, 0x0C, 0xAC, 0x94, 0x07, 0x87
+JEQ, JGE, JGE_X, JSET, JA, RET = 0x15, 0x35, 0x3D, 0x45, 0x05, 0x06
 ACCEPT: Instruction = (RET, 0, 0, 0x4_0000)
 REJECT: Instruction = (RET, 0, 0, 0)
 
@@ -33,17 +34,61 @@ def _word(address: bytes) -> int:
     return int.from_bytes(address[-4:], "big")
 
 
+_GROUP = 8
+"""Values that are compared one after the other at the end of a search: fewer instructions than halving on."""
+
+_FARTHEST = 255
+"""How far a conditional jump reaches."""
+
+
+def any_of(words: Iterable[int]) -> list[Instruction]:
+    """Look for the accumulator among values: to the end where it is there, one instruction beyond where it is not.
+
+    A search by halves: every frame of a flood runs it, and a row of a thousand comparisons costs a microsecond.
+    """
+    return _search(sorted(set(words)), 0)
+
+
+def _search(words: list[int], behind: int) -> list[Instruction]:
+    """Look among sorted values; `behind` are the instructions between this part and the end of the whole."""
+    count = len(words)
+    if count <= _GROUP:
+        compare: list[Instruction] = [(JEQ, count - at, 0, word) for at, word in enumerate(words)]
+        return [*compare, (JA, 0, 0, behind + 2), (JA, 0, 0, behind)]
+    middle = count // 2
+    upper = _search(words[middle:], behind)
+    lower = _search(words[:middle], behind + len(upper))
+    if len(lower) <= _FARTHEST:
+        return [(JGE, len(lower), 0, words[middle]), *lower, *upper]
+    return [(JGE, 0, 1, words[middle]), (JA, 0, 0, len(lower)), *lower, *upper]
+
+
 def _ethertype_is(value: int, otherwise: Iterable[Instruction] = (REJECT,)) -> list[Instruction]:
     other = list(otherwise)
     return [(LDH_ABS, 0, 0, 12), (JEQ, len(other), 0, value), *other]
 
 
-def _accept_any_of(words: Iterable[int]) -> list[Instruction]:
-    """Accept where the accumulator is one of `words`, else fall through."""
-    program: list[Instruction] = []
-    for word in words:
-        program += [(JEQ, 0, 1, word), ACCEPT]
-    return program
+_NO_ECHO: list[Instruction] = [
+    (LDB_ABS, 0, 0, 23),
+    (JEQ, 0, 12, 1),  # ICMP
+    (LDH_ABS, 0, 0, 20),
+    (JSET, 10, 0, 0x1FFF),  # a later fragment
+    (LDX_MSH, 0, 0, 14),
+    (TXA, 0, 0, 0),
+    (ADD, 0, 0, 15),
+    (TAX, 0, 0, 0),
+    (LD_LEN, 0, 0, 0),
+    (
+        JGE_X,
+        0,
+        4,
+        0,
+    ),  # what is cut off before its type is left to the worker: a load beyond the end would reject it
+    (LDX_MSH, 0, 0, 14),
+    (LDB_IND, 0, 0, 14),
+    (JEQ, 0, 1, 8),  # echo request
+    REJECT,
+]
 
 
 def nothing() -> list[Instruction]:
@@ -52,7 +97,7 @@ def nothing() -> list[Instruction]:
 
 
 def for_addresses(addresses: Iterable[bytes], share: tuple[int, int] = (0, 1)) -> list[Instruction]:
-    """Accept IPv4 frames to one of the IPv4 `addresses`: what the datapath takes.
+    """Accept IPv4 frames to one of the IPv4 `addresses` but for echo requests, which the control process answers.
 
     With a `share` (index, workers) only those of every `workers`-th client: all connections of a client are in one
     flow table, and an ICMP error comes to the client that it is about. No PACKET_FANOUT: its members change places
@@ -61,9 +106,11 @@ def for_addresses(addresses: Iterable[bytes], share: tuple[int, int] = (0, 1)) -
     index, workers = share
     return [
         *_ethertype_is(0x0800),
+        *_NO_ECHO,
         *(_clients(index, workers) if workers > 1 else ()),
         (LD_ABS, 0, 0, 30),
-        *_accept_any_of(map(_word, addresses)),
+        *any_of(map(_word, addresses)),
+        ACCEPT,
         REJECT,
     ]
 
@@ -105,17 +152,22 @@ def _sock_fprog(program: list[Instruction]) -> tuple[bytes, ctypes.Array[ctypes.
     return struct.pack("HL", len(program), ctypes.addressof(buffer)), buffer
 
 
+def replace(sock: socket.socket, program: list[Instruction]) -> None:
+    """Attach a filter, or put another one in its place between two frames; raises OSError.
+
+    ENOMEM: old and new filter together are over net.core.optmem_max (20 KiB before Linux 6.7).
+    """
+    option, keep = _sock_fprog(program)
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
+    del keep
+
+
 def attach(sock: socket.socket, program: list[Instruction]) -> None:
     """Attach or replace a socket's filter, atomically where there is room for both; raises OSError."""
-    option, keep = _sock_fprog(program)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
+        replace(sock, program)
     except OSError as error:
         if error.errno != errno.ENOMEM:
             raise
-        # Old and new filter together are over net.core.optmem_max (20 KiB before Linux 6.7): the old one goes first.
-        nothing_option, keep_nothing = _sock_fprog(nothing())
-        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, nothing_option)
-        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
-        del keep_nothing
-    del keep
+        replace(sock, nothing())
+        replace(sock, program)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from engine.domain.frame import Listening
 from engine.modules.arp.arp import Arp
 from engine.modules.hc.hc import Hc
 from engine.modules.master import Master
@@ -17,6 +16,7 @@ from engine.modules.nat import Nat
 from engine.modules.ping import Ping
 from engine.modules.rt import Rt
 from engine.modules.slb.slb import Slb
+from engine.modules.state.listening import listening
 from engine.modules.state.view import View
 from engine.modules.state.world import Outcome
 from engine.modules.tnat import Tnat
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from engine.config.model import Config
     from engine.domain.checks import ProbeAnswer, ProbeKey
-    from engine.domain.frame import Frame, FrameMatch
+    from engine.domain.frame import Frame, FrameMatch, Listening
     from engine.modules.module import Module, ModuleStatus
     from engine.modules.state.world import World
 
@@ -56,6 +56,8 @@ class Chain:
         self.world.config = config
         self._order()
         self.view.refresh()
+        if self.hc not in self.modules:
+            self.hc.rest()
         if self.arp in self.modules:
             self.arp.withhold_new()
         else:
@@ -90,9 +92,14 @@ class Chain:
 
     @property
     def first_round_done(self) -> bool:
-        """Whether every check has been tried and every virtual address asked for: what is up now, serves."""
-        undecided = self.arp in self.modules and self.arp.undecided
-        return self.hc.first_round_done and not undecided
+        """Whether every check has been tried and every virtual address asked for: what is up now, serves.
+
+        Without `hc` the targets serve as soon as their MACs are known.
+        """
+        checked = self.hc in self.modules
+        if self.arp in self.modules and (self.arp.undecided or not (checked or self.arp.settled)):
+            return False
+        return self.hc.first_round_done
 
     def next_due(self, now: float) -> float:
         """Return when the next `tick` is due, in monotonic seconds; infinity where nothing waits for time to pass."""
@@ -108,14 +115,7 @@ class Chain:
 
     def listening(self) -> dict[int, Listening]:
         """Return what is to be heard on every interface that is there and carries a network, by its number."""
-        found: dict[int, Listening] = {}
-        matches, virtual = self.wants(), tuple(sorted(self.view.virtuals))
-        for number in {site.interface for site in self.view.sites}:
-            link = self.world.links.get(number)
-            if link is not None:
-                real = sorted(s.real for s in self.view.sites if s.interface == number and s.real is not None)
-                found[number] = Listening(link, matches, virtual, tuple(real))
-        return found
+        return listening(self.world, self.view, self.arp.askers.known, self.wants())
 
     def describe(self) -> list[ModuleStatus]:
         """Return what `show modules` tells."""

@@ -36,13 +36,16 @@ class Module:
 
     name: ClassVar[str] = ""
     state: ClassVar[Literal["active", "idle"]] = "active"
-    wants: ClassVar[tuple[FrameMatch, ...]] = ()
-    """Frames to be shown to it; the control sockets' filters are made of what all modules want."""
 
     def __init__(self, world: World, view: View) -> None:
         self.world = world
         self.view = view
         self.frames = 0
+
+    @property
+    def wants(self) -> tuple[FrameMatch, ...]:
+        """Return the frames to be shown to it; the control sockets' filters are made of what all modules want."""
+        return ()
 
     def handle(self, frame: Frame, now: float) -> Outcome:  # noqa: ARG002 - the interface of every module
         """Look at a frame; `consumed` ends its walk. It may be any frame, since others' wishes come here too."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.domain.frame import AddressSet, FrameMatch
+from engine.domain.frame import AddressSet, FrameClass, FrameMatch
 from engine.domain.pace import TokenBucket
 from engine.modules.module import Module
 from engine.modules.state.world import Outcome
@@ -36,13 +36,19 @@ class Ping(Module):
     """Answers ICMP echo requests to virtual addresses, of any size up to the MTU."""
 
     name = "ping"
-    wants = (FrameMatch(ETHERTYPE_IPV4, ICMP, destination=AddressSet.VIRTUAL),)
 
     def __init__(self, world: World, view: View) -> None:
         super().__init__(world, view)
         self.answered = 0
         self.limited = 0
         self._bucket = TokenBucket(RATE_PPS, BURST)
+
+    @property
+    def wants(self) -> tuple[FrameMatch, ...]:
+        """ICMP to virtual addresses."""
+        return (
+            FrameMatch(ETHERTYPE_IPV4, ICMP, destination=AddressSet.VIRTUAL, frame_class=FrameClass.ECHO),
+        )
 
     def handle(self, frame: Frame, now: float) -> Outcome:
         """Answer an echo request; consume it, answered or not. Other frames pass."""

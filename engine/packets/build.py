@@ -16,10 +16,13 @@ from engine.packets.headers import (
     ARP_REQUEST,
     BROADCAST,
     ECHO_REQUEST,
+    ETHERTYPE_IPV4,
     ICMP,
     IPV4_FIELDS,
     IPV4_LEN,
     NO_MAC,
+    UDP,
+    UDP_FIELDS,
     Arp,
     Ipv4,
 )
@@ -104,6 +107,22 @@ def tcp(
             template[52:],
         )
     )
+
+
+def udp(
+    macs: tuple[bytes, bytes], addresses: tuple[Address, Address], ports: tuple[int, int], payload: bytes
+) -> bytes:
+    """Return a UDP datagram (RFC 768); `macs`, `addresses` and `ports` are (source, destination)."""
+    length = UDP_FIELDS.size + len(payload)
+    both = addresses[0].packed + addresses[1].packed
+    pseudo = both + struct.pack("!BBH", 0, UDP, length)
+    total = checksum(pseudo + UDP_FIELDS.pack(*ports, length, 0) + payload) or 0xFFFF  # 0 would say: none
+    header = bytearray(
+        IPV4_FIELDS.pack(0x45, 0, IPV4_LEN + length, 0, 0x4000, 64, UDP, 0, both[:4], both[4:])
+    )
+    header[10:12] = checksum(bytes(header)).to_bytes(2, "big")
+    kind = ETHERTYPE_IPV4.to_bytes(2, "big")
+    return b"".join((macs[1], macs[0], kind, header, UDP_FIELDS.pack(*ports, length, total), payload))
 
 
 def echo_request(

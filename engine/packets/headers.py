@@ -15,6 +15,7 @@ ARP_LEN = 28
 IPV4_LEN = 20
 ICMP = 1
 TCP = 6
+UDP = 17
 BROADCAST = b"\xff" * 6
 NO_MAC = bytes(6)
 
@@ -23,6 +24,7 @@ ARP_REPLY = 2
 
 ECHO_REPLY = 0
 UNREACHABLE = 3
+PORT_UNREACHABLE = 3  # a code of UNREACHABLE
 ECHO_REQUEST = 8
 
 SYN, RST, ACK = 0x02, 0x04, 0x10
@@ -30,6 +32,7 @@ SYN, RST, ACK = 0x02, 0x04, 0x10
 ARP_FIELDS = struct.Struct("!HHBBH6s4s6s4s")
 IPV4_FIELDS = struct.Struct("!BBHHHBBH4s4s")
 TCP_FIELDS = struct.Struct("!HHIIBBHHH")
+UDP_FIELDS = struct.Struct("!HHHH")
 ECHO_FIELDS = struct.Struct("!BBHHH")
 
 
@@ -62,6 +65,15 @@ class Tcp(NamedTuple):
     seq: int
     ack: int
     flags: int
+
+
+class Udp(NamedTuple):
+    """A UDP datagram (RFC 768): `start` and `end` bound its payload within the frame."""
+
+    sport: int
+    dport: int
+    start: int
+    end: int
 
 
 class Echo(NamedTuple):

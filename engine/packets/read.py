@@ -16,10 +16,13 @@ from engine.packets.headers import (
     NO_MAC,
     TCP,
     TCP_FIELDS,
+    UDP,
+    UDP_FIELDS,
     Arp,
     Echo,
     Ipv4,
     Tcp,
+    Udp,
 )
 
 
@@ -64,6 +67,16 @@ def tcp(data: bytes, ip: Ipv4) -> Tcp | None:
         return None
     sport, dport, seq, ack, _offset, flags, _window, _sum, _urgent = TCP_FIELDS.unpack_from(data, ip.start)
     return Tcp(sport, dport, seq, ack, flags)
+
+
+def udp(data: bytes, ip: Ipv4) -> Udp | None:
+    """Return the datagram that `ip` carries; None where it is cut short or not UDP."""
+    if ip.proto != UDP or ip.end - ip.start < UDP_FIELDS.size:
+        return None
+    sport, dport, length, _sum = UDP_FIELDS.unpack_from(data, ip.start)
+    if not UDP_FIELDS.size <= length <= ip.end - ip.start:
+        return None
+    return Udp(sport, dport, ip.start + UDP_FIELDS.size, ip.start + length)
 
 
 def echo(data: bytes, ip: Ipv4) -> Echo | None:

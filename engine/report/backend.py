@@ -8,7 +8,7 @@ import platform
 import socket
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from engine import __version__
 from engine.api.messages import PROTOCOL, Session, Sessions, State, Version
@@ -16,6 +16,7 @@ from engine.api.timestamp import timestamp
 from engine.changes.configuration import host_interfaces
 from engine.config.language.balanceng import dump as dump_balanceng
 from engine.config.load import load
+from engine.datapath.flow_states import FlowState
 from engine.domain.errors import OpError
 from engine.report.explain import Explainer
 from engine.report.snapshot import Gatherer
@@ -53,13 +54,22 @@ if TYPE_CHECKING:
     from engine.config.finding import Finding
     from engine.domain.actor import Actor
     from engine.forwarding import Forwarding
+    from engine.io.control_sockets import ControlSockets
     from engine.io.host.host import Host
     from engine.modules.chain import Chain
     from engine.modules.state.world import World
     from engine.options import RunOptions
     from engine.report.alarms import Alarms
     from engine.report.events import EventLog
+    from engine.report.lights import Lights
     from engine.report.rates import Rates
+
+_SESSION_STATE: dict[FlowState, Literal["open", "closing", "half-open"]] = {
+    FlowState.OPEN: "open",
+    FlowState.CLOSING: "closing",
+    FlowState.HALF_OPEN: "half-open",
+    FlowState.FRESH: "half-open",
+}
 
 SESSIONS_MOST = 10_000
 """Sessions in one answer: keeps it within a frame."""
@@ -78,6 +88,8 @@ class Parts(Protocol):
     event_log: EventLog
     host: Host
     alarms: Alarms
+    lights: Lights
+    control_sockets: ControlSockets
 
     def flows(self) -> Flows:
         """Count the flows of servers and targets now."""
@@ -112,7 +124,7 @@ class Backend:
     def __init__(self, engine: Parts) -> None:
         self._engine = engine
         self._gather = Gatherer(engine.world, engine.chain, engine.forwarding, engine.rates, engine.admin)
-        self._explainer = Explainer(engine.chain, engine.forwarding)
+        self._explainer = Explainer(engine.chain, engine.forwarding, engine.lights)
         self._started_at = time.monotonic()
         self.boot_id = uuid.uuid4().hex
         self.hostname = socket.gethostname()
@@ -139,7 +151,7 @@ class Backend:
             servers=gather.servers(counters, now),
             targets=gather.targets(counters, now),
             datapath=gather.datapath(counters),
-            interfaces=gather.interfaces(engine.host.addresses),
+            interfaces=gather.interfaces(engine.host.addresses, engine.control_sockets.counts()),
             networks=gather.networks(),
             arp=gather.arp(now),
             modules=gather.modules(),
@@ -196,8 +208,9 @@ class Backend:
             flows = forwarding.flows(limit, args.server, args.target, args.client or None)
         except ValueError as error:
             raise OpError("bad-args", str(error)) from error
+        counters = forwarding.counters()
         return Sessions(
-            total=int(forwarding.counters().target_sessions.sum()),
+            total=int(counters.target_sessions.sum() + counters.target_half_open.sum()),
             sessions=[
                 Session(
                     server=f.server,
@@ -205,7 +218,7 @@ class Backend:
                     client=str(f.client),
                     port=f.port,
                     idle_s=f.idle_s,
-                    state="closing" if f.closing else "open",
+                    state=_SESSION_STATE[f.state],
                 )
                 for f in flows
             ],

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.config.model import Server
     from engine.forwarding import Forwarding
     from engine.modules.chain import Chain
+    from engine.report.lights import Lights
 
 _METHOD = {
     "rr": "round robin: the next target in turn",
@@ -27,9 +28,10 @@ _METHOD = {
 class Explainer:
     """Answers op `explain` from the running tables."""
 
-    def __init__(self, chain: Chain, forwarding: Forwarding) -> None:
+    def __init__(self, chain: Chain, forwarding: Forwarding, lights: Lights) -> None:
         self._chain = chain
         self._forwarding = forwarding
+        self._lights = lights
 
     def explain(self, args: ExplainArgs) -> Explanation:
         """Explain one flow. Raises OpError for what is not an address and a server that does not exist."""
@@ -44,6 +46,7 @@ class Explainer:
         steps.append(
             f"server {server.number}: {server.ipaddr} port {server.port or 'any'} protocol {server.protocol}"
         )
+        steps += self._lights.about(server.number)
         by_port = server.sessionid == "src+port"
         if by_port and args.client_port is None:
             raise OpError(
@@ -64,6 +67,7 @@ class Explainer:
             )
         if found.known:
             steps.append(f"a session binds it to target {found.target}, last used {found.idle_s} s ago")
+            steps += self._way_out(server, found.target)
             return Explanation(
                 client=client, server=server.number, target=found.target, decided_by="session", steps=steps
             )
@@ -93,9 +97,18 @@ class Explainer:
         )
         if target is None:
             steps.append("which of them is known only when the flow comes")
+        steps += self._way_out(server, target)
         return Explanation(
             client=client, server=server.number, target=target, decided_by="method", steps=steps
         )
+
+    def _way_out(self, server: Server, target: int | None) -> list[str]:
+        """Say by which interface frames leave, where that is not the one they come by."""
+        view = self._chain.view
+        if target is None or not view.crosses(server, target):
+            return []
+        interface = view.world.config.interface(view.target_site[target].interface)
+        return [f"target {target} is behind another interface: {interface.name if interface else 'none'}"]
 
     def _candidates(self, text: str) -> list[Server]:
         servers = self._chain.view.servers

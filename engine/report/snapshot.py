@@ -12,6 +12,7 @@ from engine.api.messages import (
     MemberState,
     ModuleState,
     NetworkState,
+    QueueState,
     ServerState,
     TargetState,
     VrrpState,
@@ -22,12 +23,15 @@ from engine.domain.mac import mac_text
 from engine.domain.reason import Cause, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.changes.admin import AdminState
     from engine.config.model import Config, Server, Target
     from engine.datapath.contract import Counters
     from engine.domain.checks import ProbeKey
     from engine.domain.frame import Link
     from engine.forwarding import Forwarding
+    from engine.io.control_sockets import QueueCount
     from engine.modules.chain import Chain
     from engine.modules.state.world import CheckResult, Membership, ServerDecision, TargetStatus, World
     from engine.report.rates import Rates
@@ -81,6 +85,7 @@ class Gatherer:
             targets=server.targets,
             backup=server.backup,
             sessions=int(counters.server_sessions[number]),
+            half_open=int(counters.server_half_open[number]),
             packets=int(counters.server_packets[number]),
             bytes=int(counters.server_bytes[number]),
             pps=round(pps, 1),
@@ -101,7 +106,8 @@ class Gatherer:
                     backing.setdefault(number, []).append(server.number)
         checks: dict[int, list[CheckState]] = {}
         for key, result in self._world.checks.items():
-            checks.setdefault(key.target, []).append(_check(key, result, now))
+            if not key.witness:
+                checks.setdefault(key.target, []).append(_check(key, result, now))
         statuses = self._chain.slb.targets(now)
         return [
             self._target(
@@ -146,6 +152,9 @@ class Gatherer:
             servers=sorted({*serving, *backing}),
             checks=checks,
             sessions=int(counters.target_sessions[number]),
+            half_open=int(counters.target_half_open[number]),
+            unanswered=int(counters.target_unanswered[number]),
+            maxsessions=max(0, target.maxsessions),
             packets=int(counters.target_packets[number]),
             bytes=int(counters.target_bytes[number]),
             pps=round(pps, 1),
@@ -172,6 +181,7 @@ class Gatherer:
             forwarded_pps=round(rates.scalar("forwarded"), 1),
             dropped_pps=round(rates.lost_pps, 1),
             sessions=int(counters.target_sessions.sum()),
+            half_open=int(counters.target_half_open.sum()),
             sessions_max=sum(one.sessions_max for one in running),
             table_generation=self._forwarding.generation,
             ring_lost=counters.ring_lost,
@@ -181,10 +191,22 @@ class Gatherer:
             counters=numbers(counters),
         )
 
-    def interfaces(self, addresses: dict[str, set[str]]) -> list[InterfaceState]:
+    def interfaces(
+        self, addresses: dict[str, set[str]], counts: Iterable[QueueCount]
+    ) -> list[InterfaceState]:
         """Every registered interface; `addresses` by interface name, as the kernel has them."""
+        queues: dict[int, list[QueueState]] = {}
+        for one in counts:
+            queue = QueueState(name=one.frame_class.value, read=one.read, unread=one.unread)
+            queues.setdefault(one.interface, []).append(queue)
         return [
-            _interface(i.number, i.name, self._world.links.get(i.number), addresses.get(i.name, set()))
+            _interface(
+                i.number,
+                i.name,
+                self._world.links.get(i.number),
+                addresses.get(i.name, set()),
+                queues.get(i.number, []),
+            )
             for i in self._config.interfaces
             if i.registered
         ]
@@ -254,7 +276,9 @@ def _text(cause: Cause | None) -> str | None:
     return str(cause) if cause is not None else None
 
 
-def _interface(number: int, name: str, link: Link | None, addresses: set[str]) -> InterfaceState:
+def _interface(
+    number: int, name: str, link: Link | None, addresses: set[str], queues: list[QueueState]
+) -> InterfaceState:
     state = "missing" if link is None else "up" if link.up else "down"
     return InterfaceState(
         number=number,
@@ -263,6 +287,7 @@ def _interface(number: int, name: str, link: Link | None, addresses: set[str]) -
         mtu=link.mtu if link else None,
         link=state,  # type: ignore[arg-type] # one of the three words, by the expression above
         addresses=sorted(addresses),
+        queues=queues,
     )
 
 

@@ -78,9 +78,10 @@ def path(name: str) -> str:
 
 
 def received(name: str) -> int:
-    """Packets that the generator's interface has received back."""
+    """Packets that the generator's interfaces have received back."""
     with namespaces.inside(path(name)), IPRoute() as ip:
-        return ip.get_links(ip.link_lookup(ifname="g0")[0])[0].get("stats64")["rx_packets"]
+        links = [link for link in ip.get_links() if link.get("ifname") != "lo"]
+        return sum(link.get("stats64")["rx_packets"] for link in links)
 
 
 def cpus() -> tuple[int, int]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.datapath import maglev
-from tests.bench import decisions, harness, quiet, traffic
+from tests.bench import cards, decisions, harness, quiet, traffic
 from tests.helpers import fixtures
 
 if TYPE_CHECKING:
@@ -169,7 +169,19 @@ def maglev_tables() -> None:
 
 
 def main() -> None:
-    sections = ("rates", "methods", "loss", "latency", "odd", "flood", "swaps", "memory", "cases", "maglev")
+    sections = (
+        "rates",
+        "methods",
+        "loss",
+        "latency",
+        "odd",
+        "flood",
+        "swaps",
+        "memory",
+        "cards",
+        "cases",
+        "maglev",
+    )
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds: a look, not a measurement")
     parser.add_argument(
@@ -197,6 +209,7 @@ def main() -> None:
             "flood": lambda: flood(made, rounds, 1000 if quick else 2000),
             "swaps": lambda: swaps(made, 20 if quick else 100),
             "memory": lambda: million_flows(made),
+            "cards": lambda: cards.rates(made, rounds, seconds),
         }
         for name, section in (on_the_wire | without_network).items():
             if name in wanted:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.io.packet_filter import Instruction
 
 STEPS = 10_000
+WIDTHS = {0x20: 4, 0x28: 2, 0x30: 1, 0x40: 4, 0x48: 2, 0x50: 1}
+CALCULATE = {
+    0x04: operator.add,
+    0x54: operator.and_,
+    0x64: operator.lshift,
+    0x94: operator.mod,
+    0xA4: operator.xor,
+}
 
 
 def run(program: list[Instruction], frame: bytes) -> int:
@@ -18,12 +27,11 @@ def run(program: list[Instruction], frame: bytes) -> int:
         at += 1
         if code == 0x06:  # ret k
             return value
-        if code in {0x20, 0x28, 0x30, 0x40}:  # ld, ldh, ldb [k]; ld [x + k]
-            first = value + (index if code == 0x40 else 0)
-            width = {0x28: 2, 0x30: 1}.get(code, 4)
-            if first + width > len(frame):
+        if code in WIDTHS:  # ld, ldh, ldb: [k], or [x + k]
+            first = value + (index if code & 0x40 else 0)
+            if first + WIDTHS[code] > len(frame):
                 return 0
-            accumulator = int.from_bytes(frame[first : first + width], "big")
+            accumulator = int.from_bytes(frame[first : first + WIDTHS[code]], "big")
         elif code == 0xB1:  # ldx 4 * ([k] & 15)
             if value >= len(frame):
                 return 0
@@ -38,12 +46,13 @@ def run(program: list[Instruction], frame: bytes) -> int:
             at += if_true if accumulator == value else if_false
         elif code == 0x3D:  # jge x
             at += if_true if accumulator >= index else if_false
-        elif code == 0x04:  # add k
-            accumulator += value
-        elif code == 0x94:  # mod k
-            accumulator %= value
+        elif code == 0x35:  # jge k
+            at += if_true if accumulator >= value else if_false
+        elif code == 0x45:  # jset k
+            at += if_true if accumulator & value else if_false
         elif code == 0x05:  # ja k
             at += value
         else:
-            raise ValueError(f"instruction {code:#x}")
+            operand = index if code & 0x08 else value
+            accumulator = CALCULATE[code & ~0x08](accumulator, operand) & 0xFFFF_FFFF
     raise ValueError("an endless program")

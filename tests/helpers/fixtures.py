@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from engine.datapath.contract import DropReason
-from engine.datapath.flowtable import FlowState
-from engine.datapath.table import Compiler, ServerInput, TargetInput
+from engine.datapath.contract import NO_INTERFACE, DropReason
+from engine.datapath.flow_states import FlowState
+from engine.datapath.table import Compiler, EgressInput, ServerInput, TargetInput
 from engine.domain.address import Address
 from tests.helpers.paths import ROOT
 
@@ -86,6 +86,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     drop: str | None = None
     passes: bool = msgspec.field(default=False, name="pass")
     out: tuple[Octets, ...] = ()
+    by: int = 0  # index of the interface that they leave by; 0: the one that frames come by
     counters: dict[str, int] = {}  # those that moved, arrays as NAME.INDEX
     after: tuple[Flow, ...] = ()
 
@@ -171,6 +172,7 @@ class _Server(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     idle_s: int = 600
     new: tuple[int, ...]
     keep: tuple[int, ...] | None = None
+    leaving: tuple[int, ...] = ()
 
 
 def server_input(values: dict[str, Any]) -> ServerInput:
@@ -183,11 +185,32 @@ def server_input(values: dict[str, Any]) -> ServerInput:
     return ServerInput(**inputs)
 
 
+def egress(name: str | None) -> EgressInput | None:
+    if name is None:
+        return None
+    values = _tables()["egress"][name]
+    return EgressInput(values["ifindex"], mac(values["mac"]), values["mtu"], values.get("vlan", 0))
+
+
+def interfaces() -> set[int]:
+    """Return the indexes of the interfaces that there are besides the one that frames come by."""
+    return {one["ifindex"] for one in _tables()["egress"].values()} - {0, NO_INTERFACE}
+
+
 def table(name: str, compiler: Compiler | None = None) -> ForwardingTable:
     common = _tables()
     servers = [server_input(values) for values in common["table"][name]["servers"]]
+    limits = common["table"][name].get("limits", {})
+    ways_out = common["table"][name].get("egress", {})
     targets = [
-        TargetInput(int(number), one["identity"], mac(one["mac"])) for number, one in common["target"].items()
+        TargetInput(
+            int(number),
+            one["identity"],
+            mac(one["mac"]),
+            limit=limits.get(number, 0),
+            egress=egress(ways_out.get(number)),
+        )
+        for number, one in common["target"].items()
     ]
     return (compiler or Compiler()).compile(
         servers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -45,7 +46,10 @@ def targets(*numbers: int, weights: dict[int, int] | None = None) -> list[Target
 
 
 def compiled(*servers: ServerInput, compiler: Compiler | None = None, mtu: int = 1500, **more: object):
-    used = targets(*range(1, 9), weights=more.get("weights"))
+    limits = more.get("limits") or {}
+    used = [
+        replace(t, limit=limits.get(t.number, 0)) for t in targets(*range(1, 9), weights=more.get("weights"))
+    ]
     return (compiler or Compiler()).compile(
         servers,
         used,

@@ -7,6 +7,7 @@ import mmap
 import struct
 
 from engine.datapath.afpacket.ring import ReceiveRing, TransmitRing, slot_bytes
+from engine.datapath.afpacket.sender import Sender
 from engine.io import if_packet as c
 
 
@@ -90,8 +91,32 @@ class PretendedSocket:
     def __init__(self) -> None:
         self.refuses = 0
         self.sent: list[bytes] = []
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
 
     def send(self, data: bytes, _flags: int) -> None:
         if self.refuses:
             raise OSError(self.refuses, errno.errorcode[self.refuses])
         self.sent.append(bytes(data))
+
+
+class PretendedInterface:
+    """An interface to send by: `sent` has what went out, in the order of the wire."""
+
+    def __init__(self, slots: int = 64) -> None:
+        self.tx = PretendedTransmitRing(slots)
+        self.tx.sock = PretendedSocket()
+        self.plain, self.cutting = PretendedSocket(), PretendedSocket()
+
+    def refuse(self, why: int) -> None:
+        """Take nothing, with an errno, 0: take all again."""
+        self.tx.refuses = self.plain.refuses = self.cutting.refuses = why
+
+    def merge(self, sent: list[bytes]) -> None:
+        """Have everything that is sent in one list."""
+        self.tx.sent = self.plain.sent = self.cutting.sent = sent
+
+    def sender(self, counters) -> Sender:
+        return Sender(self.tx, self.plain, self.cutting, counters)

@@ -136,7 +136,7 @@ def _step(number: int, step, expected: _Expected, path: Path, now_s: int, table)
 
 
 def _sent(model: _Expected, sent: list[Sent]) -> Iterator[str]:
-    """Compare what was sent: every frame once, byte for byte, and those of a flow in their order."""
+    """Compare what was sent: every frame once, byte for byte, and those of a flow by one interface in their order."""
     expected = model.sent
     if sent == expected:
         return
@@ -151,11 +151,11 @@ def _sent(model: _Expected, sent: list[Sent]) -> Iterator[str]:
     orders = [defaultdict(list), defaultdict(list)]
     for order, frames in zip(orders, (expected, sent), strict=True):
         for one in frames:
-            order[flow_of[one]].append(one)
-    for flow, frames in orders[0].items():
-        if flow is not None and orders[1][flow] != frames:
-            places = [frames.index(one) for one in orders[1][flow]]
-            yield f"order of {flow}: {places}"
+            order[flow_of[one], one.by].append(one)
+    for (flow, by), frames in orders[0].items():
+        if flow is not None and orders[1][flow, by] != frames:
+            places = [frames.index(one) for one in orders[1][flow, by]]
+            yield f"order of {flow} by interface {by}: {places}"
 
 
 def _show(one: Sent) -> str:

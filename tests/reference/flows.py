@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 WAYS = 8
-FRESH, OPEN, CLOSING = range(3)
+FRESH, OPEN, CLOSING, HALF_OPEN = range(4)
 CLOSING_S = 60
 
 _MASK = (1 << 64) - 1
@@ -60,7 +60,6 @@ class Entry:
     state: int
     seen_s: int
     print_: int
-    tcp: bool
     void: bool = False  # lost its target at a change of table, for good
 
     def shown(self) -> Shown:

@@ -1,7 +1,7 @@
 """What becomes of a frame: the specification as a program, one frame after the other.
 
 Written from the contract's and the flow table's docstrings, docs/decisions.md and the RFCs named; what was learned from
-the scalar path instead stands in rules.py, and what will be in force one day is a switch there.
+the scalar path instead stands in rules.py.
 """
 
 from __future__ import annotations
@@ -11,9 +11,19 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from tests.reference.flows import CLOSING, CLOSING_S, FRESH, OPEN, Entry, Flows, Key, flow_hash, place
-from tests.reference.rules import TODAY, Rules
-from tests.reference.table import HASH, NEXT, RANDOM, Server, Table
+from tests.reference.flows import (
+    CLOSING,
+    CLOSING_S,
+    FRESH,
+    HALF_OPEN,
+    OPEN,
+    Entry,
+    Flows,
+    Key,
+    flow_hash,
+    place,
+)
+from tests.reference.table import FIRST, HASH, NEXT, NO_INTERFACE, RANDOM, Server, Table, WayOut
 from tests.reference.wire import GSO_NONE, Frame, Offload, Sent, checksum, tagged
 
 if TYPE_CHECKING:
@@ -24,11 +34,15 @@ FIN, SYN, RST = 1, 2, 4
 ICMP_ERRORS = {3, 11, 12}  # unreachable, time exceeded, parameter problem: they quote a header (RFC 792)
 NEVER_ANSWERED = {3, 4, 5, 11, 12}  # RFC 1122 3.2.2
 ECHO_REQUEST = 8
+HALF_OPEN_S = 10
 FRAGMENT_S = 30  # Linux keeps fragments so long (net.ipv4.ipfrag_time)
 ANSWERS_A_SECOND = 100
 
 UNSEEN = "unseen"  # by the kernel's filter: the datapath takes IPv4 to a virtual address, nothing else
 PASS = "pass"
+
+Name = str | tuple[str, int] | tuple[str, int, str]
+"""Of a counter: arrays with their index, drops of a server with its number and the reason."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +69,9 @@ _Verdict = _To | str
 class Model:
     """One worker: table, flows, remembered fragments, turns and counters."""
 
-    def __init__(
-        self, lines: int, draw: Callable[[int], int], rules: Rules = TODAY, *, seed: int = 0
-    ) -> None:
-        self.rules = rules
+    def __init__(self, lines: int, draw: Callable[[int], int], *, seed: int = 0) -> None:
         self.flows = Flows(lines, seed)
-        self.counts: Counter[str | tuple[str, int]] = Counter()
+        self.counts: Counter[Name] = Counter()
         self._draw = draw  # a random number below its argument
         self._turn: Counter[int] = Counter()
         self._fragments: dict[tuple[bytes, bytes, int, int], tuple[_To, int | None, int]] = {}
@@ -77,25 +88,32 @@ class Model:
         self._unswept += 1
         if self._unswept == 15:
             # A generation has 4 bits: before it comes round, what is void leaves the table.
-            self._keep(lambda e: not e.void and table.member(e.key.server, e.target) == e.generation)
+            self._keep(self._is_member)
 
     def sweep(self, now_s: int) -> None:
         """Forget void flows."""
-        self._keep(lambda entry: self._live(entry, now_s))
+        self._keep(lambda entry: self._live(entry, now_s), now_s)
 
-    def _keep(self, may_stay: Callable[[Entry], bool]) -> None:
+    def _keep(self, may_stay: Callable[[Entry], bool], now_s: int = 0) -> None:
         self._unswept = 0
         for line in self.flows.lines:
             for way, entry in enumerate(line):
                 if entry is not None and not may_stay(entry):
+                    self._end(entry, now_s)
                     line[way] = None
 
+    def _end(self, entry: Entry | None, now_s: int) -> None:
+        """Count a flow that showed only SYNs until its time was over (rule 24)."""
+        if entry is None or entry.state != HALF_OPEN or not self._is_member(entry):
+            return
+        if not self._live(entry, now_s):
+            self.counts["target_unanswered", entry.target] += 1
+
     def sessions(self) -> Counter[tuple[str, int]]:
-        """Count sessions by target and server; half-open ones apart where the rules say so (rule 12)."""
+        """Count sessions by target and server; half-open ones apart (rule 12)."""
         found: Counter[tuple[str, int]] = Counter()
         for entry in self.flows.entries():
-            apart = self.rules.half_open_s is not None and entry.tcp and entry.state == FRESH
-            word = "half_open" if apart else "sessions"
+            word = "half_open" if entry.state in {FRESH, HALF_OPEN} else "sessions"
             found[f"target_{word}", entry.target] += 1
             found[f"server_{word}", entry.key.server] += 1
         return found
@@ -115,24 +133,56 @@ class Model:
             verdict: _Verdict = "truncated"
         else:
             verdict = self._judge(data, frame.offload, now_s)
+        mtu = max(way_out.mtu for way_out in self.table.ways_out)
         if isinstance(verdict, _To):
-            return self._forward(frame, verdict)
+            way_out = self.table.way_out(verdict.target)
+            if self._fits(data[14:], frame.offload, way_out.mtu):
+                return self._forward(frame, verdict, way_out)
+            verdict, mtu = "too-big", way_out.mtu
         if verdict == PASS:
             self.counts["passed"] += 1
             return Fate(PASS)
-        self.counts["dropped", verdict] += 1
-        answer = self._too_big_answer(frame, now_s) if verdict == "too-big" else ()
+        self._count_drop(frame, verdict)
+        answer = self._too_big_answer(frame, mtu, now_s) if verdict == "too-big" else ()
         return Fate(verdict, sent=answer)
 
-    def _forward(self, frame: Frame, to: _To) -> Fate:
-        """Rewrite the MACs and nothing else."""
+    def _count_drop(self, frame: Frame, reason: str, server: int | None = None) -> None:
+        """Count a drop, and for which server: told by the destination alone, where it is not known (rule 24)."""
+        if server is None:
+            server = self._blamed(frame.data[: frame.kept][14:])
+        self.counts["dropped", reason] += 1
+        self.counts["server_dropped", server, reason] += 1
+
+    def _blamed(self, packet: bytes) -> int:
+        """Name the server that a packet was for; 0 for none."""
+        if len(packet) < 20:
+            return 0
+        to, protocol, ports = packet[16:20], packet[9], packet[(packet[0] & 15) * 4 :][:4]
+        is_first = not int.from_bytes(packet[6:8], "big") & 0x1FFF
+        if protocol in {TCP, UDP} and is_first and len(ports) == 4:
+            server = self.table.find(to, int.from_bytes(ports[2:], "big"), protocol)
+        else:
+            candidates = self.table.at(to)
+            server = candidates[0] if len(candidates) == 1 else None
+        return 0 if server is None else server.number
+
+    def _forward(self, frame: Frame, to: _To, way_out: WayOut) -> Fate:
+        """Rewrite the MACs, and the VLAN where the target is on another."""
+        if way_out.ifindex == NO_INTERFACE:
+            self._count_drop(frame, "tx-error", to.flow.server)
+            return Fate("tx-error")
+        vlan = frame.vlan
+        control = vlan[0] if vlan else 0
+        same = way_out.ifindex == 0 and control & 0xFFF == way_out.vlan
+        if way_out.vlan is not None and not same:
+            vlan = (control & 0xF000 | way_out.vlan, 0) if way_out.vlan else None
         size = len(frame.data)
         self.counts["forwarded"] += 1
         for who, number in (("target", to.target), ("server", to.flow.server)):
             self.counts[f"{who}_packets", number] += 1
             self.counts[f"{who}_bytes", number] += size
-        data = self.table.mac_of(to.target) + self.table.own[0] + frame.data[12:]
-        return Fate("forward", to.target, to.flow, (tagged(data, frame.offload, frame.vlan),))
+        data = self.table.mac_of(to.target) + way_out.mac + frame.data[12:]
+        return Fate("forward", to.target, to.flow, (tagged(data, frame.offload, vlan, way_out.ifindex),))
 
     # -- the frame --------------------------------------------------------------------------------------------------
 
@@ -153,7 +203,7 @@ class Model:
         if martian := self._martian(packet[:header]):
             return martian
         protocol = packet[9]
-        if length > table.mtu and not self._segments_fit(packet, offload, header, protocol):
+        if not self._fits(packet, offload, max(way_out.mtu for way_out in table.ways_out)):
             return "too-big"
         more_and_offset = int.from_bytes(packet[6:8], "big") & 0x3FFF
         ident = int.from_bytes(packet[4:6], "big")
@@ -184,13 +234,18 @@ class Model:
             return "martian"
         return None
 
-    def _segments_fit(self, packet: bytes, offload: Offload, header: int, protocol: int) -> bool:
-        """Whether a super-frame's segments fit the MTU (virtio: gso_size is the payload of each)."""
+    @staticmethod
+    def _fits(packet: bytes, offload: Offload, mtu: int) -> bool:
+        """Whether a packet, or a super-frame's segments, fit an MTU (virtio: gso_size is the payload of each)."""
+        header, protocol = (packet[0] & 15) * 4, packet[9]
+        length = int.from_bytes(packet[2:4], "big") or len(packet)
+        if length <= mtu:
+            return True
         if offload.gso_type == GSO_NONE:
             return False
         has_offset = protocol == TCP and len(packet) > header + 12
         transport = (packet[header + 12] >> 4) * 4 if has_offset else 8
-        return header + transport + offload.gso_size <= self.table.mtu
+        return header + transport + offload.gso_size <= mtu
 
     def _with_ports(self, segment: bytes, source: bytes, to: bytes, protocol: int, now_s: int) -> _Verdict:
         if len(segment) < (20 if protocol == TCP else 8):
@@ -266,9 +321,12 @@ class Model:
         line = self.flows.line(key)
         way = self.flows.find(key)
         entry = line[way] if way >= 0 else None
-        if entry is not None and self._live(entry, now_s) and not self._leaves(entry, flags):
-            self._refresh(entry, flags, now_s)
-            return _To(entry.target, key)
+        if entry is not None and self._live(entry, now_s):
+            target = self._pick(server, key) if self._leaves(entry, flags) else 0
+            if not target:  # it stays, also where it was to leave and nobody has room (rule 22)
+                self._refresh(entry, flags, now_s)
+                return _To(entry.target, key)
+            return self._write(line, way, key, target, protocol, flags, now_s)
         if flags & RST:
             return self._unrecorded(server, key)
         if way < 0:
@@ -280,38 +338,56 @@ class Model:
         target = self._by_hash(server, key) if is_late else self._pick(server, key)
         if not target:
             return "no-target"
-        generation = self.table.member(server.number, target)
-        is_tcp = protocol == TCP
-        line[way] = Entry(key, target, (generation or 0) & 15, FRESH, now_s, self.flows.print_of(key), is_tcp)
+        return self._write(line, way, key, target, protocol, flags, now_s)
+
+    def _write(
+        self,
+        line: list[Entry | None],
+        way: int,
+        key: Key,
+        target: int,
+        protocol: int,
+        flags: int,
+        now_s: int,
+    ) -> _To:
+        """Write down a flow that begins (rule 6)."""
+        self._end(line[way], now_s)
+        generation = self.table.member(key.server, target)
+        state = OPEN if protocol != TCP else HALF_OPEN if flags & SYN else FRESH
+        line[way] = Entry(key, target, (generation or 0) & 15, state, now_s, self.flows.print_of(key))
         return _To(target, key)
+
+    def _is_member(self, entry: Entry) -> bool:
+        return not entry.void and self.table.member(entry.key.server, entry.target) == entry.generation
 
     def _live(self, entry: Entry, now_s: int) -> bool:
         """Whether an entry binds: its target may keep it, and it was used within the idle time (both included)."""
-        server = entry.key.server
-        if entry.void or self.table.member(server, entry.target) != entry.generation:
+        if not self._is_member(entry):
             return False
-        limit = self.table.idle_s(server)
+        limit = self.table.idle_s(entry.key.server)
         if entry.state == CLOSING:
             limit = min(limit, CLOSING_S)
-        if entry.state == FRESH and entry.tcp and self.rules.half_open_s is not None:
-            limit = min(limit, self.rules.half_open_s)
+        if entry.state in {FRESH, HALF_OPEN}:
+            limit = min(limit, HALF_OPEN_S)
         return now_s - entry.seen_s <= limit
 
     def _leaves(self, entry: Entry, flags: int) -> bool:
-        return (
-            self.rules.give_back
-            and bool(flags & SYN)
-            and (entry.key.server, entry.target) in self.table.leaving
-        )
+        return flags & (SYN | RST) == SYN and (entry.key.server, entry.target) in self.table.leaving
 
     @staticmethod
     def _refresh(entry: Entry, flags: int, now_s: int) -> None:
+        """Note a packet (rules 5 and 21)."""
         entry.seen_s = now_s
-        if entry.key.port and flags & (FIN | RST):
+        no_session = entry.state in {FRESH, HALF_OPEN}
+        if flags & RST and no_session:
+            entry.state = FRESH
+        elif flags & RST:
+            entry.state = CLOSING if entry.key.port else entry.state
+        elif flags & FIN and entry.key.port:
             entry.state = CLOSING
-        elif flags & SYN:
-            entry.state = OPEN if entry.state == CLOSING else entry.state  # repeated, or a port used again
-        elif entry.state == FRESH:
+        elif flags & SYN and entry.state != OPEN:
+            entry.state = HALF_OPEN
+        elif no_session:
             entry.state = OPEN
 
     def _room(self, line: list[Entry | None], now_s: int) -> int:
@@ -329,6 +405,8 @@ class Model:
     @staticmethod
     def _by_hash(server: Server, key: Key) -> int:
         length = len(server.buckets)
+        if length and server.pick == FIRST:
+            length = 1
         return int(server.buckets[place(flow_hash(key), length)]) if length else 0
 
     def _pick(self, server: Server, key: Key) -> int:
@@ -343,10 +421,10 @@ class Model:
             first = self._draw(length)
         elif server.pick == HASH:
             first = place(flow_hash(key), length)
+        elif server.pick == FIRST:
+            first = 0
         else:
             return self._least(server)
-        if not self.rules.limits:
-            return int(server.buckets[first])
         sessions = self.sessions()
         for at in count(first):
             target = int(server.buckets[at % length])
@@ -357,20 +435,22 @@ class Model:
         return 0
 
     def _has_room(self, target: int, sessions: Counter[tuple[str, int]]) -> bool:
-        return not self.rules.limits or sessions["target_sessions", target] < self.table.limit.get(
-            target, 1 << 62
-        )
+        return sessions["target_sessions", target] < self.table.limit.get(target, 1 << 62)
 
     def _least(self, server: Server) -> int:
         """Name the target with the fewest sessions for its weight, itself counted in (rule 13); the first of equals."""
         sessions = self.sessions()
         targets = [t for t in map(int, server.buckets) if self._has_room(t, sessions)]
-        load = {t: (sessions["target_sessions", t] + 1) / int(self.table.weight[t]) for t in targets}
+        load = {
+            t: (sessions["target_sessions", t] + sessions["target_half_open", t] + 1)
+            / int(self.table.weight[t])
+            for t in targets
+        }
         return min(targets, key=load.__getitem__, default=0)
 
     # -- the answer -------------------------------------------------------------------------------------------------
 
-    def _too_big_answer(self, frame: Frame, now_s: int) -> tuple[Sent, ...]:
+    def _too_big_answer(self, frame: Frame, mtu: int, now_s: int) -> tuple[Sent, ...]:
         """Say "fragmentation needed" (RFC 1191 4) where fragmenting is forbidden and RFC 1122 3.2.2 allows an answer."""
         data, packet = frame.data, frame.data[14:]
         header = (packet[0] & 15) * 4
@@ -385,7 +465,7 @@ class Model:
             return ()
         self._answered[now_s] += 1
         quote = packet[: header + 8]
-        body = b"\x03\x04\0\0\0\0" + self.table.mtu.to_bytes(2, "big") + quote
+        body = b"\x03\x04\0\0\0\0" + mtu.to_bytes(2, "big") + quote
         body += bytes(len(body) % 2)
         body = body[:2] + checksum(body).to_bytes(2, "big") + body[4:]
         ip = (

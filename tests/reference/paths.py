@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
@@ -10,14 +11,14 @@ import numpy as np
 
 from engine.datapath.afpacket.forwarder import FEW, Forwarder
 from engine.datapath.afpacket.tables import Tables
-from engine.datapath.contract import Counters, DropReason, ForwardingTable
+from engine.datapath.contract import NO_INTERFACE, Counters, DropReason, ForwardingTable
 from engine.datapath.counters import CounterBlock
 from engine.datapath.declare import Counter, declared
 from engine.datapath.flowtable import FlowTable, table_bytes
 from engine.datapath.lookup import Lookup
 from engine.datapath.shared_memory import SharedMemory
 from engine.io.if_packet import RX_FRAME, VNET_BYTES
-from tests.helpers.rings import PretendedReceiveRing, PretendedSocket, PretendedTransmitRing
+from tests.helpers.rings import PretendedInterface, PretendedReceiveRing
 from tests.reference.draws import Draws, table_seed
 from tests.reference.flows import WAYS, Shown
 from tests.reference.model import UNSEEN
@@ -26,7 +27,8 @@ from tests.reference.wire import GSO_NONE, Frame, Offload, Sent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.reference.model import Fate
+    from engine.datapath.afpacket.sender import Sender
+    from tests.reference.model import Fate, Name
 
 
 class Path(Protocol):
@@ -40,7 +42,7 @@ class Path(Protocol):
         """Install a table while a batch waits that came before it."""
 
     def sweep(self, now_s: int) -> None: ...
-    def counts(self) -> dict[str | tuple[str, int], int]:
+    def counts(self) -> dict[Name, int]:
         """Every counter that is not 0, named as the model names them."""
 
     def flows(self) -> dict[int, list[Shown]]:
@@ -65,21 +67,21 @@ def vnet(offload: Offload) -> bytes:
     )
 
 
-def seen(data: bytes) -> Sent:
+def seen(data: bytes, ifindex: int) -> Sent:
     flags, kind, _, size, start, offset = struct.unpack_from("<BBHHHH", data)
-    return Sent(data[VNET_BYTES:], Offload(flags, kind, size, start, offset))
+    return Sent(data[VNET_BYTES:], Offload(flags, kind, size, start, offset), ifindex)
 
 
 MOST_FRAMES = 128
 """Slots of a ring: more than a batch has."""
 
-UNFORETOLD = {"swaps", "swap_last_ns", "swap_longest_ns"}
-"""Counters that tell of times and not of frames: the model says nothing of them."""
+UNFORETOLD = {"swaps", "swap_last_ns", "swap_longest_ns", "target_opened"}
+"""Counters of times and not of frames, and the one that counts a flow which opens twice in a batch once."""
 
 
-def counted(counters: Counters) -> dict[str | tuple[str, int], int]:
+def counted(counters: Counters) -> dict[Name, int]:
     """Return every counter that is not 0 but for `UNFORETOLD`, named as the model names them."""
-    found: dict[str | tuple[str, int], int] = {}
+    found: dict[Name, int] = {}
     for name, one in declared(Counters, Counter).items():
         value = getattr(counters, name)
         if name in UNFORETOLD:
@@ -88,6 +90,9 @@ def counted(counters: Counters) -> dict[str | tuple[str, int], int]:
             found[name] = value
         elif name == "dropped":
             found |= {(name, reason.label): int(value[reason]) for reason in DropReason}
+        elif name == "server_dropped":
+            for number, reason in np.argwhere(value).tolist():
+                found[name, number, DropReason(reason).label] = int(value[number, reason])
         else:
             found |= {(name, number): int(value[number]) for number in np.flatnonzero(value).tolist()}
     return {name: value for name, value in found.items() if value}
@@ -124,12 +129,16 @@ class PretendedWorker:
         self._flows = FlowTable(self._memory.view, lines)
         self._tables = Tables(Lookup(ForwardingTable.empty()), self._flows, self._block)
         self._tables.random = self._tables.generator = Draws(seed)
-        self._rx, tx = PretendedReceiveRing(MOST_FRAMES), PretendedTransmitRing(MOST_FRAMES)
-        sockets = PretendedSocket(), PretendedSocket()
-        self._sent: list[bytes] = []
-        for way_out in (tx, *sockets):
-            way_out.sent = self._sent  # in one list, in the order of the wire
-        self._forwarder = Forwarder(self._tables, self._rx, tx, *sockets)
+        self._rx = PretendedReceiveRing(MOST_FRAMES)
+        self._sent: dict[int, list[bytes]] = {}  # by index of the interface, in the order of the wire
+        self._forwarder = Forwarder(self._tables, self._rx, self._open(0), self._open)
+
+    def _open(self, ifindex: int) -> Sender:
+        if ifindex == NO_INTERFACE:
+            raise OSError(errno.ENXIO, "No such device or address")
+        interface = PretendedInterface(MOST_FRAMES)
+        interface.merge(self._sent.setdefault(ifindex, []))
+        return interface.sender(self._block)
 
     def install(self, table) -> None:
         self._tables.install(Lookup(table))
@@ -144,7 +153,8 @@ class PretendedWorker:
         return sent
 
     def _decide(self, frames: list[Frame], now_s: int) -> list[Sent]:
-        self._sent.clear()
+        for sent in self._sent.values():
+            sent.clear()
         self._rx.empty()
         for frame in frames:
             tci, tpid = frame.vlan or (None, None)
@@ -160,12 +170,12 @@ class PretendedWorker:
             self._forwarder.batch(len(frames), now_s)
         elif frames:
             self._forwarder.few(len(frames), now_s)
-        return [seen(data) for data in self._sent]
+        return [seen(data, ifindex) for ifindex, sent in self._sent.items() for data in sent]
 
     def sweep(self, now_s: int) -> None:
         self._tables.sweep(now_s)
 
-    def counts(self) -> dict[str | tuple[str, int], int]:
+    def counts(self) -> dict[Name, int]:
         return counted(self._block.read())
 
     def flows(self) -> dict[int, list[Shown]]:

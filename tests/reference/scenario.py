@@ -6,7 +6,8 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from engine.datapath.table import Compiler, ServerInput, TargetInput
+from engine.datapath.contract import NO_INTERFACE
+from engine.datapath.table import Compiler, EgressInput, ServerInput, TargetInput
 from engine.domain.address import Address
 from tests.reference import build
 from tests.reference.build import MIX, OWN, OWN_TOO, Field, target_mac
@@ -122,8 +123,10 @@ class Kind:
     batches: tuple[int, ...] = (1, 2, 5, 12, 20, 40, 64, 100)
     flags: tuple[int, ...] = Field.flags
     changes: tuple[str, ...] = ()
-    waits: tuple[int, ...] = (0, 0, 1, 1, 4, 5, 6, 29, 31, 61, 601)
+    waits: tuple[int, ...] = (0, 0, 1, 1, 4, 5, 6, 10, 11, 29, 31, 61, 601)
     own: tuple[bytes, ...] = (OWN,)
+    limits: tuple[int, ...] = (0,)
+    ways_out: tuple[EgressInput | None, ...] = (None,)
     once_a_batch: bool = (
         False  # a client sends one frame in a batch, so that nothing in it follows from another
     )
@@ -143,6 +146,8 @@ CHANGES = (
     "server off",
     "server back",
     "identity",
+    "leave",
+    "way out",
 )
 
 
@@ -172,7 +177,14 @@ class _Maker:
         rng, kind = self.rng, self.kind
         count = rng.choice((1, 2, 3, 4))
         targets = tuple(
-            TargetInput(n, f"172.16.1.{99 + n}:80", target_mac(n), rng.choice((1, 1, 2, 3)))
+            TargetInput(
+                n,
+                f"172.16.1.{99 + n}:80",
+                target_mac(n),
+                rng.choice((1, 1, 2, 3)),
+                rng.choice(kind.limits),
+                rng.choice(kind.ways_out),
+            )
             for n in range(1, count + 1)
         )
         numbers = tuple(t.number for t in targets)
@@ -273,6 +285,10 @@ class _Maker:
         drained = self.rng.choice(world.targets).number
         return self._some_server(world, new=lambda s: tuple(n for n in s.new if n != drained))
 
+    def _leave(self, world: World) -> World:
+        """Clients of some targets are to go elsewhere when they begin anew."""
+        return self._some_server(world, leaving=lambda s: tuple(n for n in s.keep if self.rng.random() < 0.5))
+
     def _weights(self, world: World) -> World:
         rng = self.rng
         return replace(
@@ -284,6 +300,12 @@ class _Maker:
         changed = replace(
             world.targets[at], mac=bytes.fromhex("020000000200")[:5] + bytes([self.rng.randrange(256)])
         )
+        return replace(world, targets=(*world.targets[:at], changed, *world.targets[at + 1 :]))
+
+    def _way_out(self, world: World) -> World:
+        """A target's interface is another now."""
+        at = self.rng.randrange(len(world.targets))
+        changed = replace(world.targets[at], egress=self.rng.choice(self.kind.ways_out))
         return replace(world, targets=(*world.targets[:at], changed, *world.targets[at + 1 :]))
 
     def _identity(self, world: World) -> World:
@@ -366,6 +388,16 @@ _SPECIAL = {
 _BY_HASH = ("hash", "first")
 _ONE_TO_ONE = {"lines": (1024,), "once_a_batch": True}  # one frame a client in a batch, hardly two in a line
 
+WAYS_OUT = (
+    None,
+    EgressInput(7, bytes.fromhex("020000000701"), 1400),
+    EgressInput(8, bytes.fromhex("020000000801"), 1500, 200),
+    EgressInput(8, bytes.fromhex("020000000801"), 1500),
+    EgressInput(0, OWN, 1500, 300),
+    EgressInput(NO_INTERFACE, bytes(6), 0xFFFF),
+)
+"""To other networks: by other interfaces and VLANs, and by one that does not exist now."""
+
 KINDS = [
     # One frame at a time, and batches in which no frame follows from another.
     Kind("one at a time", mix={**MIX, build.later_fragment: 0}, batches=(1,), steps=(40, 80), changes=CHANGES, own=(OWN, OWN_TOO)),
@@ -392,7 +424,12 @@ KINDS = [
          clients=30, **_ONE_TO_ONE),
     Kind("generations come round", mix=_PLAIN, batches=(1,), flags=(2, 16), lines=(16,), clients=60, ports=1,
          changes=("all down", "all back"), change_share=0.9, steps=(150,), waits=(0,), sweeps=False),
-    Kind("everything", changes=(*CHANGES, "target gone", "address gone", "mtu", "nobody"), late=True, own=(OWN, OWN_TOO)),
+    Kind("targets at their limits", mix=_PLAIN, limits=(0, 1, 2, 5, 40), clients=30, lines=(16, 1024), changes=CHANGES),
+    Kind("clients that are to leave", mix={build.plain: 6, build.options: 1}, clients=10, changes=("leave", "target back", "drain")),
+    Kind("targets in other networks", mix={build.plain: 6, build.vlan: 1, build.super_frame: 1, build.options: 1, build.error: 1},
+         clients=12, changes=("way out", "mac", "mtu"), ways_out=WAYS_OUT),
+    Kind("everything", limits=(0, 0, 0, 3), ways_out=WAYS_OUT, changes=(*CHANGES, "target gone", "address gone", "mtu", "nobody"),
+         late=True, own=(OWN, OWN_TOO)),
     Kind("everything, many clients", changes=(*CHANGES, "target gone", "mtu"), lines=(64,), clients=80),
 ]  # fmt: skip
 """Kinds of scenario, by name."""

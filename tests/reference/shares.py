@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.reference.flows import Shown
+    from tests.reference.model import Name
     from tests.reference.table import Table
     from tests.reference.wire import Frame
 
@@ -53,9 +54,9 @@ class Models:
             fates += model.decide([frame], now_s, former)
         return fates
 
-    def counts(self) -> dict[str | tuple[str, int], int]:
+    def counts(self) -> dict[Name, int]:
         """Every counter that is not 0, of all workers together."""
-        total: Counter[str | tuple[str, int]] = Counter()
+        total: Counter[Name] = Counter()
         for model in self._models:
             total.update(model.counts + model.sessions())
         return {name: value for name, value in total.items() if value}

@@ -1,5 +1,7 @@
 """One or two workers of AF_PACKET on a veth pair: frames are sent at its other end, and come back there.
 
+Targets in other networks have veth pairs of their own, at whose other ends frames come out.
+
 Where all have come is seen in the counters; when a worker has done with them, in that it sleeps. Batches cannot be
 dictated, but a worker that is stopped meanwhile finds all the frames at once.
 """
@@ -20,6 +22,7 @@ from pyroute2 import IPRoute
 from engine.datapath.afpacket.datapath import AfPacketDatapath
 from engine.datapath.afpacket.ring import ReceiveRing, packet_socket, slot_bytes
 from engine.datapath.afpacket.slot import VLAN_U32
+from engine.datapath.contract import NO_INTERFACE
 from engine.datapath.counters import HEARTBEAT_NS, word
 from engine.io import if_packet as c
 from engine.io import packet_filter
@@ -29,15 +32,19 @@ from tests.reference.draws import table_seed
 from tests.reference.forked import NS, Clock, Forked, fork_workers
 from tests.reference.model import UNSEEN
 from tests.reference.paths import MOST_FRAMES, counted, entries, seen, vnet
+from tests.reference.scenario import WAYS_OUT
 from tests.reference.wire import Frame, Sent, tagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tests.reference.flows import Shown
-    from tests.reference.model import Fate
+    from tests.reference.model import Fate, Name
 
 NEAR, FAR = "near", "far"
+OTHERS = {one.ifindex for one in WAYS_OUT if one is not None} - {0, NO_INTERFACE}
+"""Indexes of the interfaces to other networks."""
+
 MTU = 9000
 """Of the wire; the workers' is 1,500, so that frames come that are too big for it."""
 
@@ -52,16 +59,14 @@ _RECEIVED = word("received")
 
 
 class Wire:
-    """The sender and the listener at the near end."""
+    """The sender at the near end, and the listeners at every near end."""
 
     def __init__(self) -> None:
         self.out = packet_socket(NEAR, protocol=0)
-        self._ring = ReceiveRing(NEAR, MOST_FRAMES * 2, slot_bytes(1500))
-        packet_filter.attach(self._ring.sock, [packet_filter.ACCEPT])
-
-    def close(self) -> None:
-        self.out.close()
-        self._ring.sock.close()
+        self._rings = {}  # by the index of the far end, 0: the one that frames go to
+        for by, name in {0: NEAR, **{index: f"{NEAR}{index}" for index in OTHERS}}.items():
+            self._rings[by] = ReceiveRing(name, MOST_FRAMES * 2, slot_bytes(1500))
+            packet_filter.attach(self._rings[by].sock, [packet_filter.ACCEPT])
 
     def send(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
@@ -70,17 +75,21 @@ class Wire:
 
     def back(self) -> list[Sent]:
         """Return what has come back since the last call."""
-        ring, found = self._ring, []
+        return [one for by, ring in self._rings.items() for one in self._taken(ring, by)]
+
+    @staticmethod
+    def _taken(ring: ReceiveRing, by: int) -> list[Sent]:
+        found = []
         while count := ring.ready(MOST_FRAMES):
             for slot in range(ring.head, ring.head + count):
                 first = slot * ring.slot >> 2
                 status, size, _, offsets = ring.words[first : first + 4]
                 start = slot * ring.slot + (offsets & 0xFFFF)
                 whole = ring.take_large() if status & c.TP_STATUS_COPY else None
-                one = seen(bytes(whole or ring.view[start - c.VNET_BYTES : start + size]))
+                one = seen(bytes(whole or ring.view[start - c.VNET_BYTES : start + size]), by)
                 if status & c.TP_STATUS_VLAN_VALID:
                     tag = ring.words[first + VLAN_U32]
-                    one = tagged(one.data, one.offload, (tag & 0xFFFF, tag >> 16))
+                    one = tagged(one.data, one.offload, (tag & 0xFFFF, tag >> 16), by)
                 found.append(one)
             ring.release(count)
         return found
@@ -177,7 +186,7 @@ class RealWorkers:
 
     # -- what is to be seen -----------------------------------------------------------------------------------------
 
-    def counts(self) -> dict[str | tuple[str, int], int]:
+    def counts(self) -> dict[Name, int]:
         return counted(self._datapath.counters())
 
     def flows(self) -> dict[int, list[Shown]]:
@@ -222,8 +231,11 @@ def on_sockets(cpus: tuple[int, int]) -> dict[str, Course]:
             Path(f"/proc/sys/net/ipv6/conf/{family}/disable_ipv6").write_text("1")
     with IPRoute() as ip:
         ip.link("add", ifname=NEAR, kind="veth", mtu=MTU, peer={"ifname": FAR, "mtu": MTU})
-        for name in (NEAR, FAR):
-            ip.link("set", index=ip.link_lookup(ifname=name)[0], state="up")
+        for index in OTHERS:
+            ends = {"ifname": f"{FAR}{index}", "peer": {"ifname": f"{NEAR}{index}", "mtu": MTU}}
+            ip.link("add", index=index, kind="veth", mtu=MTU, **ends)
+        for link in ip.get_links():
+            ip.link("set", index=link["index"], state="up")
     fork_workers()
     wire = Wire()
     return {

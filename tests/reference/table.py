@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 MAPPED = bytes(10) + b"\xff\xff"
 NOT_MEMBER = 0xFF
-NEXT, RANDOM, HASH, LEAST = range(4)
+NEXT, RANDOM, HASH, LEAST, FIRST = range(5)
+NO_INTERFACE = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,18 @@ class Server:
         return self.protocol in {0, protocol}
 
 
+@dataclass(frozen=True)
+class WayOut:
+    """`ifindex` 0: the interface that frames come by; `vlan` None: the tag that they came with."""
+
+    ifindex: int
+    mac: bytes
+    mtu: int
+    vlan: int | None
+
+
 class Table:
-    """What a `ForwardingTable` says. `limit` and `leaving` are what the rules asked for will need of it."""
+    """What a `ForwardingTable` says."""
 
     def __init__(self, table) -> None:
         self.generation = table.generation
@@ -35,6 +46,15 @@ class Table:
         self.blocked = {bytes(row) for row in table.blocked_mac.tolist()}
         self.mac = table.target_mac
         self.weight = table.target_weight
+        here = WayOut(0, self.own[0] if self.own else bytes(6), table.mtu, None)
+        there = [
+            WayOut(int(ifindex), bytes(mac.tolist()), int(mtu), int(vlan))
+            for ifindex, mac, mtu, vlan in zip(
+                table.egress_ifindex, table.egress_mac, table.egress_mtu, table.egress_vlan, strict=True
+            )
+        ]
+        self.ways_out = [here, *there]
+        self._way_out = table.target_egress
         self.servers = []
         columns = zip(
             table.server_number.tolist(),
@@ -65,8 +85,8 @@ class Table:
         self.by_number = {server.number: server for server in self.servers}
         self._member = table.member
         self._idle_s = table.idle_s
-        self.limit: dict[int, int] = {}
-        self.leaving: frozenset[tuple[int, int]] = frozenset()
+        self.limit = {n: limit for n, limit in enumerate(table.target_limit.tolist()) if limit}
+        self.leaving = frozenset(divmod(pair, 2048) for pair in table.leaving.tolist())
 
     def member(self, server: int, target: int) -> int | None:
         """Return the generation under which a server's flows may stay on a target; None where they may not."""
@@ -87,6 +107,10 @@ class Table:
 
     def at(self, address: bytes) -> list[Server]:
         return [server for server in self.servers if server.address == address]
+
+    def way_out(self, target: int) -> WayOut:
+        """Return how frames of a target leave."""
+        return self.ways_out[int(self._way_out[target])]
 
     def mac_of(self, target: int) -> bytes:
         return bytes(self.mac[target].tolist())

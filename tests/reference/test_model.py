@@ -21,7 +21,6 @@ from tests.reference.build import (
     target_mac,
 )
 from tests.reference.model import Model
-from tests.reference.rules import TODAY, Rules
 from tests.reference.scenario import World
 from tests.reference.table import Table
 from tests.reference.wire import Frame, Offload, checksum
@@ -35,8 +34,8 @@ SERVER = ServerInput(1, Address.of(VIP), 80, "tcp", "rr", by_port=False, idle_s=
 class Played:
     """A model with tables compiled one after the other, as an engine does it."""
 
-    def __init__(self, *servers: ServerInput, rules: Rules = TODAY, lines: int = 16, **more) -> None:
-        self.model = Model(lines, lambda stop: stop - 1, rules)
+    def __init__(self, *servers: ServerInput, lines: int = 16, **more) -> None:
+        self.model = Model(lines, lambda stop: stop - 1)
         self.compiler = Compiler()
         self.install(*servers or (SERVER,), **more)
 
@@ -167,8 +166,8 @@ def test_session_weighs_what_is_there():
 
 def test_idle_and_closing_times():
     play = Played(replace(SERVER, by_port=True, idle_s=100))
-    assert [play(tcp(), 0), play(tcp(), 100), play(tcp(), 201)] == [1, 1, 2]
-    assert [play(tcp(FA), 202), play(tcp(A), 262), play(tcp(), 323)] == [2, 2, 1]
+    assert [play(tcp(), 0), play(tcp(A), 1), play(tcp(), 101), play(tcp(), 202)] == [1, 1, 1, 2]
+    assert [play(tcp(FA), 203), play(tcp(A), 263), play(tcp(), 324)] == [2, 2, 1]
 
 
 def test_a_reset_opens_nothing():
@@ -208,7 +207,7 @@ def test_later_fragments_follow_the_first_while_what_it_found_is_in_force():
         "fragment",
         "fragment",
     ]
-    assert play(tcp(A, fragment=0x2000), 140) == first
+    play(tcp(A, fragment=0x2000), 140)
     play.install()
     assert play(later(), 140) == "fragment"  # its server is gone
     play.install(by_port)
@@ -245,11 +244,8 @@ def test_only_a_syn_lets_the_method_choose():
     } == unrecorded  # though there is room now
 
 
-# -- rules that are asked for -------------------------------------------------------------------------------------------
-
-
 def test_half_open_flows_live_ten_seconds_and_count_apart():
-    play = Played(SERVER, rules=Rules(half_open_s=10))
+    play = Played(SERVER)
     assert [play(tcp(), 0), play(tcp(), 10), play(tcp(), 21)] == [1, 1, 2]
     assert play.model.sessions() == {("target_half_open", 2): 1, ("server_half_open", 1): 1}
     play(tcp(A), 22)
@@ -258,13 +254,20 @@ def test_half_open_flows_live_ten_seconds_and_count_apart():
 
 
 def test_a_target_at_its_limit_gets_no_new_flow():
-    play = Played(SERVER, rules=Rules(limits=True))
+    play = Played(SERVER)
     play.model.table.limit = {1: 1, 2: 2}
-    assert [play(tcp(source=client(n))) for n in (1, 2, 3, 4, 1)] == [1, 2, 2, "no-target", 1]
+    got = [play(tcp(flags, source=client(n))) for n in (1, 2, 3, 4, 1) for flags in (S, A)]
+    assert got[::2] == [1, 2, 2, "no-target", 1]
+
+
+def test_half_open_flows_fill_no_target():
+    play = Played(SERVER)
+    play.model.table.limit = {1: 1, 2: 1}
+    assert [play(tcp(source=client(n))) for n in range(1, 7)] == [1, 2] * 3
 
 
 def test_a_syn_of_a_flow_that_is_to_leave_is_chosen_anew():
-    play = Played(replace(SERVER, new=(3,), keep=(1, 2, 3)), rules=Rules(give_back=True))
+    play = Played(replace(SERVER, new=(3,), keep=(1, 2, 3)))
     assert play(tcp()) == 3
     play.install(replace(SERVER, keep=(1, 2, 3))).leaving = frozenset({(1, 3)})
     assert [play(tcp(A)), play(tcp(S)), play(tcp(A))] == [3, 2, 2]

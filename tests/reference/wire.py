@@ -43,21 +43,22 @@ class Frame:
 
 @dataclass(frozen=True, order=True)
 class Sent:
-    """A frame handed to the interface, tag in its place."""
+    """A frame handed to an interface, tag in its place. `by` is the interface's index, 0: the one that frames come by."""
 
     data: bytes
     offload: Offload = Offload()
+    by: int = 0
 
 
-def tagged(data: bytes, offload: Offload, vlan: tuple[int, int] | None) -> Sent:
+def tagged(data: bytes, offload: Offload, vlan: tuple[int, int] | None, by: int = 0) -> Sent:
     """Put a VLAN tag back behind the MACs (IEEE 802.1Q 9.3); where the checksum begins moves with the bytes."""
     if vlan is None:
-        return Sent(data, offload)
+        return Sent(data, offload, by)
     tci, tpid = vlan
     tag = (tpid or TPID_8021Q).to_bytes(2, "big") + tci.to_bytes(2, "big")
     if offload.flags & NEEDS_CSUM:
         offload = replace(offload, csum_start=offload.csum_start + 4)
-    return Sent(data[:12] + tag + data[12:], offload)
+    return Sent(data[:12] + tag + data[12:], offload, by)
 
 
 def checksum(data: bytes) -> int:

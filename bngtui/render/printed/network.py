@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     from bngtui.render.printed.table import Style
     from engine.api.messages import ArpState, InterfaceState, NetworkState, State
 
+
+def _unread(link: InterfaceState) -> str:
+    """Say how many frames of which class were more than the control process reads."""
+    return " ".join(f"{queue.name} {queue.unread}" for queue in link.queues if queue.unread) or NONE
+
+
 _INTERFACES: tuple[Col[InterfaceState], ...] = (
     Col("#", lambda link: str(link.number), right=True),
     Col("NAME", lambda link: link.name, flex=True),
     Col("LINK", lambda link: Span(link.link, "up" if link.link == "up" else "down")),
     Col("MAC", lambda link: cells.known(link.mac), drop=2),
     Col("MTU", lambda link: cells.known(link.mtu), right=True, drop=1),
+    Col("UNREAD", _unread, drop=3),
     Col("ADDRESSES", lambda link: " ".join(link.addresses) or NONE, wrap=20),
 )
 

@@ -72,6 +72,7 @@ def datapath(state: State, style: Style) -> list[str]:
         ("lost in the ring", Span(count(path.ring_lost), "warning" if path.ring_lost else "text")),
         *((name, count(number)) for name, number in others(path)),
         ("sessions", f"{count(path.sessions)} of at most {count(path.sessions_max)}"),
+        ("half open", count(path.half_open)),
         ("table", f"generation {path.table_generation}, {count(path.swaps)} swaps"),
         ("wait in a swap", f"last {path.swap_last_ms:.1f} ms, longest {path.swap_longest_ms:.1f} ms"),
     ]

@@ -34,6 +34,7 @@ def servers(state: State, style: Style, numbers: Sequence[int] | None = None) ->
         Col("TARGETS", lambda s: cells.ranges(s.targets), flex=True),
         Col("BACKUP", lambda s: cells.ranges(s.backup), flex=True, drop=1),
         Col("SESS", lambda s: short(s.sessions), right=True),
+        Col("HALF", lambda s: short(s.half_open), right=True, drop=7),
         Col("PPS", lambda s: short(s.pps), right=True),
         Col("BPS", lambda s: short(s.bps), right=True),
         Col("PACKETS", lambda s: short(s.packets), right=True, drop=5),

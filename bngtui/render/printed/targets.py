@@ -28,6 +28,7 @@ def targets(state: State, style: Style, numbers: Sequence[int] | None = None) ->
         Col("STATE", lambda t: cells.state(target_mark(t), style)),
         Col("SERVERS", lambda t: cells.ranges(t.servers), flex=True, drop=2),
         Col("SESS", lambda t: short(t.sessions), right=True),
+        Col("HALF", lambda t: short(t.half_open), right=True, drop=9),
         Col("PPS", lambda t: short(t.pps), right=True),
         Col("BPS", lambda t: short(t.bps), right=True),
         Col("PACKETS", lambda t: short(t.packets), right=True, drop=7),

@@ -179,7 +179,7 @@ def no_usable_target(indexed: IndexedConfig) -> Iterator[Problem]:
 
 
 def carriers(indexed: IndexedConfig) -> Iterator[Problem]:
-    """What carries something enabled is enabled: the network of a server, the interface of a network."""
+    """What carries something enabled is enabled: the network of a server or a target, the interface of a network."""
     enabled = {i.number for i in indexed.config.interfaces if i.enabled}
     defined = {i.number for i in indexed.config.interfaces}
     for network in indexed.config.networks:
@@ -193,6 +193,13 @@ def carriers(indexed: IndexedConfig) -> Iterator[Problem]:
         if net is not None and not net.network.enabled:
             message = f"server {server.number} is enabled, but its network {net.network.number} is not"
             key = ("server", server.number, "ipaddr")
+            hint, carrier = f"enable network {net.network.number}", ("network", net.network.number)
+            yield warning("not-enabled", key, message, hint, carrier)
+    for target in indexed.config.targets:
+        net = indexed.net_of(target.ipaddr) if target.enabled and target.ipaddr else None
+        if net is not None and not net.network.enabled:
+            message = f"target {target.number} is enabled, but its network {net.network.number} is not"
+            key = ("target", target.number, "ipaddr")
             hint, carrier = f"enable network {net.network.number}", ("network", net.network.number)
             yield warning("not-enabled", key, message, hint, carrier)
 
@@ -225,7 +232,7 @@ def modules(indexed: IndexedConfig) -> Iterator[Problem]:
     """A list of modules without one of these balances nothing."""
     lost = {
         "arp": "nobody answers for virtual addresses",
-        "hc": "no target is ever found to be up",
+        "hc": "no target is checked, and a dead one gets traffic",
         "slb": "nothing is balanced",
     }
     for name, effect in lost.items() if ("modules",) not in indexed.broken else ():

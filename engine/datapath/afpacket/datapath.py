@@ -54,6 +54,8 @@ class AfPacketDatapath:
         self.mtu = mtu
         self.workers = workers
         self._processes = [WorkerProcess(ifname, index, workers, buckets) for index in range(workers)]
+        for process in self._processes:
+            process.beside = tuple(other.block for other in self._processes if other is not process)
         self._table = ForwardingTable.empty()
         self._lookup = Lookup(self._table)
         self._table_memory = store_table(self._table)
@@ -183,6 +185,9 @@ class AfPacketDatapath:
                 idle_s = now_s - (entry >> SEEN_SHIFT) & SEEN_MASK
                 return Found(row, server, entry & TARGET_MASK, known=True, idle_s=idle_s)
         new = lookup.would_pick(row, flow_hash(client, key_port, server))
+        if new is not None and lookup.limit[new]:
+            sessions = sum(int(process.block.target_sessions[new]) for process in self._processes)
+            new = new if sessions < lookup.limit[new] else None
         return Found(row, server, new, known=False, idle_s=None)
 
     # -- flows from one datapath to another -------------------------------------------------------------------------

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import errno
-import socket
-import struct
 import traceback
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.datapath.afpacket import slot as slots_of
 from engine.datapath.afpacket.icmp import fragmentation_needed
-from engine.datapath.afpacket.scalar import PASS, Scalar, verdict
+from engine.datapath.afpacket.scalar import PASS, Scalar, server_of, too_big, verdict
+from engine.datapath.afpacket.sender import tag_bytes, tagged
 from engine.datapath.afpacket.vector import NOT_PLAIN, Vector
 from engine.datapath.contract import DropReason
 from engine.datapath.counters import word
 from engine.io import if_packet as c
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from engine.datapath.afpacket.ring import ReceiveRing, TransmitRing
+    from engine.datapath.afpacket.ring import ReceiveRing
+    from engine.datapath.afpacket.sender import Sender
     from engine.datapath.afpacket.tables import Tables
     from engine.datapath.keys import U64
+    from engine.datapath.lookup import Egress
 
 BATCH = 512
 """Most frames in one vector: a larger one gains little and lets the first frame wait, a smaller one pays more calls."""
@@ -33,7 +36,6 @@ FEW = 12
 
 _TOO_BIG = verdict(DropReason.TOO_BIG)
 _ICMP_A_SECOND = 100  # answers of our own making, so that a flood of big packets is not doubled
-_VLAN = struct.Struct(">HH")
 _RECEIVED, _PASSED, _FORWARDED, _DROPPED = (
     word("received"),
     word("passed"),
@@ -41,40 +43,40 @@ _RECEIVED, _PASSED, _FORWARDED, _DROPPED = (
     word("dropped"),
 )
 _TARGET_PACKETS, _TARGET_BYTES = word("target_packets"), word("target_bytes")
+_SERVER_DROPPED = word("server_dropped")
 _SERVER_PACKETS, _SERVER_BYTES = word("server_packets"), word("server_bytes")
-_TRUNCATED, _TX_ERROR = _DROPPED + DropReason.TRUNCATED, _DROPPED + DropReason.TX_ERROR
-_TX_FULL, _FAULT = _DROPPED + DropReason.TX_FULL, _DROPPED + DropReason.FAULT
+_FAULT = _DROPPED + DropReason.FAULT
 _WORDS, _REWRITTEN, _VLAN_U32 = slots_of.WORDS, slots_of.REWRITTEN, slots_of.VLAN_U32
 _V_32 = np.uint64(32)
+_ETHERNET = 14  # bytes of a header
+_VID = 0x0FFF  # of a tag's control information
+
+
+OPEN_AGAIN_S = 1
+"""How often an interface is tried that could not be opened: it comes back under a new index, and with a new table."""
 
 
 class Forwarder:
-    """Takes frames from `rx`, decides about them by `tables`, and sends them.
+    """Takes frames from `rx`, decides about them by `tables`, and sends them by the interface of their target.
 
-    A batch goes out through the ring `tx`. Single frames go through the socket `plain`, super-frames through
-    `cutting`, which has the kernel cut them where the device cannot.
+    `own` sends by the interface that frames come by; `open_sender` opens another by its index, and raises OSError.
     """
 
     def __init__(
-        self,
-        tables: Tables,
-        rx: ReceiveRing,
-        tx: TransmitRing,
-        plain: socket.socket,
-        cutting: socket.socket,
+        self, tables: Tables, rx: ReceiveRing, own: Sender, open_sender: Callable[[int], Sender]
     ) -> None:
         self.tables = tables
         self.counters = tables.counters
         self.rx = rx
-        self.tx = tx
-        self.plain = plain
-        self.cutting = cutting
+        self.own = own
         self.scalar = Scalar(tables)
         self.vector = Vector(tables, self.scalar)
         self.columns = np.zeros((_WORDS, BATCH), np.uint64)
         self.fault: str | None = None  # the last that met a frame, until somebody takes it from here
-        self.unsent = False  # frames wait in the transmit ring that the device did not take
-        self._refused = -1  # the slot at which it stopped
+        self.unsent = False  # frames wait for a device that did not take them
+        self._open_sender = open_sender
+        self._senders: dict[int, Sender] = {0: own}  # by index of the interface
+        self._open_again: dict[int, int] = {}  # by index, in seconds
         self._icmp_second, self._icmp_sent = 0, 0
 
     def frames(self, count: int, now_s: int) -> None:
@@ -113,83 +115,86 @@ class Forwarder:
         start = slot * rx.slot + (offsets & 0xFFFF)
         flat = self.counters.flat
         flat[_RECEIVED] += 1
+        data = rx.view[start - c.VNET_BYTES : start + captured]
         if status & c.TP_STATUS_COPY:
             large = rx.take_large()
             if large is None or len(large) != c.VNET_BYTES + size:
-                flat[_TRUNCATED] += 1
+                self._drop(DropReason.TRUNCATED, server_of(data, self.tables.lookup))
                 return
             data = large
         elif captured < size:
-            flat[_TRUNCATED] += 1
+            self._drop(DropReason.TRUNCATED, server_of(data, self.tables.lookup))
             return
-        else:
-            data = rx.view[start - c.VNET_BYTES : start + captured]
         target = self.scalar.decide(data, size, now_s)
-        vlan = rx.words[first + _VLAN_U32] if status & c.TP_STATUS_VLAN_VALID else -1
+        tag = b""
+        if status & c.TP_STATUS_VLAN_VALID:
+            vlan = rx.words[first + _VLAN_U32]
+            known = status & c.TP_STATUS_VLAN_TPID_VALID
+            tag = tag_bytes(vlan & 0xFFFF, vlan >> 16 if known else c.ETH_P_8021Q)
+        lookup = self.tables.lookup
+        mtu = lookup.mtu_most
+        if target > PASS and size > lookup.mtu_least + _ETHERNET:
+            mtu = lookup.egress[lookup.egress_of[target]].mtu
+            if too_big(data, size, mtu):
+                target = _TOO_BIG
         if target > PASS:
-            self.forward(data, target, size, vlan, status)
+            self.forward(data, target, size, tag, now_s)
         elif target == PASS:
             flat[_PASSED] += 1
         else:
-            flat[_DROPPED - 1 - target] += 1
+            self._drop(-1 - target, server_of(data, lookup))
             if target == _TOO_BIG:
-                self.tell_too_big(data, now_s, vlan, status)
+                self.tell_too_big(data, mtu, now_s, tag)
 
-    def forward(self, data: memoryview, target: int, size: int, vlan: int, status: int) -> None:
-        """Send one frame to its target; `vlan` is tag control information and protocol as the slot has it, or -1."""
+    def forward(self, data: memoryview, target: int, size: int, tag: bytes, now_s: int) -> None:
+        """Send one frame to its target; `tag` is the VLAN tag that the kernel took out on receipt, if there was one."""
         lookup = self.tables.lookup
+        number = lookup.egress_of[target]
+        egress = lookup.egress[number]
         data[10:16] = lookup.mac_bytes[target]
-        data[16:22] = lookup.source_bytes
+        data[16:22] = egress.mac
         flat = self.counters.flat
-        whole = data[1] == c.VNET_GSO_NONE
-        out = data if vlan < 0 else tagged(data, vlan, status)
-        if self.unsent:
-            self.flush()
-        if self.unsent:
-            # Frames of the same flow may wait in the ring: by another way this one would overtake them.
-            if not whole or not self._queue(out):
-                flat[_TX_FULL] += 1
-                return
-        else:
-            try:
-                (self.plain if whole else self.cutting).send(out, socket.MSG_DONTWAIT)
-            except OSError:
-                flat[_TX_ERROR] += 1
-                return
+        if number:
+            tag = _retagged(tag, egress)
+        out = tagged(data, tag) if tag else data
+        server = lookup.number[self.scalar.last_row]
+        sender = self._sender(egress.ifindex, now_s)
+        if sender is None:
+            self._drop(DropReason.TX_ERROR, server)
+            return
+        reason = sender.one(out, whole=data[1] == c.VNET_GSO_NONE)
+        self.unsent |= sender.unsent
+        if reason is not None:
+            self._drop(reason, server)
+            return
         flat[_FORWARDED] += 1
         flat[_TARGET_PACKETS + target] += 1
         flat[_TARGET_BYTES + target] += size
-        server = lookup.number[self.scalar.last_row]
         flat[_SERVER_PACKETS + server] += 1
         flat[_SERVER_BYTES + server] += size
 
-    def _queue(self, data: memoryview | bytes) -> bool:
-        """Put a frame behind those that wait in the transmit ring; False where there is no room."""
-        tx, head = self.tx, self.tx.head
-        if not tx.room(1) or c.TX_VNET + len(data) > tx.slot:
-            return False
-        at = head * tx.slot + c.TX_VNET
-        tx.view[at : at + len(data)] = data
-        tx.view[at + 2 : at + 4] = (len(data) - c.VNET_BYTES).to_bytes(2, "little")  # see Vector.rewrite
-        tx.length[head] = len(data)
-        tx.status[head] = c.TP_STATUS_SEND_REQUEST
-        tx.advance(1)
-        return True
+    def _drop(self, reason: int, server: int) -> None:
+        """Count a frame that is dropped."""
+        flat = self.counters.flat
+        flat[_DROPPED + reason] += 1
+        flat[_SERVER_DROPPED + server * len(DropReason) + reason] += 1
 
-    def tell_too_big(self, data: memoryview, now_s: int, vlan: int, status: int) -> None:
-        """Tell the sender of a packet over the MTU, on the VLAN it came from, at most some times a second."""
+    def _drop_many(self, reasons: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
+        """Count frames that are dropped, by reason and the row of their server."""
+        drops = self.counters.dropped
+        drops += np.bincount(reasons, minlength=len(DropReason))
+        servers = self.tables.lookup.v_number.take(rows).view(np.int64)
+        cells, count = np.unique(servers * len(DropReason) + reasons, return_counts=True)
+        self.counters.server_dropped.reshape(-1)[cells] += count
+
+    def tell_too_big(self, data: memoryview, mtu: int, now_s: int, tag: bytes) -> None:
+        """Tell the sender of a packet over `mtu`, on the VLAN it came from, at most some times a second."""
         if now_s != self._icmp_second:
             self._icmp_second, self._icmp_sent = now_s, 0
-        answer = (
-            fragmentation_needed(data, self.tables.lookup.mtu) if self._icmp_sent < _ICMP_A_SECOND else None
-        )
+        answer = fragmentation_needed(data, mtu) if self._icmp_sent < _ICMP_A_SECOND else None
         if answer is not None:
             self._icmp_sent += 1
-            try:
-                out = answer if vlan < 0 else tagged(memoryview(answer), vlan, status)
-                self.plain.send(out, socket.MSG_DONTWAIT)
-            except OSError:
-                self.counters.flat[_TX_ERROR] += 1
+            self.own.answer(tagged(memoryview(answer), tag) if tag else answer)
 
     # -- many frames at a time --------------------------------------------------------------------------------------
 
@@ -237,92 +242,103 @@ class Forwarder:
         if len(chosen) == count:
             self.vector.rewrite(columns, verdicts)
             rx.u64[head : head + count, _REWRITTEN] = columns[_REWRITTEN].T
-            self.send(head, chosen, verdicts, rows, columns[slots_of.STATUS] >> _V_32)
+            self.send(head, _Chosen(chosen, verdicts, rows, columns[slots_of.STATUS] >> _V_32), now_s)
         elif len(chosen):
             some = columns[:, chosen]
             self.vector.rewrite(some, verdicts[chosen])
             rx.u64[head + chosen, _REWRITTEN] = some[_REWRITTEN].T
-            self.send(head, chosen, verdicts[chosen], rows[chosen], some[slots_of.STATUS] >> _V_32)
+            sizes = some[slots_of.STATUS] >> _V_32
+            self.send(head, _Chosen(chosen, verdicts[chosen], rows[chosen], sizes), now_s)
         flat = self.counters.flat
         if len(chosen) != count:
             others = np.flatnonzero(verdicts == NOT_PLAIN)
-            dropped = verdicts[(verdicts < 0) & (verdicts > NOT_PLAIN)]
-            drops = self.counters.dropped
-            drops += np.bincount(-1 - dropped, minlength=len(DropReason))
+            dropped = np.flatnonzero((verdicts < 0) & (verdicts > NOT_PLAIN))
+            if len(dropped):
+                self._drop_many(-1 - verdicts[dropped], rows[dropped])
             for slot in others.tolist():
                 self.one(head + slot, now_s)
             flat[_RECEIVED] -= len(others)  # `one` has counted them
         flat[_RECEIVED] += count
 
-    def send(
-        self,
-        head: int,
-        slots: NDArray[np.intp],
-        targets: NDArray[np.int64],
-        rows: NDArray[np.intp],
-        sizes: U64,
-    ) -> None:
-        """Copy frames (offsets of receive slots from `head`) to the transmit ring, send and count them."""
-        rx, tx, count = self.rx, self.tx, len(slots)
-        length = c.VNET_BYTES + int(sizes.max())
-        whole = int(slots[-1]) - int(slots[0]) + 1 == count
-        first = head + int(slots[0])
-        done = 0
-        reason = DropReason.TX_FULL
-        while done < count:
-            room = tx.room(count - done)
-            if not room:
-                reason = self.flush()
-                room = tx.room(count - done)
-                if not room:
-                    break
-            to = slice(tx.head, tx.head + room)
-            rows_from = (
-                slice(first + done, first + done + room) if whole else head + slots[done : done + room]
-            )
-            tx.u8[to, c.TX_VNET : c.TX_VNET + length] = rx.u8[rows_from, c.RX_VNET : c.RX_VNET + length]
-            tx.length[to] = sizes[done : done + room] + c.VNET_BYTES
-            tx.status[to] = c.TP_STATUS_SEND_REQUEST
-            tx.advance(room)
-            done += room
-        self.flush()
-        if done < count:
-            self.counters.flat[_DROPPED + reason] += count - done
+    def send(self, head: int, frames: _Chosen, now_s: int) -> None:
+        """Send frames by the interfaces of their targets; those of one interface keep their order."""
+        lookup = self.tables.lookup
+        if lookup.one_egress:
+            self._send(head, frames, 0, now_s)
+            return
+        by = lookup.v_egress.take(frames.targets)
+        numbers = np.flatnonzero(np.bincount(by)).tolist()
+        for number in numbers:
+            some = frames if len(numbers) == 1 else frames.some(np.flatnonzero(by == number))
+            self._send(head, some, number, now_s)
+
+    def _send(self, head: int, frames: _Chosen, number: int, now_s: int) -> None:
+        """Send frames by one way out, and count them."""
+        egress = self.tables.lookup.egress[number]
+        sender = self._sender(egress.ifindex, now_s)
+        if sender is None:
+            self._drop_many(np.full(len(frames.slots), DropReason.TX_ERROR), frames.rows)
+            return
+        tag = tag_bytes(egress.vlan) if egress.vlan else b""
+        done, reason = sender.many(self.rx, head, frames.slots, frames.sizes, tag)
+        self.unsent |= sender.unsent
+        if done < len(frames.slots):
+            self._drop_many(np.full(len(frames.slots) - done, reason), frames.rows[done:])
         if done:
-            self.vector.count(targets[:done], rows[:done], sizes[:done])
+            self.vector.count(frames.targets[:done], frames.rows[:done], frames.sizes[:done])
 
-    def flush(self) -> DropReason:
-        """Send what waits in the transmit ring; returns why room may still be missing.
+    def flush(self) -> None:
+        """Send what waits for a device, wherever it does."""
+        for sender in self._senders.values():
+            if sender.unsent:
+                sender.flush()
+        self.unsent = any(sender.unsent for sender in self._senders.values())
 
-        What the device refuses twice is given up, so that it holds up nothing behind it; and so is all that waits
-        when the interface is down, or it would come out of date when it is up again.
-        """
-        tx = self.tx
+    # -- ways out ---------------------------------------------------------------------------------------------------
+
+    def follow_table(self, now_s: int) -> None:
+        """Open the interfaces that the table in force sends by, and close those that it does not."""
+        wanted = {egress.ifindex for egress in self.tables.lookup.egress}
+        for ifindex in [n for n in self._senders if n not in wanted]:
+            self._senders.pop(ifindex).close()
+        self._open_again.clear()
+        for ifindex in wanted:
+            self._sender(ifindex, now_s)
+
+    def _sender(self, ifindex: int, now_s: int) -> Sender | None:
+        """Return the sender of an interface; None where it cannot be opened."""
+        sender = self._senders.get(ifindex)
+        if sender is self.own or (sender is not None and not sender.gone):
+            return sender
+        if sender is not None:
+            self._senders.pop(ifindex).close()
+        if now_s < self._open_again.get(ifindex, 0):
+            return None
+        self._open_again[ifindex] = now_s + OPEN_AGAIN_S
         try:
-            tx.flush()
-        except OSError as error:
-            waiting = tx.waiting()
-            self.unsent = error.errno in {errno.EAGAIN, errno.ENOBUFS} and len(waiting) > 0
-            if self.unsent:
-                refused = int(waiting[0])
-                twice = error.errno == errno.ENOBUFS and refused == self._refused
-                given_up = waiting[:1] if twice else waiting[:0]
-                self._refused = refused
-            else:
-                given_up = waiting
-            tx.skip(given_up)
-            self.counters.flat[_TX_ERROR] += len(given_up)
-            return DropReason.TX_FULL if self.unsent else DropReason.TX_ERROR
-        self.unsent, self._refused = False, -1
-        return DropReason.TX_FULL
+            sender = self._open_sender(ifindex)
+        except OSError:
+            return None
+        self._senders[ifindex] = sender
+        return sender
 
 
-def tagged(data: memoryview, vlan: int, status: int) -> bytes:
-    """Put a VLAN tag back that the kernel took out on receipt (IEEE 802.1Q); checksum offsets move with it."""
-    header = bytearray(data[: c.VNET_BYTES])
-    if header[0] & c.VNET_NEEDS_CSUM:
-        start = int.from_bytes(header[6:8], "little") + 4
-        header[6:8] = start.to_bytes(2, "little")
-    protocol = vlan >> 16 if status & c.TP_STATUS_VLAN_TPID_VALID else c.ETH_P_8021Q
-    tag = _VLAN.pack(protocol, vlan & 0xFFFF)
-    return b"".join((header, data[10:22], tag, data[22:]))
+@dataclass(slots=True)
+class _Chosen:
+    """Frames to be sent: their receive slots (offsets from the batch's first), targets, rows of servers, sizes in bytes."""
+
+    slots: NDArray[np.intp]
+    targets: NDArray[np.int64]
+    rows: NDArray[np.intp]
+    sizes: U64
+
+    def some(self, at: NDArray[np.intp]) -> _Chosen:
+        return _Chosen(self.slots[at], self.targets[at], self.rows[at], self.sizes[at])
+
+
+def _retagged(tag: bytes, egress: Egress) -> bytes:
+    """Return the tag of a frame on another way out than it came by: its priority stays, its VLAN is the target's."""
+    control = int.from_bytes(tag[2:4], "big")  # 0 where there is none
+    if egress.ifindex == 0 and control & _VID == egress.vlan:
+        return tag
+    return tag_bytes(control & ~_VID | egress.vlan) if egress.vlan else b""

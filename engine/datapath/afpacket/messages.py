@@ -28,6 +28,7 @@ class Arguments(msgspec.Struct, kw_only=True, frozen=True):
     tx_slots: int
     control_fd: int
     counters_fd: int
+    beside_fds: tuple[int, ...]  # counters of the other workers: limits are of all of them together
     flows_fd: int
     table_fd: int
 

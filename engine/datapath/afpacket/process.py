@@ -41,6 +41,7 @@ class WorkerProcess:
         self.index = index
         self._workers = workers
         self.block = CounterBlock.create()
+        self.beside: tuple[CounterBlock, ...] = ()  # of the other workers, which this one reads
         self._flow_memory = SharedMemory.create("bng-flows", table_bytes(buckets))
         self.flows = FlowTable(self._flow_memory.view, buckets)
         self.flows.choose_seed()
@@ -77,10 +78,17 @@ class WorkerProcess:
             tx_slots=TX_SLOTS,
             control_fd=theirs.fileno(),
             counters_fd=self.block.memory.fd,
+            beside_fds=tuple(block.memory.fd for block in self.beside),
             flows_fd=self._flow_memory.fd,
             table_fd=table.fd,
         )
-        inherited = (theirs.fileno(), self.block.memory.fd, self._flow_memory.fd, table.fd)
+        inherited = (
+            theirs.fileno(),
+            self.block.memory.fd,
+            *arguments.beside_fds,
+            self._flow_memory.fd,
+            table.fd,
+        )
         command = [
             sys.executable,
             "-m",

@@ -87,6 +87,7 @@ class _Ring:
         self.view = memoryview(memory)
         self.words = self.view.cast("I")  # for single slots: word 0 of a slot is its status
         self.u8 = np.frombuffer(memory, np.uint8).reshape(-1, slot)
+        self.u16 = np.frombuffer(memory, np.uint16).reshape(-1, slot // 2)
         self.u32 = np.frombuffer(memory, np.uint32).reshape(-1, slot // 4)
         self.u64 = np.frombuffer(memory, np.uint64).reshape(-1, slot // 8)
         self.status = self.u32[:, 0]

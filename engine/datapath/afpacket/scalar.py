@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from engine.datapath.afpacket.fragments import Fragments, Known, Piece
 from engine.datapath.contract import DropReason, Pick
 from engine.datapath.counters import word
+from engine.datapath.flow_states import FIN, NEXT_STATE, RST, SEGMENT, SYN, first_state
 from engine.datapath.flowtable import (
+    PAIR_MASK,
     SEEN_FIELD,
     SEEN_MASK,
     SEEN_SHIFT,
@@ -20,8 +22,8 @@ from engine.datapath.flowtable import (
     STATE_FIELD,
     STATE_SHIFT,
     TARGET_MASK,
-    FlowState,
     is_live,
+    is_session,
     pack,
 )
 from engine.datapath.keys import flow_hash_v4, swap16
@@ -30,6 +32,7 @@ from engine.io.if_packet import VNET_BYTES, VNET_GSO_NONE
 
 if TYPE_CHECKING:
     from engine.datapath.afpacket.tables import Tables
+    from engine.datapath.lookup import Lookup
 
 _HEADER = struct.Struct("<IHIHHBBHHHBBHII")  # Ethernet and fixed IPv4 header, words as they lie in memory
 _PORTS = struct.Struct("<HH")
@@ -37,16 +40,7 @@ _VNET = struct.Struct("<BBHHHH")
 _IPV4 = 0x0008  # ETH_P_IP read as a little-endian word
 
 TCP, UDP, ICMP = 6, 17, 1
-_FIN, _SYN, _RST = 1, 2, 4
-SEGMENT = 8
-"""Beside the flags: the packet is TCP."""
-
-_FRESH, _OPEN, _CLOSING = map(int, FlowState)
-_NEXT_STATE = (
-    (_OPEN, _OPEN, _CLOSING, _OPEN),  # any packet confirms a fresh flow
-    (_FRESH, _OPEN, _OPEN, _OPEN),  # a SYN repeated, or a port used again
-)
-"""The state after a packet, by whether it is a SYN and by the state before."""
+_FLAGS = FIN | SYN | RST
 
 ICMP_ERRORS = frozenset({3, 11, 12})
 """Destination unreachable, time exceeded, parameter problem: they carry the header they are about (RFC 792)."""
@@ -73,6 +67,45 @@ _FRAGMENT = verdict(DropReason.FRAGMENT)
 _ICMP_NO_FLOW = verdict(DropReason.ICMP_NO_FLOW)
 _PROTOCOL = verdict(DropReason.PROTOCOL)
 _TOO_BIG = verdict(DropReason.TOO_BIG)
+
+
+def segments_fit(data: memoryview, mtu: int) -> bool:
+    """Whether a packet over `mtu` (virtio header and frame, its IPv4 header checked) is a super-frame whose segments fit it."""
+    _, gso, _, segment, _, _ = _VNET.unpack_from(data)
+    if gso == VNET_GSO_NONE:
+        return False
+    at = VNET_BYTES + 14
+    protocol, header = data[at + 9], (data[at] & 15) * 4
+    at += header
+    transport = (data[at + 12] >> 4) * 4 if protocol == TCP and len(data) > at + 12 else 8
+    return bool(header + transport + segment <= mtu)
+
+
+def too_big(data: memoryview, size: int, mtu: int) -> bool:
+    """Whether a frame of `size` bytes that `Scalar.decide` has found good does not fit the MTU of its way out."""
+    length = int.from_bytes(data[VNET_BYTES + 16 : VNET_BYTES + 18], "big") or size - 14
+    return length > mtu and not segments_fit(data, mtu)
+
+
+def server_of(data: memoryview, lookup: Lookup) -> int:
+    """Return the server that a frame was for, by its destination alone; 0 where that does not tell.
+
+    `data` is virtio header and as much of an IPv4 frame as there is. For frames that are dropped: others have their row.
+    """
+    if len(data) < VNET_BYTES + 34:
+        return 0
+    at = VNET_BYTES + 14
+    to, protocol, fragment = (
+        int.from_bytes(data[at + 16 : at + 20], "little"),
+        data[at + 9],
+        data[at + 6 : at + 8],
+    )
+    first_piece = not int.from_bytes(fragment, "big") & 0x1FFF
+    ports = at + (data[at] & 15) * 4
+    if protocol in {TCP, UDP} and first_piece and len(data) >= ports + _PORTS.size:
+        row = lookup.find_row(to, _PORTS.unpack_from(data, ports)[1], protocol)
+        return int(lookup.number[row]) if row >= 0 else 0
+    return int(lookup.only_server.get(to, 0))
 
 
 class Scalar:
@@ -140,7 +173,7 @@ class Scalar:
         if source & 0xFF in MARTIAN_OCTETS or source in lookup.virtual_words:
             return _MARTIAN
         end = min(length, captured - 14) - header  # bytes of IP payload at hand
-        if self._over_mtu(data, length, header, protocol, gso=gso):
+        if length > lookup.mtu_most and not segments_fit(data, lookup.mtu_most):
             return _TOO_BIG
         pieces = swap16(fragment) & 0x3FFF
         if pieces & 0x1FFF:
@@ -148,7 +181,7 @@ class Scalar:
         if protocol == TCP:
             if end < 20:
                 return _MALFORMED
-            flags = data[at + 13] & (_FIN | _SYN | _RST) | SEGMENT
+            flags = data[at + 13] & (FIN | SYN | RST) | SEGMENT
         elif protocol == UDP:
             if end < 8:
                 return _MALFORMED
@@ -175,17 +208,6 @@ class Scalar:
             )
         return target
 
-    def _over_mtu(self, data: memoryview, length: int, header: int, protocol: int, *, gso: bool) -> bool:
-        mtu = self.tables.lookup.mtu
-        if length <= mtu:
-            return False
-        if not gso:
-            return True
-        _, _, _, segment, _, _ = _VNET.unpack_from(data)
-        at = VNET_BYTES + 14 + header
-        transport = (data[at + 12] >> 4) * 4 if protocol == TCP and len(data) > at + 12 else 8
-        return bool(header + transport + segment > mtu)
-
     def flow(self, row: int, client: int, client_port: int, flags: int, now_s: int) -> int:
         """Target of a flow, from the table or newly chosen and written down."""
         tables = self.tables
@@ -198,15 +220,12 @@ class Scalar:
         if index >= 0:
             entry = flows.flat[index]
             if is_live(entry, now_s, lookup.rules):
-                moved = entry & ~(SEEN_FIELD | STATE_FIELD) | (now_s & SEEN_MASK) << SEEN_SHIFT
-                if port and flags & (_FIN | _RST):
-                    moved |= _CLOSING << STATE_SHIFT
-                else:
-                    moved |= _NEXT_STATE[bool(flags & _SYN)][entry >> STATE_SHIFT & 3] << STATE_SHIFT
-                if moved != entry:
-                    flows.flat[index] = moved
-                return int(entry & TARGET_MASK)
-        if flags & _RST:
+                target = self._elsewhere(row, entry, client, port, flags) if lookup.leaving else 0
+                if not target:
+                    return self._refresh(index, entry, port, flags, now_s)
+                self._write(index, server, target, flags, now_s, flow_hash)
+                return target
+        if flags & RST:
             return tables.pick_by_hash(row, flow_hash_v4(client, port, server)) or _NO_TARGET
         if index < 0:
             index = flows.victim(flow_hash, now_s, lookup.rules)
@@ -214,20 +233,42 @@ class Scalar:
             tables.counters.flat[_UNRECORDED] += 1
             return tables.pick_by_hash(row, flow_hash_v4(client, port, server)) or _NO_TARGET
         # A connection that found no room when it began stays where the hash sent it, also when there is room again.
-        late = flags & (SEGMENT | _SYN) == SEGMENT
+        late = flags & (SEGMENT | SYN) == SEGMENT
         pick = tables.pick_by_hash if late else tables.pick
         target = pick(row, flow_hash_v4(client, port, server))
         if not target:
             return _NO_TARGET
-        self._write(index, pack(target, server, 0, tables.generation(server, target), now_s, flow_hash))
+        self._write(index, server, target, flags, now_s, flow_hash)
         flows.remember_client(index, 0, client << 32 | 0xFFFF_0000, port)
         return target
 
-    def _write(self, index: int, entry: int) -> None:
+    def _elsewhere(self, row: int, entry: int, client: int, port: int, flags: int) -> int:
+        """Choose anew for a flow that begins again at a target it is to leave; 0 where it stays."""
+        lookup = self.tables.lookup
+        if flags & (SYN | RST) != SYN or entry & PAIR_MASK not in lookup.leaving:
+            return 0
+        # Where nobody else has room it is better served where it is than not at all.
+        return self.tables.pick(row, flow_hash_v4(client, port, lookup.number[row]))
+
+    def _refresh(self, index: int, entry: int, port: int, flags: int, now_s: int) -> int:
+        """Note a packet of a known flow, and return its target."""
+        state = NEXT_STATE[bool(port)][(flags & _FLAGS) << 2 | entry >> STATE_SHIFT & 3]
+        moved = entry & ~(SEEN_FIELD | STATE_FIELD) | (now_s & SEEN_MASK) << SEEN_SHIFT | state << STATE_SHIFT
+        if moved != entry:
+            self.tables.flows.flat[index] = moved
+            if is_session(moved) != is_session(entry):
+                self.tables.count_session(entry, -1)
+                self.tables.count_session(moved, 1)
+        return entry & TARGET_MASK
+
+    def _write(self, index: int, server: int, target: int, flags: int, now_s: int, flow_hash: int) -> None:
+        """Write the entry of a flow that begins."""
         tables = self.tables
         former = tables.flows.flat[index]
         if former:
-            tables.count_session(former, -1)
+            tables.count_end(former, now_s)
+        generation = tables.generation(server, target)
+        entry = pack(target, server, first_state(flags), generation, now_s, flow_hash)
         tables.flows.flat[index] = entry
         tables.count_session(entry, 1)
 

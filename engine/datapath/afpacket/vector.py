@@ -6,15 +6,16 @@ scalar path, so a column here may assume an IPv4 header of 20 bytes, TCP or UDP,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.datapath.afpacket import slot
-from engine.datapath.afpacket.scalar import SEGMENT, Scalar, verdict
+from engine.datapath.afpacket.scalar import Scalar, verdict
 from engine.datapath.afpacket.vector_flows import VectorFlows
 from engine.datapath.contract import DropReason
 from engine.datapath.counters import word
+from engine.datapath.flow_states import SEGMENT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,6 +82,7 @@ class Vector:
             return self.flows.targets(rows, addresses, ports, flags, now_s), rows
         verdicts = np.where(plain, _NO_SERVER, NOT_PLAIN)
         verdicts[plain & suspect] = _LOOP
+        rows[~known] = len(lookup.number)  # the row of no server
         # What is not to one of our addresses any more (it waited while a table went) passes; the other path counts it.
         strange = plain & ~known
         if np.count_nonzero(strange):
@@ -105,7 +107,7 @@ class Vector:
         ip_length = slot.ip_lengths(columns)
         # 40 bytes hold either transport header; a shorter UDP packet is rare enough for the other path.
         plain &= ip_length >= _40
-        plain &= ip_length + _14 <= np.minimum(size, lookup.mtu + 14)
+        plain &= ip_length + _14 <= np.minimum(size, lookup.mtu_least + 14)
         addresses = columns[slot.ADDRESSES]
         # What the other path drops as impossible: see there.
         strange = lookup.martian_first.take((addresses & _FF).view(np.intp))
@@ -150,12 +152,13 @@ class Vector:
         The kernel links a ring's pages into the frame it sends, and a receiver on the same host may still read them
         when the slot is used again. A virtio header that says "all of it is header" makes it copy instead.
         """
-        mac = self.tables.lookup.mac[targets]
-        source = self.tables.lookup.source
+        lookup = self.tables.lookup
+        mac = lookup.mac[targets]
+        source: Any = lookup.v_source[0] if lookup.one_egress else lookup.v_source[lookup.v_egress[targets]]
         columns[_VIRTIO] = (columns[_VIRTIO] & _LOW48) | columns[_STATUS] >> _32 << _48  # hdr_len
         columns[_TO] = (columns[_TO] & _LOW48) | mac << _48
-        columns[_TO_FROM] = mac >> _16 | _U((source & 0xFFFF_FFFF) << 32)
-        columns[_FROM_IP] = (columns[_FROM_IP] & ~_FFFF) | _U(source >> 32)
+        columns[_TO_FROM] = mac >> _16 | source << _32
+        columns[_FROM_IP] = (columns[_FROM_IP] & ~_FFFF) | source >> _32
 
     def count(self, targets: NDArray[np.int64], rows: NDArray[np.intp], sizes: U64) -> None:
         """Add forwarded frames to the counters of their targets and servers."""

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.datapath.afpacket.scalar import SEGMENT, Scalar, verdict
+from engine.datapath.afpacket.scalar import Scalar, verdict
 from engine.datapath.contract import DropReason, Pick
 from engine.datapath.counters import word
+from engine.datapath.flow_states import NEXT_STATE, SEGMENT, FlowState
 from engine.datapath.flowtable import (
     GENERATION_MASK,
     GENERATION_SHIFT,
     MATCH_FIELD,
+    PAIR_MASK,
     PRINT_SHIFT,
     SEEN_FIELD,
     SEEN_MASK,
@@ -28,8 +30,8 @@ from engine.datapath.flowtable import (
     STATE_SHIFT,
     TARGET_MASK,
     WAYS,
-    FlowState,
     live_mask,
+    session_mask,
 )
 from engine.datapath.keys import U64, flow_hash_v4_vector, hash_slot_vector
 
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 _U = np.uint64
 _FFFF = _U(0xFFFF)
 _32 = _U(32)
-_FIN_RST, _SYN, _RST, _FIN_SYN_RST = _U(5), _U(2), _U(4), _U(7)
+_SYN, _RST, _FIN_SYN_RST, _SYN_RST = _U(2), _U(4), _U(7), _U(6)
 _SYN_OF_TCP, _SEGMENT = _U(SEGMENT | 2), _U(SEGMENT)
 
 _UNRECORDED = word("unrecorded")
@@ -53,9 +55,20 @@ _TARGET_MASK = _U(TARGET_MASK)
 _NOT_SEEN = _U(0xFFFF_FFFF_FFFF_FFFF ^ SEEN_FIELD)
 _NOT_SEEN_NOR_STATE = _U(0xFFFF_FFFF_FFFF_FFFF ^ SEEN_FIELD ^ STATE_FIELD)
 _STATE_FIELD = _U(STATE_FIELD)
-_FRESH, _OPEN, _CLOSING = (_U(state << STATE_SHIFT) for state in FlowState)
+_NOT_STATE = _U(0xFFFF_FFFF_FFFF_FFFF ^ STATE_FIELD)
+_PAIR = _U(PAIR_MASK)
+_FRESH, _OPEN, _CLOSING, _HALF_OPEN = (_U(state << STATE_SHIFT) for state in FlowState)
+_STATE_SHIFT, _EVENT_SHIFT = _U(STATE_SHIFT), _U(2)
+_BY_PORT = _U(8)  # above the flags: the flow is told by its client's port
+_NEXT = NEXT_STATE[0] + NEXT_STATE[1]  # at by_port << 5 | flags << 2 | state
+_V_NEXT = np.array(_NEXT, np.uint64)
 
 _NO_TARGET = verdict(DropReason.NO_TARGET)
+
+
+def _events(flags: U64, port: U64) -> U64:
+    """Give what frames do to the states of their flows, as places in `_NEXT` but for the state."""
+    return ((flags & _FIN_SYN_RST) | np.where(port != 0, _BY_PORT, _U(0))) << _EVENT_SHIFT
 
 
 @dataclass(slots=True)
@@ -121,15 +134,14 @@ class VectorFlows:
         live = (entries & _MATCH) == want
         live &= live_mask(entries, now_s, lookup.rules)
         targets = (entries & _TARGET_MASK).view(np.int64)
-        if np.count_nonzero(live) == len(live):
+        if np.count_nonzero(live) == len(live) and not len(lookup.v_leaving):
             if not np.count_nonzero(flags & _FIN_SYN_RST):
                 self._refresh(index, entries, now_s)
                 return targets
             places = np.sort(index)
             if np.count_nonzero(places[1:] == places[:-1]) == 0:
-                every = np.arange(len(index))
-                state = self._folded(entries & _STATE_FIELD, flags, port, live, every)
-                self._write_known(index, entries, state, live, now_s)
+                state = _V_NEXT.take((_events(flags, port) | entries >> _STATE_SHIFT & _U(3)).view(np.intp))
+                self._write_known(index, entries, state << _STATE_SHIFT, live, now_s)
                 return targets
         batch = _Batch(rows, addresses, port, server, flags, hashes, want, now_s)
         self._in_order(batch, index, entries, live, targets)
@@ -140,11 +152,21 @@ class VectorFlows:
         changed = entries & _NOT_SEEN
         changed |= _U((now_s & SEEN_MASK) << SEEN_SHIFT)
         state = entries & _STATE_FIELD
-        if np.count_nonzero(state) != len(state):
-            changed[state == _FRESH] |= _OPEN
+        if np.count_nonzero(state == _OPEN) != len(state):
+            begins = ~session_mask(entries)
+            if np.count_nonzero(begins):
+                changed[begins] = (changed[begins] & _NOT_STATE) | _OPEN
+                # A flow may be there more than once, and is counted once.
+                _, once = np.unique(index[begins], return_index=True)
+                self._count_changes(entries[begins][once], changed[begins][once])
         write = np.flatnonzero(changed != entries)
         if len(write):
             self.tables.flows.entries[index[write]] = changed[write]
+
+    def _count_changes(self, former: U64, entries: U64) -> None:
+        """Count flows that have become sessions, or are no more."""
+        self.tables.count_sessions(former, -1)
+        self.tables.count_sessions(entries, 1)
 
     # -- batches in which the order of frames decides -------------------------------------------------------------------
 
@@ -173,9 +195,10 @@ class VectorFlows:
         # The place of the frame that makes the entry: a reset makes none; -1 where it is there.
         maker = np.minimum.reduceat(np.where(reset, count, place), starts)
         maker[known] = -1
-        state = np.where(known, entries.take(first) & _STATE_FIELD, _FRESH)
-        state = self._folded(state, flags, batch.port.take(order), place > maker.repeat(frames), starts)
-        in_turn = self._in_turn(batch, first, known)
+        state = np.where(known, entries.take(first) & _STATE_FIELD, self._first_state(flags, maker))
+        counts = place > maker.repeat(frames)
+        state = self._folded(state, _events(flags, batch.port.take(order)), counts, starts, frames)
+        in_turn = self._in_turn(batch, order, starts, known, entries, live)
         if in_turn is None:
             self._write_known(index.take(first), entries.take(first), state, known, batch.now_s)
             new = np.flatnonzero(~known)
@@ -192,18 +215,30 @@ class VectorFlows:
 
     @staticmethod
     def _folded(
-        state: U64, flags: U64, port: U64, counts: NDArray[np.bool_], starts: NDArray[np.intp]
+        state: U64,
+        events: U64,
+        counts: NDArray[np.bool_],
+        starts: NDArray[np.intp],
+        frames: NDArray[np.int64],
     ) -> U64:
-        """States after all frames that count: the last FIN or RST closes, and a SYN behind it opens again."""
-        closes = counts & ((flags & _FIN_RST) != 0) & (port != 0)
-        syn = (flags & _SYN) != 0
-        place = np.arange(len(flags))
-        last_close = np.maximum.reduceat(np.where(closes, place, -1), starts)
-        last_syn = np.maximum.reduceat(np.where(counts & syn & ~closes, place, -1), starts)
-        data = np.bitwise_or.reduceat(counts & ~syn & ~closes, starts)
-        after = np.where((state == _FRESH) & data | (state == _CLOSING) & (last_syn >= 0), _OPEN, state)
-        closed = np.where(last_syn > last_close, _OPEN, _CLOSING)
-        return np.where(last_close >= 0, closed, after)
+        """States after all frames that count, of each flow one after the other."""
+        # The same event twice running does what it does once.
+        repeats = np.concatenate(([False], (events[1:] == events[:-1]) & counts[:-1]))
+        repeats[starts] = False
+        at = np.flatnonzero(counts & ~repeats)
+        if not len(at):
+            return state
+        flow = np.arange(len(starts)).repeat(frames).take(at)
+        begins = np.concatenate(([True], flow[1:] != flow[:-1]))
+        events = events.take(at)
+        state = state >> _STATE_SHIFT
+        first = flow[begins]
+        state[first] = _V_NEXT.take((events[begins] | state.take(first)).view(np.intp))
+        if len(first) != len(at):
+            more = ~begins
+            for n, event in zip(flow[more].tolist(), events[more].tolist(), strict=True):
+                state[n] = _NEXT[event | int(state[n])]
+        return state << _STATE_SHIFT
 
     def _write_known(
         self, index: NDArray[np.intp], entries: U64, state: U64, known: NDArray[np.bool_], now_s: int
@@ -212,15 +247,50 @@ class VectorFlows:
         changed |= _U((now_s & SEEN_MASK) << SEEN_SHIFT)
         write = np.flatnonzero((changed != entries) & known)
         if len(write):
-            self.tables.flows.entries[index[write]] = changed[write]
+            former, changed = entries[write], changed[write]
+            self.tables.flows.entries[index[write]] = changed
+            other = session_mask(former) != session_mask(changed)
+            if np.count_nonzero(other):
+                self._count_changes(former[other], changed[other])
+
+    @staticmethod
+    def _first_state(flags: U64, maker: NDArray[np.intp]) -> U64:
+        """Give the states that the frames which make the entries begin with (flow_states.first_state)."""
+        made_by = flags.take(maker, mode="clip")
+        state = np.where((made_by & _SYN) != 0, _HALF_OPEN, _FRESH)
+        return np.where((made_by & _SEGMENT) != 0, state, _OPEN)
 
     def _in_turn(
-        self, batch: _Batch, first: NDArray[np.intp], known: NDArray[np.bool_]
+        self,
+        batch: _Batch,
+        order: NDArray[np.intp],
+        starts: NDArray[np.intp],
+        known: NDArray[np.bool_],
+        entries: U64,
+        live: NDArray[np.bool_],
     ) -> NDArray[np.bool_] | None:
-        """Tell which flows have to be decided one frame after the other, where numbers of sessions decide; else None."""
-        if self.tables.lookup.v_least.take(batch.rows[first[~known]]).any():
-            return ~known
-        return None
+        """Tell which flows have to be decided one frame after the other; None where none has.
+
+        That is where numbers of sessions decide: a new flow goes to the target with the fewest, or a target is about
+        to be full. And where a flow is to leave its target, which takes a turn as a new one does.
+        """
+        lookup, tables = self.tables.lookup, self.tables
+        first = order.take(starts)
+        leaves = np.zeros(len(starts), np.bool_)
+        if len(lookup.v_leaving):
+            leaving = live & ((batch.flags & _SYN_RST) == _SYN)
+            leaving &= np.isin(entries & _PAIR, lookup.v_leaving)
+            leaves = np.logical_or.reduceat(leaving.take(order), starts)
+        full = lookup.limited
+        if len(full):
+            full = full[tables.sessions(full) + len(live) >= lookup.v_limit[full]]
+        asks = len(full) or lookup.v_least.take(batch.rows[first[~known]]).any() or leaves.any()
+        if not asks:
+            return None
+        # Known flows that may become sessions, or be none for a while.
+        flagged = np.logical_or.reduceat((batch.flags.take(order) & _FIN_SYN_RST) != 0, starts)
+        asking: NDArray[np.bool_] = ~known | leaves | flagged | ~session_mask(entries.take(first))
+        return asking
 
     def _one_by_one(self, batch: _Batch, frames: NDArray[np.intp], targets: NDArray[np.int64]) -> None:
         flow, now_s = self.scalar.flow, batch.now_s
@@ -277,7 +347,7 @@ class VectorFlows:
             former = flows.entries[to]
             used = former[former != 0]
             if len(used):
-                tables.count_sessions(used, -1)
+                tables.count_ends(used, batch.now_s)
             flows.entries[to] = entry
             tables.count_sessions(entry, 1)
             flows.address[to, 0] = 0
@@ -378,7 +448,7 @@ class VectorFlows:
         lookup = self.tables.lookup
         rows = batch.rows[at]
         hashes = flow_hash_v4_vector(batch.client[at], batch.port[at], batch.server[at])
-        length = lookup.v_bucket_len.take(rows)
+        length = lookup.v_hash_len.take(rows)
         slots = hash_slot_vector(hashes, np.maximum(length, 1).view(np.uint64))
         picked = lookup.v_buckets.take(lookup.v_bucket_start.take(rows) + slots)
         picked[length == 0] = _NO_TARGET

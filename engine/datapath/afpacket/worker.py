@@ -31,7 +31,8 @@ from engine.datapath.afpacket.messages import (
     decode_to_worker,
     encode,
 )
-from engine.datapath.afpacket.ring import ReceiveRing, TransmitRing, packet_socket, slot_bytes
+from engine.datapath.afpacket.ring import ReceiveRing, slot_bytes
+from engine.datapath.afpacket.sender import Sender
 from engine.datapath.afpacket.tables import Tables
 from engine.datapath.contract import FLOW_RECORD, ForwardingTable
 from engine.datapath.counters import HEARTBEAT_NS, CounterBlock, word
@@ -39,9 +40,7 @@ from engine.datapath.flow_records import of_worker, write_records
 from engine.datapath.flowtable import FlowTable
 from engine.datapath.lookup import Lookup
 from engine.datapath.shared_memory import SharedMemory, load_table
-from engine.io import if_packet as c
 from engine.io import packet_filter
-from engine.io.if_packet import want_buffer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,20 +70,24 @@ class Worker:
         self.control.setblocking(False)
         self.counters = CounterBlock(SharedMemory.attach(args.counters_fd))
         flows = FlowTable(SharedMemory.attach(args.flows_fd).view, args.buckets)
-        self.tables = Tables(Lookup(ForwardingTable.empty()), flows, self.counters)
-        slot = slot_bytes(args.mtu)
-        self.rx = ReceiveRing(args.ifname, args.rx_slots, slot)
-        tx = TransmitRing(args.ifname, args.tx_slots, slot)
-        plain = packet_socket(args.ifname, protocol=0)
-        cutting = packet_socket(args.ifname, protocol=0, direct=False)
-        for sock in (tx.sock, plain, cutting):
-            want_buffer(sock, c.SO_SNDBUFFORCE, 32 << 20)  # super-frames are 64 KiB each
-        self.forwarder = Forwarder(self.tables, self.rx, tx, plain, cutting)
+        beside = [CounterBlock(SharedMemory.attach(fd)) for fd in args.beside_fds]
+        self.tables = Tables(Lookup(ForwardingTable.empty()), flows, self.counters, beside)
+        self.rx = ReceiveRing(args.ifname, args.rx_slots, slot_bytes(args.mtu))
+        self.forwarder = Forwarder(
+            self.tables,
+            self.rx,
+            self.open_sender(args.ifname),
+            lambda ifindex: self.open_sender(socket.if_indextoname(ifindex)),
+        )
         self._told = False  # of a fault
         self._held, self._breath = 0, time.monotonic_ns()  # how long frames waited in a swap, and since when
         self.tables.recount()
         self.install(args.table_fd)
         self.counters.flat[HEARTBEAT_NS] = time.monotonic_ns()
+
+    def open_sender(self, ifname: str) -> Sender:
+        """Open the way out by an interface, whose slots take what comes in. Raises OSError."""
+        return Sender.open(ifname, self.args.tx_slots, slot_bytes(self.args.mtu), self.counters)
 
     def install(self, descriptor: int) -> None:
         """Take up the table in a memory file: from the next frame on it decides, whole."""
@@ -101,6 +104,8 @@ class Worker:
             # No frame is decided between the two: the former table knows nothing of addresses that are new.
             packet_filter.attach(self.rx.sock, program)
         self.tables.install(lookup, self.breathe)
+        self.breathe()
+        self.forwarder.follow_table(int(time.monotonic()))
         self.breathe()
         del former
 
@@ -206,7 +211,7 @@ class Worker:
             now_s = int(time.monotonic())
             written, replaced = write_records(self.tables.flows, part, now_s, self.tables.lookup.rules)
             self.tables.count_sessions(written, 1)
-            self.tables.count_sessions(replaced, -1)
+            self.tables.count_ends(replaced, now_s)
             self.breathe()
 
     def look_after_interface(self) -> None:

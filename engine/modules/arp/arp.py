@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.domain.address import UNSPECIFIED_V4
-from engine.domain.frame import FrameMatch
+from engine.domain.frame import AddressSet, FrameClass, FrameMatch
 from engine.domain.states import NodeRole
 from engine.modules.arp.announce import Announcer
+from engine.modules.arp.askers import Askers
 from engine.modules.arp.claiming import Claiming
 from engine.modules.arp.conflicts import Conflicts
 from engine.modules.arp.entry import ArpEntry
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
 
 
 class Arp(Module):
-    """Consumes every ARP frame. State is keyed by address and survives a change of the configuration."""
+    """Consumes every ARP frame that it is shown: those that name an address of the configuration. State is keyed by address and survives a change of the configuration."""
 
     name = "arp"
-    wants = (FrameMatch(headers.ETHERTYPE_ARP),)
 
     def __init__(self, world: World, view: View) -> None:
         super().__init__(world, view)
         self.answered = 0
+        self.askers = Askers()
         self._announcer = Announcer(view)
         self._neighbours = Neighbours(world, view)
         self._conflicts = Conflicts(world, view, self._neighbours)
@@ -47,6 +48,17 @@ class Arp(Module):
         self._followed: tuple[int, NodeRole] | None = None  # view's version, role
         self._guarded: set[Address] | None = None  # virtual addresses that are announced and probed for
         self._links: dict[int, bytes] = {}  # links that were up, and their MACs
+
+    @property
+    def settled(self) -> bool:
+        """Whether every target has been found or asked often enough to know that it will not answer."""
+        return self._followed is not None and self._neighbours.settled()
+
+    @property
+    def wants(self) -> tuple[FrameMatch, ...]:
+        """ARP that names an address of the configuration."""
+        ours = AddressSet.VIRTUAL, AddressSet.REAL, AddressSet.NEIGHBOURS
+        return (FrameMatch(headers.ETHERTYPE_ARP, either=ours, frame_class=FrameClass.NEIGHBOURS),)
 
     @property
     def undecided(self) -> bool:
@@ -159,10 +171,10 @@ class Arp(Module):
             # forged. One to our MAC alone is a switch's, which looks whether we are there (IP device tracking).
             if arp.spa == UNSPECIFIED_V4 and arp.sha == frame.data[6:12] and frame.data[0] & 1:
                 self._claiming.asks_too(arp.tpa, arp.sha)
-            outcome.send += self._answer(frame, arp)
+            outcome.send += self._answer(frame, arp, now)
         return outcome
 
-    def _answer(self, frame: Frame, arp: headers.Arp) -> list[Frame]:
+    def _answer(self, frame: Frame, arp: headers.Arp, now: float) -> list[Frame]:
         virtual = self.view.served_on(arp.tpa, frame)
         link = self.view.link(frame.interface)
         if virtual is None or link is None:
@@ -171,6 +183,7 @@ class Arp(Module):
         if to != link.mac and not to[0] & 1:
             return []  # it asks another station, and is seen by promiscuity or on its way through a bridge
         self.answered += 1
+        self.askers.asked(frame.interface, arp.spa, arp.sha, now)
         reply = headers.Arp(headers.ARP_REPLY, link.mac, arp.tpa, arp.sha, arp.spa)
         return [frame.answer(build.arp(reply, to=arp.sha))]
 

@@ -265,6 +265,7 @@ class Neighbours:
                 f"its last MAC {mac_text(neighbour.mac)} stays in use"
             )
         outcome.notices.append(Notice("arp", "warning", owner, text))
+        outcome.facts_changed = neighbour.mac is None  # nobody waits for its MAC any more
         self._world.alarms["arp", str(address)] = Alarm(severity="warning", subject=owner, message=text)
         return outcome
 

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from engine.domain.checks import VIP, ProbeKey, ProbeStart
+from engine.domain.checks import CHECK_KINDS, VIP, ProbeKey, ProbeStart
 from engine.domain.notices import Alarm, Notice
 from engine.domain.pace import Agenda, PacedAgenda, spread
+from engine.modules.arp.neighbours import STALE_AFTER
 from engine.modules.hc import vip_frames
 from engine.modules.hc.vip_checks import VipChecks, ignores
-from engine.modules.hc.wanted import WantedProbes, wanted_probes
+from engine.modules.hc.wanted import WantedProbes, may_be_silent, wanted_probes
 from engine.modules.hc.watch import Watch
 from engine.modules.module import Module
 from engine.modules.state.world import CheckResult, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.domain.address import Address
     from engine.domain.checks import ProbeAnswer
-    from engine.domain.frame import Frame
+    from engine.domain.frame import Frame, FrameMatch
     from engine.modules.hc.vip_checks import Verdict
     from engine.modules.state.view import View
     from engine.modules.state.world import World
@@ -45,6 +49,17 @@ STALL_S = 1.0
 debugger). Nothing was asked and nothing read meanwhile, so that time counts for no target's silence. Nor does the time
 while our own interface is down: the targets are well, and so are the flows they have, once it is up again."""
 
+REFUSALS_S = 1.0
+"""Linux sends one host at most one "port unreachable" a second, after a burst of six (kernel document
+networking/ip-sysctl.rst, icmp_ratelimit). So the checks of one target's UDP services keep to that pace, or a dead one's
+silence would look like a service that does not answer."""
+
+SETTLE_S = 0.2
+"""How long after the echo that went with it a datagram's refusal may still come; it was sent before."""
+
+SILENT_S = 1.0
+"""How long an echo is waited for where silence says nothing."""
+
 RESEND_S = 0.1
 """How often VIP checks that wait for a MAC or a link are tried again at most, while others' MACs are being found."""
 
@@ -53,7 +68,6 @@ class Hc(Module):
     """Writer of `World.checks`, keyed by `ProbeKey`, so a probe that a change leaves alone keeps its state."""
 
     name = "hc"
-    wants = vip_frames.WANTED
 
     def __init__(self, world: World, view: View, rng: random.Random | None = None) -> None:
         super().__init__(world, view)
@@ -74,6 +88,12 @@ class Hc(Module):
         self._follow(0.0)
 
     @property
+    def wants(self) -> tuple[FrameMatch, ...]:
+        """Answers to the VIP checks."""
+        datagrams = any(server.protocol != "tcp" for server in self.world.config.servers)
+        return vip_frames.wanted(self._vips.cookie, datagrams=datagrams)
+
+    @property
     def first_round_done(self) -> bool:
         """Whether every probe has had at least one attempt that ended, by an answer or by its time running out."""
         return not self.world.untried
@@ -82,10 +102,14 @@ class Hc(Module):
         """Consume the answer to a VIP check; reset the connection it opened."""
         verdict, send, ours = self._vips.answer(frame, now)
         outcome = Outcome(consumed=ours, send=send)
-        if verdict is not None:
-            if verdict.error is None:
-                self._proved(verdict, outcome)
+        if verdict is None:
+            return outcome
+        if verdict.error is None:
+            self._proved(verdict, outcome)
+        if verdict.final:
             outcome.facts_changed |= self._answered(verdict.key, verdict.error, verdict.rtt_ms, True, now)
+        else:
+            self._ends.put(verdict.key, now + SETTLE_S)
         return outcome
 
     def result(self, key: ProbeKey, answer: ProbeAnswer, now: float) -> Outcome:
@@ -94,7 +118,11 @@ class Hc(Module):
         watch = self._watches.get(key)
         if watch is not None and watch.flying:
             error = None if answer.ok else answer.error or "no answer"
-            outcome.facts_changed = self._answered(key, error, answer.rtt_ms, answer.certain, now)
+            if answer.silent and self._silent_to_arp(key):
+                error = f"{key.address} answers neither {key.kind} on port {key.port} nor ARP"
+            outcome.facts_changed = self._answered(
+                key, error, answer.rtt_ms, answer.certain, now, silent=answer.silent
+            )
         return outcome
 
     def tick(self, now: float) -> Outcome:
@@ -108,7 +136,8 @@ class Hc(Module):
         outcome.notices += self._untold
         self._untold = []
         while (key := self._ends.pop(now)) is not None:
-            if key.kind == VIP and key not in self._unsent and self._link_down_reason(key) is None:
+            heard = self._vips.accepted(key)
+            if key.kind == VIP and not (heard or key in self._unsent) and self._link_down_reason(key) is None:
                 outcome.doubted.add(self.view.target_address[key.target])
             outcome.facts_changed |= self._ran_out(key, now)
         while (key := self._deadlines.pop(now)) is not None:
@@ -129,14 +158,20 @@ class Hc(Module):
             self._resend_at = self._resent_at + RESEND_S
         return outcome
 
+    def rest(self) -> None:
+        """Forget every probe: the configuration has no `hc` any more, so nothing is known of anybody."""
+        for key in list(self._watches):
+            self._forget(key)
+
     def next_due(self, now: float) -> float:
         """Return when a probe starts, ends or is judged next; now where something has changed."""
         return now if self._followed_version != self.view.version else self._earliest()
 
     def note(self) -> str:
         """Say how many probes there are and how many are up."""
-        up = sum(1 for c in self.world.checks.values() if c.state == "up")
-        return f"{up} of {len(self.world.checks)} checks up"
+        checks = [result for key, result in self.world.checks.items() if not key.witness]
+        up = sum(1 for result in checks if result.state == "up")
+        return f"{up} of {len(checks)} checks up"
 
     # -- attempts -----------------------------------------------------------------------------------------------
 
@@ -148,7 +183,8 @@ class Hc(Module):
         """Start an attempt. True where it has ended at once, and with news."""
         self._watches[key].begin(now)
         if key.kind == VIP:
-            self._ends.put(key, now + key.attempt_s)
+            patience_s = min(SILENT_S, key.attempt_s) if may_be_silent(key) else key.attempt_s
+            self._ends.put(key, now + patience_s)
             self._send(key, now, outcome)
             return False
         self._ends.put(key, now + key.attempt_s + LATE_S)
@@ -161,12 +197,12 @@ class Hc(Module):
     def _send(self, key: ProbeKey, now: float, outcome: Outcome) -> None:
         # While it is down at the known MAC, whoever else claims the address is asked every other time.
         watch = self._watches[key]
-        frame = self._vips.start(key, now, rival=watch.result.state == "down" and watch.lost % 2 == 1)
-        if frame is None:
+        frames = self._vips.start(key, now, rival=watch.result.state == "down" and watch.lost % 2 == 1)
+        if not frames:
             self._unsent[key] = None  # the MAC may be found before the attempt's time is over
         else:
             self._unsent.pop(key, None)
-            outcome.send.append(frame)
+            outcome.send += frames
 
     def _send_unsent(self, now: float, outcome: Outcome) -> None:
         self._resent_at, self._resend_at = now, math.inf
@@ -190,18 +226,50 @@ class Hc(Module):
         if key.kind != VIP:
             error = f"no answer from {key.address}"
         elif key in self._unsent:
-            error = f"MAC of {self.view.target_address[key.target]} is not resolved"
+            error = self._unsent_reason(key)
+        elif may_be_silent(key):
+            return self._answered(key, self._why_silent(key), None, False, now, silent=True)
         else:
             error = ignores(key)
         return self._answered(key, error, None, False, now)
 
+    def _why_silent(self, key: ProbeKey) -> str | None:
+        """Return what a silence that need not be bad tells against a target; None where nothing does."""
+        if self._vips.accepted(key):
+            return None
+        witness = self._watches.get(self._wanted.witness[key.target])
+        at = self.view.target_address[key.target]
+        if witness is not None and witness.result.state == "up" and not witness.lost:
+            return f"{ignores(key)}: it answers ping at {at}, not there"
+        if self._silent_to_arp(key):
+            return f"{ignores(key)}: it answers neither there nor ARP at {at}"
+        return None
+
+    def _silent_to_arp(self, key: ProbeKey) -> bool:
+        neighbour = self.world.neighbours.get(self.view.target_address[key.target])
+        return neighbour is None or neighbour.asked >= STALE_AFTER
+
+    def _unsent_reason(self, key: ProbeKey) -> str:
+        site = self.view.target_site[key.target]
+        if self.view.link(site.interface) is None:
+            interface = self.world.config.interface(site.interface)
+            return f"{interface.name if interface else 'its interface'} is down"
+        return f"MAC of {self.view.target_address[key.target]} is not resolved"
+
     def _answered(
-        self, key: ProbeKey, error: str | None, rtt_ms: float | None, certain: bool, now: float
+        self,
+        key: ProbeKey,
+        error: str | None,
+        rtt_ms: float | None,
+        certain: bool,
+        now: float,
+        *,
+        silent: bool = False,
     ) -> bool:
-        """Take the end of an attempt; `error` is None where it was good. True if that is news."""
+        """Take the end of an attempt; `error` is None where it was good, or `silent` and not bad. True if that is news."""
         watch = self._watches[key]
         if error is None:
-            news = watch.good(now, rtt_ms)
+            news = watch.silent(now) if silent else watch.good(now, rtt_ms)
         elif (reason := self._link_down_reason(key)) is not None:
             news = watch.unheard(reason)
         else:
@@ -236,9 +304,10 @@ class Hc(Module):
         """Say why no answer of a probe can arrive: our own interface is down. None where it can.
 
         An interface that the configuration itself does not use is no outage: then the target is judged, and goes down.
+        Nor is one that only leads to targets, while clients come by another: their flows have to go elsewhere.
         """
         site = self.view.target_site.get(key.target)
-        if site is None or self.view.link(site.interface) is not None:
+        if site is None or self.view.link(site.interface) is not None or key.target in self.view.crossed:
             return None
         interface = self.world.config.interface(site.interface)
         if interface is None or not interface.enabled:
@@ -257,14 +326,15 @@ class Hc(Module):
         trusted = self._trusted()
         for key in [key for key in self._watches if key not in wanted]:
             self._forget(key)
-        stretch = self._stretch()
+        stretch, refusals = self._stretch(), _refusal_intervals(wanted)
         for key in wanted:
-            factor = stretch if key.kind == VIP else 1.0
-            interval = key.interval_s * factor
-            timeout = max(float(key.timeout_s), 3 * interval) if factor > 1 else float(key.timeout_s)
+            interval = max(key.interval_s * (stretch if key.kind == VIP else 1.0), refusals.get(key, 0.0))
+            late = interval > key.interval_s
+            timeout = max(float(key.timeout_s), 3 * interval) if late else float(key.timeout_s)
             watch_before = self._watches.get(key)
             if watch_before is None:
-                watch = self._begin_watch(trusted.get(_subject(key)), interval, timeout)
+                known = None if key.witness else trusted.get(_subject(key))
+                watch = self._begin_watch(known, interval, timeout)
                 watch.hear(now, possible=self._link_down_reason(key) is None)
                 self._watches[key], self.world.checks[key] = watch, watch.result
                 self.world.untried.add(key)
@@ -291,7 +361,7 @@ class Hc(Module):
         ailing = set()
         for key, watch in self._watches.items():
             address = self.view.target_address.get(key.target)
-            if address is None or self._addresses.get(key.target) != address:
+            if key.witness or address is None or self._addresses.get(key.target) != address:
                 continue
             if watch.result.state == "up":
                 trusted[_subject(key)] = watch
@@ -333,6 +403,13 @@ class Hc(Module):
 def _subject(key: ProbeKey) -> tuple[int, Address | None]:
     """Return what a probe is about: the target itself, or whether it accepts a virtual address."""
     return key.target, key.address if key.kind == VIP else None
+
+
+def _refusal_intervals(keys: Iterable[ProbeKey]) -> dict[ProbeKey, float]:
+    """Return the shortest interval of each probe of a UDP service, by how many the target has (`REFUSALS_S`)."""
+    probes = [key for key in keys if key.asks or (key.kind != VIP and CHECK_KINDS[key.kind].over_udp)]
+    count = Counter(key.target for key in probes)
+    return {key: count[key.target] * REFUSALS_S for key in probes}
 
 
 def _place(key: ProbeKey) -> str:

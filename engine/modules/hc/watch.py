@@ -19,6 +19,9 @@ RETRY_S = 0.5
 CERTAIN_LIMIT = 2
 """Certain refusals in a row that take a target down at once."""
 
+SILENT_LIMIT = 2
+"""Silent attempts in a row after a refusal until the silence counts as good: one refusal may have been lost."""
+
 LOST_LIMIT = 2
 """Lost attempts that make the age alone decide. With fewer (a timeout under twice the interval), one more interval is
 granted, so that the attempt after a lost one can still answer."""
@@ -35,6 +38,7 @@ class Watch:
     flying: bool = False
     lost: int = 0  # attempts without a good answer since the last one
     certain: int = 0  # certain refusals in a row
+    quiet: int = 0  # silent attempts in a row since the last of them
     excused_s: float = 0.0  # of the silence since the last good answer: nobody could have been heard
     unheard_since: float | None = None  # our own link is down since then, so that no answer can arrive
 
@@ -47,7 +51,7 @@ class Watch:
         """Take a good answer: up, whatever was before. True if that is news."""
         news = self.result.state != "up"
         self._end()
-        self.lost = self.certain = 0
+        self.lost = self.certain = self.quiet = 0
         self.excused_s = 0.0
         if self.unheard_since is not None:
             self.unheard_since = now
@@ -55,11 +59,20 @@ class Watch:
         self.result.rtt_ms, self.result.error = rtt_ms, None
         return news
 
+    def silent(self, now: float) -> bool:
+        """Take that nothing was said to a question that need not be answered: good, unless it was refused just now."""
+        if self.certain and self.quiet + 1 < SILENT_LIMIT:
+            self._end()
+            self.quiet += 1
+            return False
+        return self.good(now, None)
+
     def bad(self, now: float, error: str, *, certain: bool) -> bool:
         """Take no answer, or no for an answer. True if the state or its cause is news."""
         self._end()
         self.lost += 1
         self.certain = self.certain + 1 if certain else 0
+        self.quiet = 0
         news = self.result.error != error
         self.result.error = error
         if self.result.state == "up":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.domain.address import Address
 from engine.domain.reason import Cause, Reason
+from engine.modules.arp.neighbours import STALE_AFTER
 from engine.modules.state.world import ServerDecision
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ class Condition(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """Where one target stands. `vip` by server number; `hindrance` keeps it out of every server."""
+    """Where one target stands. `vip` by server number; `hindrance` keeps it out of every server.
+
+    `unreachable`: its interface is off, so that servers on other interfaces send it no new flows. The known ones may be
+    back in a moment, as the link is: they stay until its checks fail.
+    """
 
     admin: Admin
     base: Condition  # its own checks together
@@ -37,6 +42,7 @@ class Standing(NamedTuple):
     cause: Cause | None  # of `health`, whatever the admin state
     hindrance: Cause | None
     vip: dict[int, Condition]
+    unreachable: Cause | None = None
 
 
 class Service(Enum):
@@ -97,12 +103,25 @@ def _standing(world: World, view: View, wanted: WantedProbes, target: Target, se
         for number in servers
         if (number, target.number) in wanted.vip
     }
-    health, cause = _health(base, vip, bool(wanted.base.get(target.number)))
     hindrance = _hindrance(world, view, target, admin)
-    # Without `hc` in the modules line nothing is checked, and the file has asked for that.
-    if hindrance is None and base.health != "up" and "hc" in world.config.modules:
+    unreachable = _unreachable(world, view, target.number)
+    if "hc" not in world.config.modules:
+        base = Condition("unknown", Cause(Reason.NOT_CHECKED))
+        return Standing(admin, base, base.health, base.cause, hindrance, {}, unreachable)
+    serving = {n: condition for n, condition in vip.items() if view.server_enabled(view.servers[n])}
+    health, cause = _health(base, serving, bool(wanted.base.get(target.number)))
+    if hindrance is None and base.health != "up":
         hindrance = base.cause
-    return Standing(admin, base, health, cause, hindrance, vip)
+    return Standing(admin, base, health, cause, hindrance, vip, unreachable)
+
+
+def _unreachable(world: World, view: View, number: int) -> Cause | None:
+    site = view.target_site.get(number)
+    if site is None or view.link(site.interface) is not None:
+        return None
+    interface = world.config.interface(site.interface)
+    link = "missing" if site.interface not in world.links else "down"
+    return Cause(Reason.LINK_OFF, interface=interface.name if interface else "", link=link)
 
 
 def _hindrance(world: World, view: View, target: Target, admin: Admin) -> Cause | None:
@@ -165,21 +184,25 @@ def _health(base: Condition, vip: dict[int, Condition], checked: bool) -> Condit
 def _reason(
     made: Decisions, view: View, number: int, standing: Standing, servers: list[int], full: set[int]
 ) -> Cause | None:
-    """Return why a target gets no new flows; for one that gets some, of which servers it is out; else None."""
+    """Return why a target gets no new flows; for one that gets some, of which servers it is out or that nothing checks it."""
     out = []
     for server in servers:
         condition = standing.vip.get(server)
-        if condition is not None and condition.health == "down" and standing.health == "up":
+        serves = view.server_enabled(view.servers[server])
+        if serves and condition is not None and condition.health == "down" and standing.health == "up":
             made.out_of[server, number] = condition.cause or Cause(Reason.CHECK_FAILED)
             out.append(Cause(Reason.OUT_OF_SERVER, server=server, parts=_parts(condition.cause)))
     out_of_servers = Cause(Reason.OUT_OF_SERVERS, parts=tuple(out)) if out else None
+    unchecked = standing.cause is not None and standing.cause.reason is Reason.NOT_CHECKED
     if number in made.operational:
-        return out_of_servers
+        return standing.cause if unchecked else out_of_servers
+    if standing.unreachable is not None and standing.admin == "enabled" and number in view.crossed:
+        return standing.unreachable
     if standing.hindrance is not None:
         return standing.hindrance
     if standing.admin == "draining":
         return Cause(Reason.DRAINING)
-    if standing.health != "up" and standing.cause is not None:
+    if standing.health != "up" and standing.cause is not None and not unchecked:
         return standing.cause
     if number in full:
         return Cause(Reason.FULL)
@@ -203,8 +226,6 @@ def _parts(cause: Cause | None) -> tuple[Cause, ...]:
 
 def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple[ServerDecision, Service]:
     number = server.number
-    if not view.server_enabled(server):
-        return ServerDecision(number, (), (), Cause(Reason.DISABLED)), Service.NOBODY
     if Address.parse_v4(server.ipaddr) is None:
         cause = Cause(Reason.SERVER_NOT_IPV4, given=server.ipaddr)
         return ServerDecision(number, (), (), cause), Service.NOBODY
@@ -212,18 +233,20 @@ def _serve(made: Decisions, view: View, server: Server, full: set[int]) -> tuple
     backups = [t for t in dict.fromkeys(server.backup) if t in made.standings and t not in primaries]
     checked = "hc" in view.world.config.modules
     fit = [t for t in (*primaries, *backups) if fits(made.standings[t], number, checked=checked)]
-    taking = [t for t in fit if made.standings[t].admin == "enabled"]
-    new = [t for t in taking if t in primaries and t not in full]
-    if new:
-        return ServerDecision(number, tuple(new), tuple(fit)), Service.PRIMARY
+    if not view.server_enabled(server):
+        return ServerDecision(number, (), tuple(fit), Cause(Reason.DISABLED)), Service.NOBODY
+    taking = [t for t in fit if made.standings[t].admin == "enabled" and reachable(made, view, server, t)]
     # A primary that is full is not down: backups are no overflow. One that drains is on its way out.
-    if not any(t in primaries for t in taking):
-        new = [t for t in taking if t in backups and t not in full]
+    serving = [t for t in taking if t in primaries] or taking
+    new = tuple(t for t in serving if t not in full)
+    without_room = tuple(t for t in serving if t in full)
     if new:
-        return ServerDecision(number, tuple(new), tuple(fit)), Service.BACKUP
+        service = Service.PRIMARY if serving[0] in primaries else Service.BACKUP
+        return ServerDecision(number, new, tuple(fit), full=without_room), service
     members = [*primaries, *backups]
-    pending = any(_pending(made.standings[t]) for t in members)
-    decision = ServerDecision(number, (), tuple(fit), _nobody(made, number, members, taking))
+    pending = any(_pending(view.world, made.standings[t]) for t in members)
+    reason = _nobody(made, view, server, members, taking)
+    decision = ServerDecision(number, (), tuple(fit), reason, full=without_room)
     return decision, Service.WAITING if pending else Service.NOBODY
 
 
@@ -234,13 +257,25 @@ def fits(standing: Standing, server: int, *, checked: bool) -> bool:
     return not checked or (server in standing.vip and standing.vip[server].health == "up")
 
 
-def _pending(standing: Standing) -> bool:
-    """Return whether a target may serve once its first checks have answered."""
-    untranslated = standing.hindrance is not None and standing.hindrance.reason is Reason.NO_TRANSLATION
-    return standing.admin == "enabled" and standing.health == "unknown" and not untranslated
+def reachable(made: Decisions, view: View, server: Server, target: int) -> bool:
+    """Return whether frames of a server get to a target. Where both are on one link that is off, none comes in either."""
+    return made.standings[target].unreachable is None or not view.crosses(server, target)
 
 
-def _nobody(made: Decisions, server: int, members: list[int], taking: list[int]) -> Cause:
+def _pending(world: World, standing: Standing) -> bool:
+    """Return whether a target may serve once its first checks have answered; without checks, once its MAC is known."""
+    hindrance = standing.hindrance
+    if standing.admin != "enabled" or standing.health != "unknown":
+        return False
+    if standing.cause is not None and standing.cause.reason is Reason.NOT_CHECKED:
+        if hindrance is None or hindrance.reason is not Reason.MAC_UNRESOLVED or hindrance.address is None:
+            return False
+        neighbour = world.neighbours.get(hindrance.address)
+        return neighbour is None or neighbour.asked < STALE_AFTER
+    return hindrance is None or hindrance.reason is not Reason.NO_TRANSLATION
+
+
+def _nobody(made: Decisions, view: View, server: Server, members: list[int], taking: list[int]) -> Cause:
     if not members:
         return Cause(Reason.NO_TARGETS)
     if taking:
@@ -248,8 +283,11 @@ def _nobody(made: Decisions, server: int, members: list[int], taking: list[int])
     causes = []
     for number in members:
         standing = made.standings[number]
-        condition = standing.vip.get(server)
-        cause = standing.hindrance or (condition.cause if condition else None) or _admin_cause(standing)
+        condition = standing.vip.get(server.number)
+        off = None if reachable(made, view, server, number) else standing.unreachable
+        cause = (
+            off or standing.hindrance or (condition.cause if condition else None) or _admin_cause(standing)
+        )
         causes.append(Cause(Reason.OF_TARGET, target=number, parts=(cause,)))
     return Cause(Reason.NO_TARGET_FIT, parts=tuple(causes))
 

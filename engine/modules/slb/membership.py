@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.domain.reason import Cause, Reason
-from engine.modules.slb.eligibility import fits
+from engine.modules.slb.eligibility import fits, reachable
 from engine.modules.state.world import Membership
 
 if TYPE_CHECKING:
@@ -20,17 +20,17 @@ def memberships(made: Decisions, view: View, full: set[int]) -> dict[int, tuple[
 
 
 def _of_server(made: Decisions, view: View, server: Server, full: set[int]) -> list[Membership]:
-    # Nobody asks for the virtual address of a server that is disabled: what is known of its targets has to do.
-    checked = "hc" in view.world.config.modules and view.server_enabled(server)
+    checked = "hc" in view.world.config.modules
     members = []
     for number in dict.fromkeys([*server.targets, *server.backup]):
         standing = made.standings.get(number)
         if standing is None:
             continue
         seen = _seen(standing, server.number)
-        fit = fits(standing, server.number, checked=checked)
+        off = None if reachable(made, view, server, number) else standing.unreachable
+        fit = fits(standing, server.number, checked=checked) and off is None
         able = fit and standing.admin == "enabled" and number not in full
-        cause = None if able else _cause(standing, seen, full=number in full)
+        cause = None if able else off or _cause(standing, seen, full=number in full)
         members.append(Membership(number, number not in server.targets, seen.health, able, cause))
     return members
 

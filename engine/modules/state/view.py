@@ -61,9 +61,11 @@ class View:
         self.sites: list[Site] = []
         self.virtuals: dict[Address, Virtual] = {}
         self.servers: dict[int, Server] = {}  # registered
+        self.server_addresses: dict[int, Address] = {}  # of these, whether they are enabled or not
         self.targets: dict[int, Target] = {}  # registered, with an IPv4 address
         self.target_address: dict[int, Address] = {}  # of these
         self.target_site: dict[int, Site] = {}  # of these, where the network is known
+        self.crossed: set[int] = set()  # of these, those that serve a virtual address on another interface
         self.target_numbers: dict[Address, list[int]] = {}
         self.reals: dict[Address, Site] = {}
         self.gateway: Address | None = None
@@ -90,6 +92,19 @@ class View:
         """Return the link of an interface number if frames can be sent on it."""
         link = self.world.links.get(interface)
         return link if link is not None and link.up else None
+
+    def crosses(self, server: Server, target: int) -> bool:
+        """Whether a server's frames come by another interface than the one that leads to its target."""
+        address, there = self.server_addresses.get(server.number), self.target_site.get(target)
+        here = self.serving_site(address) if address is not None else None
+        return here is not None and there is not None and here.interface != there.interface
+
+    def serving_site(self, address: Address) -> Site | None:
+        """Return the network by whose link frames to a virtual address come.
+
+        An address outside every network is reached through the router's route to us: any link serves.
+        """
+        return self.site_of(address) or (self.sites[0] if self.sites else None)
 
     def server_enabled(self, server: Server) -> bool:
         """Whether a registered server is enabled: by the operator's last word, else by the file."""
@@ -124,6 +139,11 @@ class View:
         self.reals = {site.real: site for site in self.sites if site.real is not None}
         self.gateway = Address.parse_v4(config.gateway.ipaddr) if config.gateway else None
         self.servers = {s.number: s for s in config.servers if s.registered}
+        self.server_addresses = {
+            n: address
+            for n, s in self.servers.items()
+            if (address := Address.parse_v4(s.ipaddr)) is not None and address not in self.reals
+        }
         self.targets, self.target_address, self.target_site, self.target_numbers = {}, {}, {}, {}
         for target in config.targets:
             address = Address.parse_v4(target.ipaddr)
@@ -136,6 +156,12 @@ class View:
                 self.target_site[number] = site
             self.target_numbers.setdefault(address, []).append(number)
         self._derive_virtuals(config)
+        self.crossed = {
+            number
+            for server in self.servers.values()
+            for number in (*server.targets, *server.backup)
+            if self.crosses(server, number)
+        }
 
     def _derive_virtuals(self, config: Config) -> None:
         self.virtuals = {}
@@ -147,8 +173,7 @@ class View:
             if address is None or address in self.reals:
                 continue
             known = self.virtuals.get(address)
-            # An address outside every network is reached through the router's route to us: any link serves.
-            site = self.site_of(address) or (self.sites[0] if self.sites else None)
+            site = self.serving_site(address)
             if site is not None:
                 owners = (*known.owners, owner) if known is not None else (owner,)
                 self.virtuals[address] = Virtual(address, site.interface, owners, site.vlan)

@@ -73,13 +73,20 @@ class ServerDecision:
     """Who serves a virtual server: slb's verdict, compiled into the forwarding table.
 
     `new` are the targets that get new flows (primaries; backups only when every primary is down), `keep` those whose
-    known flows may stay: healthy ones, draining ones included. `reason` says why `new` is empty, else None.
+    known flows may stay: healthy ones, draining ones included. `full` are those that would be in `new`, had they not
+    reached their maxsessions. `reason` says why `new` is empty, else None.
     """
 
     server: int
     new: tuple[int, ...]
     keep: tuple[int, ...]
     reason: Cause | None = None
+    full: tuple[int, ...] = ()
+
+    @property
+    def among(self) -> tuple[int, ...]:
+        """The targets that the datapath chooses from: it counts sessions itself, frame by frame."""
+        return tuple(n for n in self.keep if n in self.new or n in self.full)
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ async def test_completion(config_engine, run_dir):
         assert screen.area.lines[32] == "          ping "
         await pilot.press("ctrl+u", "tab")
         await until(pilot, lambda: screen.popup.offers is not None)
-        assert len(screen.popup.offers.items) == 14
+        assert len(screen.popup.offers.items) == 16
         await pilot.press("up")
         assert "▸ }" in text_of(pilot)
 

@@ -14,11 +14,12 @@ def worker_tables():
 
     made = []
 
-    def make(table, buckets: int = 1024) -> Tables:
+    def make(table, buckets: int = 1024, beside: tuple[Tables, ...] = ()) -> Tables:
         memory = SharedMemory.create("test-flows", table_bytes(buckets))
         block = CounterBlock.create()
         made.extend((memory, block.memory))
-        return Tables(Lookup(table), FlowTable(memory.view, buckets), block)
+        others = [other.counters for other in beside]
+        return Tables(Lookup(table), FlowTable(memory.view, buckets), block, others)
 
     yield make
     for memory in made:

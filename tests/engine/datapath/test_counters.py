@@ -56,9 +56,9 @@ def test_what_is_written_by_words_is_read_by_names(block):
     for name, one in ALL.items():
         value = getattr(read, name)
         if one.shape:
-            assert value[-1] == expected[name]
+            assert value.ravel()[-1] == expected[name]
             assert value.sum() == expected[name]
-            assert getattr(block, name)[-1] == expected[name]
+            assert getattr(block, name).ravel()[-1] == expected[name]
         else:
             assert value == block.get(name) == expected[name]
     block.flat[word("received")] += 1
@@ -70,6 +70,7 @@ def test_what_is_written_by_words_is_read_by_names(block):
 def test_shapes_are_as_declared(block):
     assert block.dropped.shape == (len(DropReason),)
     assert block.target_bytes.shape == (TARGET_ROWS,)
+    assert block.server_dropped.shape == (SERVER_ROWS, len(DropReason))
     assert Counters().server_sessions.shape == (SERVER_ROWS,)
     assert Counters().received == 0
     with pytest.raises(AttributeError):

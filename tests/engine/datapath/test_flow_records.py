@@ -7,7 +7,8 @@ import pytest
 
 from engine.datapath.contract import FLOW_RECORD
 from engine.datapath.flow_records import of_worker, records_of, write_records
-from engine.datapath.flowtable import WAYS, FlowState, FlowTable, is_live, rules_of, table_bytes
+from engine.datapath.flow_states import LONGEST_S, FlowState
+from engine.datapath.flowtable import WAYS, FlowTable, is_live, rules_of, table_bytes
 from engine.datapath.keys import flow_hash, swap16
 from engine.datapath.shared_memory import SharedMemory
 from engine.datapath.table import Compiler
@@ -46,7 +47,7 @@ def records(*flows: tuple) -> np.ndarray:
 
 FLOWS = [
     ("192.0.2.1", 0, 1, 1, 0, FlowState.OPEN),
-    ("192.0.2.2", 0, 1, 2, 600, FlowState.FRESH),
+    ("192.0.2.2", 0, 1, 2, 10, FlowState.HALF_OPEN),
     ("192.0.2.2", 40_000, 2, 1, 30, FlowState.CLOSING),
     ("2001:db8::5", 0, 1, 2, 7, FlowState.OPEN),
 ]
@@ -69,13 +70,14 @@ def test_flows_come_out_as_they_went_in_and_are_where_frames_look_for_them(table
     assert len(written) == 4
     assert len(replaced) == 0
     assert told(records_of(table, NOW, RULES)) == sorted(FLOWS)
-    for client, port, number, target, idle_s, _ in FLOWS:
+    for client, port, number, target, idle_s, state in FLOWS:
         index = table.find(flow_hash(Address.parse(client), swap16(port), number), number)
         assert index >= 0
         assert is_live(table.flat[index], NOW, RULES)
         assert table.flat[index] & 0x7FF == target
-        assert is_live(table.flat[index], NOW + {1: 600, 2: 60}[number] - idle_s, RULES)
-        assert not is_live(table.flat[index], NOW + {1: 601, 2: 61}[number] - idle_s, RULES)
+        end = NOW + min({1: 600, 2: 60}[number], LONGEST_S.get(state, 600)) - idle_s
+        assert is_live(table.flat[index], end, RULES)
+        assert not is_live(table.flat[index], end + 1, RULES)
 
 
 def test_a_table_of_another_size_at_another_time_takes_them(tables):
@@ -93,9 +95,10 @@ def test_what_the_table_in_force_does_not_allow_is_left_out(tables):
         ("192.0.2.9", 0, 513, 1, 0, FlowState.OPEN),  # no number of a server
         ("192.0.2.9", 0, 600, 1, 0, FlowState.OPEN),
         ("192.0.2.9", 0, 1, 5000, 0, FlowState.OPEN),
-        ("192.0.2.9", 0, 1, 1, 0, 3),
+        ("192.0.2.9", 0, 1, 1, 0, 4),  # no such state
         ("192.0.2.9", 0, 1, 1, 601, FlowState.OPEN),  # over
         ("192.0.2.9", 1, 2, 1, 61, FlowState.CLOSING),
+        ("192.0.2.9", 1, 2, 1, 11, FlowState.HALF_OPEN),
     ]
     written, replaced = write_records(table, records(*wrong), NOW, RULES)
     assert len(written) == len(replaced) == 0

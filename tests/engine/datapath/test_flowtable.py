@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.datapath.contract import Flow
+from engine.datapath.flow_states import CLOSING_S, HALF_OPEN_S, FlowState
 from engine.datapath.flowtable import (
-    CLOSING_S,
     PRINT_SHIFT,
     SERVER_SHIFT,
     WAYS,
-    FlowState,
     FlowTable,
     Rules,
     empty_rules,
@@ -84,7 +83,7 @@ def rules(idle_s: int = 600, generation: int = 3) -> Rules:
     for number in (1, 2):
         found.member[number << SERVER_SHIFT | 1 : number << SERVER_SHIFT | 21] = generation
     found.idle_s[1], found.idle_s[2] = idle_s, 30
-    return Rules(found.member, found.idle_s, 30)
+    return Rules(found.member, found.idle_s)
 
 
 def entry(target=1, server=1, state=FlowState.OPEN, generation=3, seen=1000, flow_hash=0) -> int:
@@ -112,7 +111,12 @@ def test_an_entry_has_its_fields_where_the_layout_says():
         ({"seen": 0}, 65_536, True),
         ({"state": FlowState.CLOSING}, 1000 + CLOSING_S, True),
         ({"state": FlowState.CLOSING}, 1001 + CLOSING_S, False),
-        ({"state": FlowState.FRESH}, 1600, True),
+        ({"state": FlowState.HALF_OPEN}, 1000 + HALF_OPEN_S, True),
+        ({"state": FlowState.HALF_OPEN}, 1001 + HALF_OPEN_S, False),
+        ({"state": FlowState.FRESH}, 1000 + HALF_OPEN_S, True),
+        ({"state": FlowState.FRESH}, 1001 + HALF_OPEN_S, False),
+        ({"state": FlowState.HALF_OPEN, "seen": 65_530}, 65_530 + HALF_OPEN_S, True),
+        ({"state": FlowState.HALF_OPEN, "seen": 65_530}, 65_531 + HALF_OPEN_S, False),
         ({"server": 2}, 1030, True),
         ({"server": 2}, 1031, False),
         ({"server": 2, "state": FlowState.CLOSING}, 1031, False),  # the shorter of the two
@@ -138,8 +142,12 @@ def test_rules_are_taken_from_the_table():
     made = compiled(server(idle_s=500), server(2, port=443, idle_s=40))
     found = rules_of(made)
     assert found.idle_s[[0, 1, 2, 3]].tolist() == [0, 500, 40, 0]
-    assert found.shortest_s == 40
-    assert rules_of(compiled(server(idle_s=500))).shortest_s == CLOSING_S
+    assert found.limit_s.reshape(4, -1)[:, [1, 2, 3]].tolist() == [
+        [10, 10, 0],  # by FlowState
+        [500, 40, 0],
+        [60, 40, 0],
+        [10, 10, 0],
+    ]
     assert found.member[1 << SERVER_SHIFT | 1] == made.member[1, 1]
 
 
@@ -206,8 +214,8 @@ def test_flows_are_told_for_people(table):
     remember(table, 20, "192.0.2.3", 1234, target=5, seen=900, generation=4)  # void
     got = list(table.flows(1000, rules(), 10, None, None))
     assert got == [
-        Flow(1, 2, Address.parse("192.0.2.1"), None, 10, False),
-        Flow(2, 1, Address.parse("2001:db8::7"), 443, 5, True),
+        Flow(1, 2, Address.parse("192.0.2.1"), None, 10, FlowState.OPEN),
+        Flow(2, 1, Address.parse("2001:db8::7"), 443, 5, FlowState.CLOSING),
     ]
     assert list(table.flows(1000, rules(), 1, None, None)) == got[:1]
     assert list(table.flows(1000, rules(), 10, 1, None)) == got[:1]

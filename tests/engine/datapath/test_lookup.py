@@ -68,7 +68,7 @@ def test_a_server_that_is_not_ipv4_is_not_found_and_counts_as_a_row():
 def test_macs_are_words_in_the_order_of_a_frame():
     lookup = Lookup(compiled(server()))
     assert lookup.own == [int.from_bytes(mac(OWN), "little")] == [lookup.source]
-    assert lookup.source_bytes == mac(OWN)
+    assert lookup.egress[0].mac == mac(OWN)
     assert lookup.mac_bytes[3] == mac(TARGET_MAC[3])
     assert int(lookup.mac[3]) == int.from_bytes(mac(TARGET_MAC[3]), "little")
     assert lookup.blocked - {lookup.source} == {int.from_bytes(mac(m), "little") for m in TARGET_MAC.values()}
@@ -109,7 +109,7 @@ def test_by_hash_it_is_the_bucket_of_the_flow():
 
 def test_the_empty_table_has_nothing():
     lookup = Lookup(ForwardingTable.empty())
-    assert (lookup.own, lookup.source, lookup.source_bytes) == ([], 0, bytes(6))
+    assert (lookup.own, lookup.source, lookup.egress[0].mac) == ([], 0, bytes(6))
     assert found(lookup) == -1
     assert lookup.rows_at(word(VIP)) == lookup.virtual == []
     assert lookup.all_by_address

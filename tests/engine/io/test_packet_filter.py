@@ -6,6 +6,7 @@ import socket
 import struct
 
 import pytest
+from scapy.layers.inet import IPOption_NOP
 
 from engine.domain.address import Address
 from engine.io import packet_filter
@@ -32,6 +33,10 @@ def test_a_datapath_takes_ipv4_to_its_addresses():
     assert passes(program, frame(dst=OTHER_VIP))
     assert passes(program, frame(UDP()))
     assert passes(program, frame(ICMP(type=3), payload=b"x"))
+    assert not passes(program, frame(ICMP(type=8), payload=b"x"))  # the control process answers it
+    assert not passes(program, frame(ICMP(type=8), options=[IPOption_NOP()] * 4))
+    assert not passes(program, frame(ICMP(type=8), flags="MF"))
+    assert passes(program, frame(ICMP(type=8), frag=3))  # no ICMP header stands there
     assert not passes(program, frame(dst="172.16.1.12"))
     assert not passes(program, frame(src=VIP, dst="172.16.1.12"))
     assert not passes(program, ARP)
@@ -62,8 +67,6 @@ def test_each_client_has_one_worker_and_its_icmp_errors_come_there(workers):
 
 
 def test_the_quoted_client_is_found_behind_options():
-    from scapy.layers.inet import IPOption_NOP
-
     inner = bytes(IP(src=VIP, dst="192.0.2.5") / TCP())[:28]
     error = frame(ICMP(type=11), src="198.51.100.1", payload=inner, options=[IPOption_NOP()] * 8)
     assert passes(packet_filter.for_addresses(VIPS, (1, 2)), error)
@@ -72,7 +75,7 @@ def test_the_quoted_client_is_found_behind_options():
 
 @pytest.mark.parametrize("length", [34, 42, 61])
 def test_icmp_too_short_to_quote_goes_by_its_source(length):
-    short = frame(ICMP(), src="192.0.2.5", payload=bytes(40))[:length]
+    short = frame(ICMP(type=11), src="192.0.2.5", payload=bytes(40))[:length]
     takers = [i for i in range(3) if passes(packet_filter.for_addresses(VIPS, (i, 3)), short)]
     assert takers == [int.from_bytes(bytes((192, 0, 2, 5)), "big") % 3]
 
@@ -82,7 +85,7 @@ def test_the_kernel_takes_icmp_too_short_to_quote():
     with ours, theirs:
         ours.settimeout(1)
         packet_filter.attach(ours, packet_filter.for_addresses(VIPS, (1, 2)))
-        others, mine = (frame(ICMP(), src=src)[:42] for src in ("192.0.2.4", "192.0.2.5"))
+        others, mine = (frame(ICMP(type=11), src=src)[:42] for src in ("192.0.2.4", "192.0.2.5"))
         for data in (others, mine):
             theirs.send(data)
         assert ours.recv(2000) == mine

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 
 from engine.config.model import Config, Interface, Network, Server, Target
@@ -99,6 +99,8 @@ class Play:
     no_service: set[str] = field(default_factory=set)  # tcpopen and SYN refused
     silent: set[str] = field(default_factory=set)  # tcpopen not answered
     no_alias: set[tuple[str, str]] = field(default_factory=set)  # (host, virtual address)
+    no_ping: set[str] = field(default_factory=set)
+    talks: dict[str, bytes] = field(default_factory=dict)  # what a host answers to any datagram
 
     def __post_init__(self):
         self.chain = build_chain(self.world)
@@ -160,6 +162,8 @@ class Play:
     def probed(self, key: ProbeKey) -> None:
         address = str(key.address)
         known = address in self.hosts
+        if key.kind == "ping" and address in self.no_ping:
+            return
         if known and address not in self.no_service | self.silent:
             self.result(key, ok=True, rtt_ms=10.0)
         elif known and address in self.no_service:
@@ -180,7 +184,14 @@ class Play:
 
     def ip_answers(self, packet, address, at) -> list[bytes]:
         back = Ether(src=at, dst=packet.src) / IP(src=packet[IP].dst, dst=packet[IP].src)
-        if ICMP in packet and packet[ICMP].type == 8:
+        if UDP in packet:
+            if address in self.no_service:
+                quoted = bytes(packet[IP])[:28]
+                return [bytes(back / ICMP(type=3, code=3) / quoted)]
+            udp = packet[UDP]
+            answer = UDP(sport=udp.dport, dport=udp.sport) / self.talks.get(address, b"")
+            return [bytes(back / answer)] if address in self.talks else []
+        if ICMP in packet and packet[ICMP].type == 8 and address not in self.no_ping:
             echo = ICMP(type=0, id=packet[ICMP].id, seq=packet[ICMP].seq) / bytes(packet[ICMP].payload)
             return [bytes(back / echo)]
         if TCP in packet and packet[TCP].flags == "S":

@@ -8,16 +8,16 @@ from scapy.layers.inet import TCP
 
 from engine.config.model import DEFAULT_MODULES
 from engine.domain.checks import CheckSettings, ProbeKey
-from engine.domain.frame import AddressSet, Frame, FrameMatch, Link
+from engine.domain.frame import AddressSet, Frame, FrameClass, FrameMatch, Link
 from engine.domain.states import NodeRole
 from engine.modules.state.world import Outcome
 
-ARP = FrameMatch(0x0806)
-ECHO = FrameMatch(0x0800, 1, destination=AddressSet.VIRTUAL)
-ANSWERS = tuple(
-    FrameMatch(0x0800, protocol, source=AddressSet.VIRTUAL, destination=AddressSet.REAL)
-    for protocol in (6, 1)
+ARP = FrameMatch(
+    0x0806,
+    either=(AddressSet.VIRTUAL, AddressSet.REAL, AddressSet.NEIGHBOURS),
+    frame_class=FrameClass.NEIGHBOURS,
 )
+ECHO = FrameMatch(0x0800, 1, destination=AddressSet.VIRTUAL, frame_class=FrameClass.ECHO)
 
 
 def tcp_1(kit):
@@ -27,11 +27,35 @@ def tcp_1(kit):
 # -- what the modules want to hear ------------------------------------------------------------------------------------
 
 
+def answer(protocol, frame_class=FrameClass.CHECKS, **more):
+    sides = {"source": AddressSet.VIRTUAL, "destination": AddressSet.REAL}
+    return FrameMatch(0x0800, protocol, frame_class=frame_class, **sides, **more)
+
+
 def test_the_modules_of_the_line_say_what_they_want_to_hear(kit, play):
-    assert play.chain.wants() == (ARP, ECHO, *ANSWERS)
-    assert kit.make(kit.seed(modules=["hc", "arp", "rt"])).chain.wants() == (*ANSWERS, ARP)
-    play.chain.ping.wants = play.chain.arp.wants
-    assert play.chain.wants() == (ARP, *ANSWERS)  # each wish once
+    found = play.chain.wants()
+    (cookie,) = {match.cookie for match in found} - {None}
+    answers = answer(6, cookie=cookie), answer(1, cookie=cookie)
+    assert found == (ARP, ECHO, *answers)
+    assert kit.make(kit.seed(modules=["ping", "arp", "rt"])).chain.wants() == (ECHO, ARP)
+    play.chain.modules.append(play.chain.arp)
+    assert play.chain.wants() == found  # each wish once
+
+
+@pytest.mark.parametrize("protocol", ["udp", "any"])
+def test_answers_of_udp_are_heard_where_a_server_may_be_of_udp(kit, protocol):
+    play = kit.make(kit.seed(servers=[kit.server(1), kit.server(2, protocol=protocol)]))
+    apart = FrameClass.DATAGRAMS
+    assert play.chain.wants()[-2:] == (answer(17, apart), answer(1, apart, quoted=17))
+
+
+def test_a_question_carries_what_its_answer_is_known_by(play):
+    (cookie,) = {match.cookie for match in play.chain.wants()} - {None}
+    play.live(30)
+    asked = [packet[TCP].seq for packet in play.frames(TCP) if packet[TCP].flags == "S"]
+    assert len(asked) > 10
+    assert {(number + 1) >> 16 for number in asked} == {cookie}
+    assert len(set(asked)) == len(asked)
 
 
 def test_every_link_that_carries_a_network_is_listened_on(kit):
@@ -51,6 +75,16 @@ def test_every_link_that_carries_a_network_is_listened_on(kit):
         assert heard[number].link is play.world.links[number]
         assert heard[number].matches == play.chain.wants()
         assert (heard[number].virtual, heard[number].real) == (virtual, (kit.ip(real),))
+
+
+def test_who_is_known_on_a_link_is_told_with_it(kit, play):
+    assert play.chain.listening()[1].known == frozenset()
+    assert set(play.chain.listening()[1].neighbours) == {kit.ip(address) for address in play.hosts}
+    play.up()
+    targets = {(kit.ip(address), kit.mac(at)) for address, at in play.hosts.items()}
+    assert play.chain.listening()[1].known == targets
+    play.give(kit.arp(1, kit.ROUTER, "172.16.1.254", kit.VIP))
+    assert play.chain.listening()[1].known == {*targets, (kit.ip("172.16.1.254"), kit.mac(kit.ROUTER))}
 
 
 def replace_network(network, **fields):
@@ -233,7 +267,7 @@ def test_a_kind_of_check_that_is_declared_is_asked_for_without_hc_knowing_it(kit
         kit.seed(targets=[kit.target(1, checks=checks)], servers=[kit.server(targets=[1], port=0)])
     )
     play.tick()
-    (probe,) = [probe for _, probe in play.probes]
+    (probe,) = [probe for _, probe in play.probes if not probe.key.witness]
     key = ProbeKey(1, "knock", kit.ip("172.16.1.100"), 7, 2, 9)
     assert (probe.key, probe.source) == (key, kit.ip(kit.REAL))
     (vip,) = [k for k in play.world.checks if k.kind == "vip"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from engine.api.console import Console
@@ -12,6 +13,7 @@ from engine.api.messages import AdminResult, Applied, ConfigStatus
 from engine.api.ops import OPS, AdminArgs, ApplyArgs, CommandArgs, NoArgs, RollbackArgs, SessionsArgs
 from engine.config.model import Config
 from engine.datapath.contract import Counters
+from engine.datapath.flow_states import FlowState
 from engine.domain.actor import Actor
 from engine.domain.errors import OpError
 from engine.domain.notices import Alarm, Notice
@@ -51,10 +53,10 @@ class Forwarding:
             raise ValueError("'nonsense' is not an address")
         self.asked = limit, server, target, client
         flow = SimpleNamespace(server=1, target=2, client="10.1.1.1", port=None, idle_s=3)
-        return [SimpleNamespace(**vars(flow), closing=closing) for closing in (False, True)]
+        return [SimpleNamespace(**vars(flow), state=state) for state in FlowState]
 
     def counters(self):
-        return SimpleNamespace(target_sessions=SimpleNamespace(sum=lambda: 7))
+        return Counters(target_sessions=np.array([0, 4, 1]), target_half_open=np.array([0, 0, 2]))
 
 
 @pytest.fixture
@@ -70,6 +72,7 @@ def engine():
         rates=None,
         admin=None,
         forwarding=Forwarding(),
+        lights=None,
         transactions=Transactions(),
         change_admin=change_admin,
         asked=asked,
@@ -107,7 +110,7 @@ async def test_sessions_are_bounded_and_told_apart(engine, asked, given):
     answer = await Backend(engine).call("sessions", SessionsArgs(server=1, client="", limit=asked), ACTOR)
     assert engine.forwarding.asked == (given, 1, None, None)
     assert answer.total == 7
-    assert [s.state for s in answer.sessions] == ["open", "closing"]
+    assert [s.state for s in answer.sessions] == ["half-open", "open", "closing", "half-open"]
 
 
 async def test_an_address_that_is_none_is_a_wrong_argument(engine):
@@ -149,8 +152,10 @@ def running(*, first_round_done=True, settled=True, role=NodeRole.MASTER):
         admin=None,
         options=SimpleNamespace(config="/etc/bng/bng.conf"),
         host=SimpleNamespace(addresses={}),
+        control_sockets=SimpleNamespace(counts=list),
         event_log=EventLog(),
         alarms=[Alarm(severity="error", subject="host", message="refused")],
+        lights=None,
         transactions=SimpleNamespace(status=lambda _: ConfigStatus(revision=4, language="toml")),
     )
 

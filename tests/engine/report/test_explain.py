@@ -52,7 +52,9 @@ class Engine:
         view.refresh()
         decisions = {one.number: ServerDecision(one.number, new, new) for one in SERVERS}
         slb = SimpleNamespace(eligibility=lambda _: decisions, targets=lambda _: statuses)
-        self.explainer = Explainer(SimpleNamespace(view=view, slb=slb), self)
+        self.wrong: dict[int, list[str]] = {}
+        lights = SimpleNamespace(about=lambda server: self.wrong.get(server, []))
+        self.explainer = Explainer(SimpleNamespace(view=view, slb=slb), self, lights)
 
     def find(self, client, client_port, to, port):
         self.asked = client, client_port, to.number, port
@@ -62,6 +64,13 @@ class Engine:
 def explained(engine, to, **more):
     answer = engine.explainer.explain(ExplainArgs(client="10.1.1.1", server=to, **more))
     return (answer.server, answer.target, answer.decided_by), answer.steps
+
+
+def test_what_is_wrong_with_the_frames_of_a_server_is_told_with_every_flow_of_it():
+    engine = Engine(KNOWN, (2,))
+    engine.wrong[1] = ["server 1: 98 % of the frames were dropped as loop"]
+    assert explained(engine, "1")[1][:2] == ["server 1: 172.16.1.10 port 80 protocol tcp", *engine.wrong[1]]
+    assert not any("loop" in step for step in explained(engine, "3")[1])
 
 
 def test_a_new_flow_is_explained_by_the_method_and_by_who_is_left_out():

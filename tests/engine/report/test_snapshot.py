@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine.config.model import Config, Server, Target
-from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS
+from engine.datapath.contract import Counters
 from engine.domain.address import Address
 from engine.domain.reason import Cause, Reason
 from engine.domain.states import NodeRole
@@ -17,10 +17,7 @@ from engine.report.snapshot import Gatherer
 
 A = Address.parse("172.16.1.100")
 MAC = b"\x02\x00\x00\x00\x01\x00"
-COUNTERS = SimpleNamespace(
-    **{f"server_{name}": [0] * SERVER_ROWS for name in ("sessions", "packets", "bytes")},
-    **{f"target_{name}": [0] * TARGET_ROWS for name in ("sessions", "packets", "bytes")},
-)
+COUNTERS = Counters()
 RATES = SimpleNamespace(server=lambda _number: (0.0, 0.0), target=lambda _number: (0.0, 0.0))
 
 

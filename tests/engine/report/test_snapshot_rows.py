@@ -13,9 +13,10 @@ from engine.config.model import Config, Interface, Network, Server, Target
 from engine.datapath.contract import Counters
 from engine.domain.address import Address
 from engine.domain.checks import ProbeKey
-from engine.domain.frame import Link
+from engine.domain.frame import FrameClass, Link
 from engine.domain.reason import Cause, Reason
 from engine.domain.states import NodeRole
+from engine.io.control_sockets import QueueCount
 from engine.modules.state.view import View
 from engine.modules.state.world import CheckResult, Membership, Neighbour, ServerDecision, TargetStatus, World
 from engine.report.snapshot import Gatherer
@@ -83,7 +84,12 @@ SERVING = {1: ServerDecision(1, new=(1,), keep=(1, 2))}
 
 
 def test_a_server_as_consoles_see_it(world):
-    read = Counters(server_packets=row(1, 10), server_bytes=row(1, 900), server_sessions=row(1, 4))
+    read = Counters(
+        server_packets=row(1, 10),
+        server_bytes=row(1, 900),
+        server_sessions=row(1, 4),
+        server_half_open=row(1, 3),
+    )
     first, *others = gatherer(world, SERVING).servers(read, 100.0)
     assert [one.number for one in others] == [2, 3]
     assert (first.number, first.name, first.ipaddr, first.port, first.protocol, first.method) == (
@@ -91,6 +97,7 @@ def test_a_server_as_consoles_see_it(world):
     )  # fmt: skip
     assert (first.targets, first.backup) == ([1, 2], [3])
     assert (first.sessions, first.packets, first.bytes, first.pps, first.bps) == (4, 10, 900, 1.3, 8.2)
+    assert first.half_open == 3
     assert others[1].ipaddr == ""
 
 
@@ -123,7 +130,13 @@ def test_a_target_as_consoles_see_it(world):
     world.neighbours[Address.parse("172.17.2.1")] = Neighbour(mac=MAC)
     world.target_admin[1] = "draining"
     statuses = {1: TargetStatus(1, "up", operational=True, reason=Cause(Reason.DRAINING), last_change=97.76)}
-    read = Counters(target_packets=row(1, 10), target_bytes=row(1, 900), target_sessions=row(1, 4))
+    read = Counters(
+        target_packets=row(1, 10),
+        target_bytes=row(1, 900),
+        target_sessions=row(1, 4),
+        target_half_open=row(1, 3),
+        target_unanswered=row(1, 2),
+    )
     first, *others = gatherer(world, statuses=statuses).targets(read, 100.0)
     assert [one.number for one in others] == [2, 3]
     assert (first.name, first.ipaddr, first.port, first.protocol) == ("web", "172.17.2.1", 80, "tcp")
@@ -135,6 +148,7 @@ def test_a_target_as_consoles_see_it(world):
         "draining",
     )
     assert (first.sessions, first.packets, first.bytes, first.pps, first.bps) == (4, 10, 900, 1.3, 8.2)
+    assert (first.half_open, first.unanswered, first.maxsessions) == (3, 2, 0)
     assert first.last_change_s == 2.2
 
 
@@ -187,12 +201,18 @@ def test_interfaces_are_up_down_or_missing(world):
         1: Link(1, "eth1", 5, MAC, 1500, up=True),
         2: Link(2, "eth2", 6, MAC, 9000, up=False),
     }
-    states = gatherer(world).interfaces({"eth1": {"172.16.1.252", "10.0.0.1"}})
+    counts = [QueueCount(1, FrameClass.CHECKS, 70, 0), QueueCount(1, FrameClass.ECHO, 5, 90_000)]
+    states = gatherer(world).interfaces({"eth1": {"172.16.1.252", "10.0.0.1"}}, counts)
     assert [(one.number, one.name, one.link, one.mac, one.mtu, one.addresses) for one in states] == [
         (1, "eth1", "up", "02:00:00:00:02:01", 1500, ["10.0.0.1", "172.16.1.252"]),
         (2, "eth2", "down", "02:00:00:00:02:01", 9000, []),
         (3, "eth3", "missing", None, None, []),
     ]
+    assert [(queue.name, queue.read, queue.unread) for queue in states[0].queues] == [
+        ("checks", 70, 0),
+        ("echo", 5, 90_000),
+    ]
+    assert states[1].queues == []
 
 
 def test_networks_as_configured(world):

@@ -25,6 +25,7 @@ def test_backups_have_a_column_where_any_server_has_one():
         "STATE",
         "TARGETS",
         "SESS",
+        "HALF",
         "PPS",
         "BPS",
         "PACKETS",

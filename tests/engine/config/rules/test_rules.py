@@ -106,6 +106,7 @@ def test_the_base_of_these_tests_is_valid():
         (config(target=("enable target 1\n", "")), ("warning", "no-usable-target", "server 1")),
         (config(interface=("enable interface 1\n", "")), ("warning", "not-enabled", "1")),
         (config(network=("enable network 1\n", "")), ("warning", "not-enabled", "10.0.0.10")),
+        (config(network=("enable network 1\n", "")), ("warning", "not-enabled", "10.0.0.21")),
         (config("modules arp,slb\n"), ("warning", "module-missing", "arp,slb")),
         (config(server=("enable server 1\n", "")), ("warning", "no-server", "i")),
         # interfaces

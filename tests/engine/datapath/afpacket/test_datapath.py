@@ -37,6 +37,7 @@ class Worker:
     def __init__(self, command, *, pass_fds, env, says, **_more):
         self.arguments = msgspec.json.decode(command[-1], type=messages.Arguments)
         assert self.arguments.control_fd in pass_fds
+        self.inherited = pass_fds
         assert env["OPENBLAS_NUM_THREADS"] == "1"
         self.control = socket.socket(fileno=os.dup(self.arguments.control_fd))
         self.control.setblocking(False)
@@ -122,6 +123,8 @@ def test_workers_are_started_with_what_they_need(started, datapath):
     assert one.counters_fd != two.counters_fd
     assert one.flows_fd != two.flows_fd
     assert one.table_fd == two.table_fd
+    assert (one.beside_fds, two.beside_fds) == ((two.counters_fd,), (one.counters_fd,))
+    assert {*one.beside_fds, one.counters_fd} <= set(made[0].inherited)
     assert datapath.process_ids() == [worker.pid for worker in made]
     assert datapath.describe() == Description("afpacket", "eth9", 2, 2 * BUCKETS * WAYS)
 
@@ -456,6 +459,7 @@ def test_a_flow_by_port_is_found_by_it(datapath):
     ("changes", "expected"),
     [
         ({"method": "first", "new": (2, 1)}, 2),
+        ({"method": "first", "new": (3, 1), "keep": (1, 3)}, 3),
         ({"new": (1,)}, 1),
         ({"new": ()}, None),
         ({"method": "random"}, None),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import struct
 
 import pytest
 
 from engine.datapath.afpacket import forwarder as module
 from engine.datapath.afpacket.forwarder import FEW
-from engine.datapath.contract import DropReason
+from engine.datapath.contract import NO_INTERFACE, DropReason
+from engine.datapath.lookup import Lookup
+from engine.datapath.table import Compiler, TargetInput
 from engine.io import if_packet as c
 from tests.helpers import fixtures
 from tests.helpers.conformance import Bench, flat
 from tests.helpers.frames import ICMP, TARGET_MAC, TCP, frame
 
-CASE = fixtures.case("A first packet makes a session")
+CASE = fixtures.case("A first SYN makes a half-open flow")
 ACK = TCP(sport=40000, dport=80, flags="A")
 
 
@@ -122,7 +125,8 @@ def test_a_device_that_takes_nothing_keeps_frames_waiting_and_then_takes_them(be
     assert bench.forwarder.unsent
     assert "dropped.tx-error" not in moved(bench)
     bench.tx.refuses = 0
-    assert bench.forwarder.flush() == DropReason.TX_FULL
+    assert bench.own.flush() == DropReason.TX_FULL
+    bench.forwarder.flush()
     assert not bench.forwarder.unsent
     assert [sent[39] for sent in bench.tx.sent] == [1, 2]
 
@@ -139,7 +143,7 @@ def test_a_frame_refused_twice_is_given_up_and_the_next_ones_go(bench):
     assert [sent[39] for sent in bench.tx.sent] == [2]
     assert not bench.forwarder.unsent
     # One that went in between: the next refusal of the same slot is a first one again.
-    assert bench.forwarder._refused == -1
+    assert bench.own._refused == -1
 
 
 def test_what_is_only_waited_for_twice_is_not_given_up(bench):
@@ -154,7 +158,8 @@ def test_when_the_interface_is_down_all_that_waits_is_given_up(bench):
     bench.tx.refuses = errno.EAGAIN
     bench.forwarder.batch(put(bench, client(1), client(2)), 100)
     bench.tx.refuses = errno.ENETDOWN
-    assert bench.forwarder.flush() == DropReason.TX_ERROR
+    assert bench.own.flush() == DropReason.TX_ERROR
+    bench.forwarder.flush()
     assert not bench.forwarder.unsent
     assert moved(bench)["dropped.tx-error"] == 2
     bench.tx.refuses = 0
@@ -197,18 +202,6 @@ def test_an_answer_that_cannot_be_sent_is_an_error_of_sending(bench):
     assert (counted["dropped.too-big"], counted["dropped.tx-error"]) == (1, 1)
 
 
-def test_a_tag_goes_back_with_the_protocol_it_came_with():
-    data = memoryview(bytes([c.VNET_NEEDS_CSUM, 0, 0, 0, 0, 0, 34, 0, 16, 0]) + frame(ACK))
-    tagged = module.tagged(data, 0x88A8_0064, c.TP_STATUS_VLAN_TPID_VALID)
-    assert tagged[22:26] == b"\x88\xa8\x00\x64"
-    assert tagged[10:22] == data[10:22]
-    assert tagged[26:] == data[22:]
-    assert tagged[6:8] == (38).to_bytes(2, "little")  # where the checksum begins moves with it
-    plain = module.tagged(memoryview(bytes(10) + frame(ACK)), 0x88A8_0064, 0)
-    assert plain[22:26] == b"\x81\x00\x00\x64"
-    assert plain[:10] == bytes(10)
-
-
 def test_a_fault_drops_the_frame_and_leaves_the_others(bench, monkeypatch):
     decide = bench.forwarder.scalar.decide
 
@@ -248,3 +241,121 @@ def test_a_single_frame_does_not_overtake_those_that_wait_in_the_ring(bench):
     assert moved(bench)["dropped.tx-full"] == 1  # what the ring cannot hold
     bench.forwarder.few(put(bench, client(15)), 100)
     assert [sent[39] for sent in bench.plain.sent] == [15]
+
+
+# -- several ways out ---------------------------------------------------------------------------------------------------
+
+
+def syn(n: int) -> bytes:
+    return frame(TCP(sport=40000, dport=80, flags="S"), src=f"192.0.2.{n}")
+
+
+def two_cards(bench: Bench, **ways_out: str) -> None:
+    """Have targets 1 and 2 take turns, each by a way out of tests/fixtures."""
+    common = fixtures.server_input(
+        {"number": 1, "address": "172.16.1.10", "port": 80, "protocol": "tcp", "new": [1, 2]}
+    )
+    targets = [
+        TargetInput(n, f"t{n}", fixtures.target_mac(n), egress=fixtures.egress(ways_out.get(f"target{n}")))
+        for n in (1, 2)
+    ]
+    table = Compiler().compile(
+        [common], targets, virtual=[common.address], own_mac=[fixtures.own_mac()], blocked_mac=[], mtu=1500
+    )
+    bench.tables.install(Lookup(table))
+    bench.forwarder.follow_table(100)
+
+
+def clients_by(bench: Bench) -> dict[int, list[int]]:
+    """Return the last bytes of the clients' addresses, in their order, by the index of the interface."""
+    found = {}
+    for ifindex, sent in bench.sent():
+        tag = 4 if sent[22:24] == b"\x81\0" else 0
+        found.setdefault(ifindex, []).append(sent[39 + tag])
+    return found
+
+
+@pytest.mark.parametrize("handle", ["few", "batch"])
+def test_frames_of_a_batch_leave_by_the_interfaces_of_their_targets_in_their_order(bench, handle):
+    two_cards(bench, target2="tagged")
+    count = put(bench, *[syn(n % 8) for n in range(40)])
+    getattr(bench.forwarder, handle)(count, 100)
+    by = clients_by(bench)
+    assert by.keys() == {0, 8}
+    for sent in by.values():
+        assert len(sent) == 20
+        assert sent == (sent[:4] * 5)  # the flows in turn, five times
+    assert not set(by[0]) & set(by[8])
+    assert all(sent[16:22] == fixtures.mac("02:00:00:00:08:01") for n, sent in bench.sent() if n == 8)
+    assert all(sent[22:26] == bytes.fromhex("810000c8") for n, sent in bench.sent() if n == 8)
+    counted = moved(bench)
+    assert counted["forwarded"] == counted["received"] == 40
+    assert counted["target_packets.1"] == counted["target_packets.2"] == 20
+    assert counted["target_bytes.2"] == 20 * len(syn(1))  # a tag is no byte of the packet
+
+
+def test_where_the_checksum_begins_and_the_header_ends_moves_with_a_tag(bench):
+    two_cards(bench, target1="tagged", target2="tagged")
+    for n in range(2):
+        bench.rx.put(syn(n), virtio=bytes([c.VNET_NEEDS_CSUM * n, 0, 0, 0, 0, 0, 34 * n, 0, 16 * n, 0]))
+    bench.forwarder.batch(2, 100)
+    size = len(syn(1))
+    plain, partial = (sent for _, sent in bench.sent())
+    for sent, virtio in ((plain, (0, size + 4, 0, 0)), (partial, (c.VNET_NEEDS_CSUM, size + 4, 38, 16))):
+        assert struct.unpack_from("<BxHxxHH", sent) == virtio
+        assert len(sent) == 10 + size + 4
+        assert sent[26:] == syn(sent[43])[12:]
+
+
+def test_a_device_that_takes_nothing_holds_up_no_other(bench):
+    two_cards(bench, target2="other")
+    bench.interfaces[7].refuse(errno.EAGAIN)
+    bench.forwarder.batch(put(bench, *[syn(n) for n in range(20)]), 100)
+    assert bench.forwarder.unsent
+    assert len(clients_by(bench)[0]) == 10
+    bench.interfaces[7].refuse(0)
+    bench.forwarder.flush()
+    assert not bench.forwarder.unsent
+    assert len(clients_by(bench)[7]) == 10
+
+
+@pytest.mark.parametrize("handle", ["few", "batch"])
+def test_an_interface_that_is_gone_costs_its_own_frames_and_is_tried_again(bench, handle):
+    two_cards(bench, target2="other")
+    former = bench.interfaces[7]
+    former.refuse(errno.ENXIO)
+    run = getattr(bench.forwarder, handle)
+    run(put(bench, *[syn(n) for n in range(20)]), 100)
+    counted = moved(bench)
+    assert (counted["forwarded"], counted["target_packets.1"]) == (10, 10)
+    assert bench.block.server_dropped[1, DropReason.TX_ERROR] == 10
+    assert counted["dropped.tx-error"] == 10
+    bench.forwarder.flush()
+    run(put(bench, *[syn(n) for n in range(20)]), 101)
+    assert bench.interfaces[7] is not former
+    assert former.plain.closed
+    assert len(clients_by(bench)[7]) == 10
+
+
+def test_an_interface_that_cannot_be_opened_is_tried_once_a_second(bench, monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        bench.forwarder, "_open_sender", lambda n: tried.append(n) or bench.open(NO_INTERFACE)
+    )
+    two_cards(bench, target2="other")
+    assert tried == [7]
+    bench.forwarder.few(put(bench, *[syn(n) for n in range(20)]), 100)
+    assert tried == [7]
+    bench.forwarder.few(put(bench, *[syn(n) for n in range(20)]), 101)
+    assert tried == [7, 7]
+    assert moved(bench)["dropped.tx-error"] == 20
+
+
+def test_interfaces_that_a_table_does_not_need_are_closed(bench):
+    two_cards(bench, target2="other")
+    two_cards(bench, target2="tagged")
+    assert bench.interfaces[7].plain.closed
+    assert not bench.interfaces[8].plain.closed
+    two_cards(bench)
+    assert bench.interfaces[8].plain.closed
+    assert not bench.plain.closed

@@ -6,7 +6,7 @@ import pytest
 
 from engine.datapath.afpacket.scalar import PASS, Scalar
 from engine.datapath.contract import DropReason
-from engine.datapath.flowtable import CLOSING_S
+from engine.datapath.flow_states import CLOSING_S
 from engine.datapath.lookup import Lookup
 from engine.datapath.table import Compiler
 from tests.helpers.frames import ICMP, IP, OWN, TARGET_MAC, TCP, UDP, VIP, VNET, compiled, drop, frame, server
@@ -138,7 +138,8 @@ def test_a_draining_target_keeps_its_flows_and_gets_no_new_ones(worker_tables):
 
 def test_idle_time_ends_a_session(worker_tables):
     scalar = Scalar(worker_tables(compiled(server(idle_s=600))))
-    assert decide(scalar, frame(), now=100) == 1
+    assert decide(scalar, frame(), now=99) == 1
+    assert decide(scalar, frame(TCP(sport=40000, dport=80, flags="A")), now=100) == 1
     assert decide(scalar, frame(), now=700) == 1  # 600 s later: kept, and used again
     assert decide(scalar, frame(), now=1301) == 2  # 601 s later: a new session, the next in turn
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.datapath.afpacket import messages
+from engine.datapath.afpacket import messages, sender
 from engine.datapath.afpacket import worker as module
 from engine.datapath.afpacket.worker import Worker
 from engine.datapath.contract import FLOW_RECORD
@@ -42,7 +42,8 @@ def swapped(worker_tables, monkeypatch):
         worker.args = types.SimpleNamespace(index=0, workers=1)
         worker.rx = types.SimpleNamespace(sock=None, ready=lambda most: min(1, most))
         worker.forwarder = types.SimpleNamespace(
-            frames=lambda count, _now_s: did.append((count, worker.tables.lookup.generation))
+            frames=lambda count, _now_s: did.append((count, worker.tables.lookup.generation)),
+            follow_table=lambda _now_s: None,
         )
         return worker, did
 
@@ -430,7 +431,8 @@ def arguments():
     """Return arguments with memory behind them: a flow of target 1 is in the flow table, the table is of generation 5."""
     buckets = 16
     flows = SharedMemory.create("test-flows", table_bytes(buckets))
-    block = CounterBlock.create()
+    block, beside = CounterBlock.create(), CounterBlock.create()
+    beside.target_sessions[2] = 7
     table = store_table(compiled(server(), compiler=Compiler(generation=4)))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     FlowTable(flows.view, buckets).flat[3] = pack(1, 1, 1, 0, 0, 0)
@@ -444,11 +446,12 @@ def arguments():
         tx_slots=32,
         control_fd=theirs.detach(),
         counters_fd=block.memory.fd,
+        beside_fds=(beside.memory.fd,),
         flows_fd=flows.fd,
         table_fd=os.dup(table.fd),
     )
     ours.close()
-    for memory in (flows, block.memory, table):
+    for memory in (flows, block.memory, beside.memory, table):
         memory.close()
 
 
@@ -469,9 +472,9 @@ def built(monkeypatch):
         return "socket"
 
     monkeypatch.setattr(module, "ReceiveRing", ring("rx"))
-    monkeypatch.setattr(module, "TransmitRing", ring("tx"))
-    monkeypatch.setattr(module, "packet_socket", plain)
-    monkeypatch.setattr(module, "want_buffer", lambda sock, _option, octets: made.append((sock, octets)))
+    monkeypatch.setattr(sender, "TransmitRing", ring("tx"))
+    monkeypatch.setattr(sender, "packet_socket", plain)
+    monkeypatch.setattr(sender, "want_buffer", lambda sock, _option, octets: made.append((sock, octets)))
     monkeypatch.setattr(module.packet_filter, "attach", lambda sock, _program: made.append(("filter", sock)))
     return made
 
@@ -490,6 +493,7 @@ def test_a_worker_begins_with_the_flows_and_the_table_that_are_there(arguments, 
         assert worker.counters.flat[HEARTBEAT_NS] > 0
         assert counters.target_sessions[1] == counters.server_sessions[1] == 1
         assert counters.swaps == 0  # nothing had to wait
+        assert worker.tables.sessions(np.array([1, 2])).tolist() == [1, 7]
     finally:
         worker.control.close()
 

@@ -2,12 +2,13 @@
 
 import itertools
 import random
+import struct
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scapy.layers.inet import ICMP, IP, TCP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 
 from engine.config.model import Server
@@ -62,7 +63,8 @@ def test_servers_share_the_probes_of_their_targets(kit):
         ({"protocol": "tcp", "port": 0}, {"checks": {}}, None),
         ({"protocol": "any", "port": 0}, {}, 80),
         ({"protocol": "any", "port": 0}, {"checks": {}}, None),
-        ({"protocol": "udp", "port": 53}, {}, None),
+        ({"protocol": "udp", "port": 53}, {}, 53),
+        ({"protocol": "udp", "port": 0}, {}, None),
     ],
 )
 def test_the_port_of_a_vip_check(kit, server, target, port):
@@ -72,11 +74,18 @@ def test_the_port_of_a_vip_check(kit, server, target, port):
     assert [k.port for k in play.world.checks if k.kind == "vip"] == [port]
 
 
-@pytest.mark.parametrize("useless", [{"ipaddr": "172.16.1.11", "enabled": False}, {"ipaddr": "2001:db8::1"}])
-def test_a_server_that_is_disabled_or_not_ipv4_has_no_vip_checks(kit, useless):
-    other = Server(**{"number": 2, "port": 80, "registered": True, "enabled": True, "targets": [1]} | useless)
+@pytest.mark.parametrize(
+    ("address", "enabled", "checked"),
+    [
+        ("172.16.1.11", True, {"172.16.1.11"}),
+        ("172.16.1.11", False, {"172.16.1.11"}),  # when it is enabled, it is known who can serve it
+        ("2001:db8::1", True, set()),
+    ],
+)
+def test_every_ipv4_server_has_vip_checks(kit, address, enabled, checked):
+    other = Server(number=2, ipaddr=address, port=80, registered=True, enabled=enabled, targets=[1])
     play = kit.make(kit.seed(servers=[kit.server(1), other]))
-    assert {str(k.address) for k in play.world.checks if k.kind == "vip"} == {kit.VIP}
+    assert {str(k.address) for k in play.world.checks if k.kind == "vip"} == {kit.VIP} | checked
 
 
 def test_a_vip_check_is_timed_like_the_targets_own_check_else_3_10(kit):
@@ -413,7 +422,7 @@ def test_strangers_frames_pass(kit, play):
 
 
 def test_a_server_without_a_tcp_port_is_checked_by_echo(kit):
-    play = kit.make(kit.seed(servers=[kit.server(protocol="udp", port=53)]))
+    play = kit.make(kit.seed(servers=[kit.server(protocol="udp", port=0)]))
     play.live(2)
     echo = next(p for p in play.frames(ICMP) if p.dst == kit.T1)
     assert (echo[IP].src, echo[IP].dst, echo[ICMP].type) == (kit.REAL, kit.VIP, 8)
@@ -422,7 +431,164 @@ def test_a_server_without_a_tcp_port_is_checked_by_echo(kit):
     assert play.world.checks[key].rtt_ms == pytest.approx(10, abs=1)
     play.no_alias.add(("172.16.1.100", kit.VIP))
     play.live(13)
-    assert play.world.checks[key].error == "does not accept 172.16.1.10"
+    error = "does not accept 172.16.1.10: it answers ping at 172.16.1.100, not there"
+    assert play.world.checks[key].error == error
+    assert state(play, key) == "down"
+
+
+# -- UDP --------------------------------------------------------------------------------------------------------------
+
+DNS_ANSWER = struct.pack("!HHHHHH", 0, 0x8005, 1, 0, 0, 0)  # refused: an answer all the same
+
+
+def udp_seed(kit, **target):
+    server = kit.server(protocol="udp", port=53, targets=[1])
+    base = {"protocol": "udp", "port": 53, "checks": {}}
+    return kit.seed(servers=[server], targets=[kit.target(1, **base | target)])
+
+
+def vip_of(play):
+    ((key, result),) = [(k, r) for k, r in play.world.checks.items() if k.kind == "vip"]
+    return key, result
+
+
+def test_a_service_of_udp_is_asked_by_an_empty_datagram_and_an_echo(kit):
+    play = kit.make(udp_seed(kit))
+    play.live(2)
+    datagram = next(p for p in play.frames(UDP) if p.dst == kit.T1)
+    assert (datagram[IP].src, datagram[IP].dst, datagram[UDP].dport, datagram[UDP].len) == (
+        kit.REAL,
+        kit.VIP,
+        53,
+        8,
+    )
+    assert datagram[UDP].sport > 61_000
+    built = datagram[UDP].chksum
+    del datagram[UDP].chksum
+    assert Ether(bytes(datagram))[UDP].chksum == built
+    assert [p[IP].dst for p in play.frames(ICMP)][:1] == [kit.VIP]
+    key, result = vip_of(play)
+    assert (key.port, key.asks, result.state, result.mac) == (53, "udp", "up", kit.mac(kit.T1))
+    assert play.chain.first_round_done
+
+
+def test_a_refusing_service_of_udp_is_down_and_says_so_and_is_back_when_it_keeps_silent(kit):
+    play = kit.make(udp_seed(kit), no_service={"172.16.1.100"})
+    play.live(2)
+    refused = "refuses 172.16.1.10:53 (ICMP port unreachable: nothing there on UDP)"
+    assert (vip_of(play)[1].state, vip_of(play)[1].error) == ("down", refused)
+    play.no_service.clear()
+    play.live(3.5)  # one refusal may have been lost
+    assert vip_of(play)[1].state == "down"
+    play.live(3.5)
+    assert vip_of(play)[1].state == "up"
+    play.no_service.add("172.16.1.100")
+    play.live(5)
+    assert vip_of(play)[1].state == "down"  # twice, within half a second of each other
+    assert any("target 1 down: refuses 172.16.1.10:53" in n.message for n in play.notices)
+
+
+def test_a_target_that_answers_neither_echo_nor_datagram_is_left_to_its_other_checks(kit):
+    play = kit.make(udp_seed(kit), no_ping={"172.16.1.100"})
+    play.live(40)
+    assert (vip_of(play)[1].state, vip_of(play)[1].mac) == ("up", None)
+    assert play.chain.slb.eligibility(play.now)[1].new == (1,)
+    assert [k for k in play.world.checks if k.witness] != []
+    assert play.chain.hc.note() == "1 of 1 checks up"
+
+
+def test_a_target_that_is_silent_to_arp_too_is_down(kit):
+    play = kit.make(udp_seed(kit), no_ping={"172.16.1.100"})
+    play.live(5)
+    del play.hosts["172.16.1.100"]
+    play.live(20)
+    error = "does not accept 172.16.1.10: it answers neither there nor ARP at 172.16.1.100"
+    assert (vip_of(play)[1].state, vip_of(play)[1].error) == ("down", error)
+
+
+def test_a_target_of_udp_without_the_alias_is_found_by_its_ping(kit):
+    play = kit.make(udp_seed(kit), no_alias={("172.16.1.100", kit.VIP)})
+    play.live(4)
+    error = "does not accept 172.16.1.10: it answers ping at 172.16.1.100, not there"
+    assert (vip_of(play)[1].state, vip_of(play)[1].error) == ("down", error)
+
+
+def test_a_service_that_answers_datagrams_is_up_by_that(kit):
+    play = kit.make(udp_seed(kit), no_ping={"172.16.1.100"}, talks={"172.16.1.100": b"hello"})
+    play.live(2)
+    assert (vip_of(play)[1].state, vip_of(play)[1].mac) == ("up", kit.mac(kit.T1))
+
+
+def test_a_name_server_is_asked_a_question_and_must_answer_it(kit):
+    config = udp_seed(kit, checks={"dns": CheckSettings(53, 2, 6)})
+    play = kit.make(config, talks={"172.16.1.100": DNS_ANSWER})
+    play.live(2)
+    key, result = vip_of(play)
+    assert (key.asks, key.interval_s, key.timeout_s) == ("dns", 2, 6)
+    assert result.state == "down"  # that answered another question
+    asked = next(p for p in play.frames(UDP) if p.dst == kit.T1)
+    ident = bytes(asked[UDP].payload)[:2]
+    assert bytes(asked[UDP].payload) == ident + bytes.fromhex("0000 0001 0000 0000 0000 00 0002 0001")
+    assert not [k for k in play.world.checks if k.witness]  # silence is an answer
+    play.talks.clear()
+    play.live(10)
+    assert vip_of(play)[1].error == "does not answer a DNS query at 172.16.1.10:53"
+    answers = play.ip_answers
+
+    def by_the_book(packet, address, at):
+        if UDP in packet:
+            play.talks[address] = bytes(packet[UDP].payload)[:2] + DNS_ANSWER[2:]
+        return answers(packet, address, at)
+
+    play.ip_answers = by_the_book
+    play.live(5)
+    assert vip_of(play)[1].state == "up"
+
+
+def test_a_check_of_another_port_is_no_question_to_a_server(kit):
+    play = kit.make(udp_seed(kit, checks={"dns": CheckSettings(5353, 2, 6)}))
+    assert vip_of(play)[0].asks == "udp"
+
+
+def test_services_of_udp_on_one_target_are_asked_no_faster_than_it_may_refuse(kit):
+    servers = [kit.server(n, protocol="udp", port=n, targets=[1]) for n in range(1, 13)]
+    config = kit.seed(servers=servers, targets=[kit.target(1, protocol="udp", port=0, checks={})])
+    play = kit.make(config, no_service={"172.16.1.100"})
+    play.live(60)
+    play.forget()
+    play.live(48)
+    assert 44 <= len(play.frames(UDP)) <= 52  # Linux: one refusal a second (icmp_ratelimit)
+
+
+def test_many_targets_are_told_apart_by_the_ports_they_are_asked_from(kit):
+    count = 60
+    hosts = {f"172.16.1.{100 + n}": f"02:00:00:00:01:{n:02x}" for n in range(count)}
+    targets = [
+        kit.target(1 + n, ipaddr=f"172.16.1.{100 + n}", protocol="udp", port=53, checks={})
+        for n in range(count)
+    ]
+    server = kit.server(protocol="udp", port=53, targets=list(range(1, 1 + count)))
+    dead = {"172.16.1.105", "172.16.1.130"}
+    play = kit.make(kit.seed(servers=[server], targets=targets), hosts=hosts, no_service=dead)
+    play.live(20)
+    down = {
+        f"172.16.1.{99 + k.target}"
+        for k, r in play.world.checks.items()
+        if k.kind == "vip" and r.state == "down"
+    }
+    assert down == dead
+
+
+def test_a_check_that_heard_nothing_counts_unless_arp_hears_nothing_either(kit):
+    play = kit.make(udp_seed(kit, checks={"udp": CheckSettings(53, 3, 10)}), silent={"172.16.1.100"})
+    key = probe_key(1, "udp", "172.16.1.100", 53, 3, 10)
+    play.live(1)
+    play.result(key, ok=True, silent=True)
+    assert (state(play, key), play.world.checks[key].rtt_ms) == ("up", None)
+    del play.hosts["172.16.1.100"]
+    play.live(30)
+    play.result(key, ok=True, silent=True)
+    assert play.world.checks[key].error == "172.16.1.100 answers neither udp on port 53 nor ARP"
 
 
 # -- configuration ----------------------------------------------------------------------------------------------------
@@ -490,7 +656,7 @@ def test_without_a_real_address_nothing_is_asked_from(kit, play):
     changed = kit.seed()
     changed.networks[0].real = None
     play.chain.reconfigure(changed)
-    assert play.chain.hc._vips.start(VIP_1, play.now) is None
+    assert play.chain.hc._vips.start(VIP_1, play.now) == []
 
 
 def test_very_many_vip_checks_are_stretched_and_it_is_said(kit):

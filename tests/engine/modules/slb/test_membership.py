@@ -67,10 +67,10 @@ def test_before_the_first_answer_nothing_is_known(play):
     assert [(health, able) for _, health, able, _ in seen(play, 1)] == [("unknown", False)] * 2
 
 
-def test_of_a_disabled_server_the_targets_own_checks_are_told(two):
+def test_the_checks_of_a_disabled_server_go_on_and_are_told(two):
     two.world.server_admin[2] = "disabled"
     two.live(1)
-    assert seen(two, 2) == [(1, "up", True, None), (2, "up", True, None)]
+    assert seen(two, 2) == [(1, "down", False, "does not accept 172.16.1.11"), (2, "up", True, None)]
 
 
 def test_where_nothing_is_checked_everybody_may_be_chosen(kit):

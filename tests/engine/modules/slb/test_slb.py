@@ -1,13 +1,15 @@
 """Who gets new flows, who keeps the known ones, and what is said about it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config.model import MODULES
+from engine.config.model import MODULES, Interface, Network
 from engine.domain.checks import CheckSettings
+from engine.domain.frame import Link
 from engine.modules.state.world import CheckResult, Neighbour
 
 
@@ -155,7 +157,7 @@ def test_a_disabled_server_serves_nobody_and_raises_no_alarm(kit, play):
     play.up()
     play.world.server_admin[1] = "disabled"
     assert play.tick().recompile
-    assert (decision(play).new, decision(play).keep, why(decision(play))) == ((), (), "disabled")
+    assert (decision(play).new, decision(play).keep, why(decision(play))) == ((), (1, 2), "disabled")
     assert why(status(play)) == "server 1 is disabled"
     assert told(play, "admin") == [("info", "server 1", "server 1 disabled")]
     assert not play.world.alarms
@@ -210,7 +212,31 @@ def test_full_primaries_are_not_down(kit):
     play.world.target_sessions.update({1: 10, 2: 11})
     assert play.tick().recompile
     assert (decision(play).new, decision(play).keep) == ((), (1, 2, 3))
+    assert decision(play).among == (1, 2)  # the datapath knows when there is room again
     assert why(decision(play)) == "every target that is up has reached its maxsessions"
+
+
+def test_a_server_that_is_enabled_again_serves_at_once(kit, play):
+    play.up()
+    play.world.server_admin[1] = "disabled"
+    play.live(20)
+    play.world.server_admin[1] = "enabled"
+    assert play.tick().recompile
+    assert decision(play).new == (1, 2)
+
+
+def test_the_checks_of_a_disabled_server_take_no_target_down(kit):
+    other = kit.server(2, ipaddr="172.16.1.11", targets=[1])
+    other.enabled = False
+    play = kit.make(kit.seed(servers=[kit.server(1), other]))
+    play.up()
+    for key in [k for k in play.world.checks if str(k.address) == "172.16.1.11"]:
+        play.world.checks[key] = CheckResult(state="down", error="does not accept 172.16.1.11")
+    play.world.target_admin[2] = "draining"  # decide again
+    play.tick()
+    assert (status(play).health, status(play).operational, status(play).reason) == ("up", True, None)
+    assert decision(play, 2).keep == ()
+    assert not play.world.alarms
 
 
 def test_maxsessions_lets_go_only_well_below_the_limit(kit):
@@ -298,8 +324,40 @@ def test_a_network_without_real_cannot_check_its_targets(kit):
 
 def test_without_hc_in_the_modules_line_targets_are_not_checked(kit):
     play = kit.make(kit.seed(modules=[m for m in MODULES if m != "hc"]))
+    assert not play.chain.first_round_done  # nobody's MAC is known yet
     play.live(2)
     assert decision(play).new == (1, 2)
+    assert play.chain.first_round_done
+    assert (status(play).health, status(play).operational) == ("unknown", True)
+    assert why(status(play)) == "not checked: the modules line has no hc"
+    assert not play.world.checks
+    assert not play.world.alarms
+
+
+def test_without_hc_a_target_without_a_mac_is_waited_for_no_longer_than_arp_asks(kit):
+    play = kit.make(kit.seed(modules=[m for m in MODULES if m != "hc"]), hosts={})
+    play.live(2)
+    assert not play.said("serves nobody")
+    play.live(4)
+    assert play.chain.first_round_done
+    assert play.said("server 1 serves nobody")
+    assert ("slb", "server 1") in play.world.alarms
+
+
+def test_when_hc_goes_from_the_modules_line_what_it_knew_goes_too(kit, play):
+    play.up()
+    play.no_service = {"172.16.1.100", "172.16.1.101"}
+    play.live(10)
+    assert decision(play).new == ()
+    play.chain.reconfigure(kit.seed(modules=[m for m in MODULES if m != "hc"]))
+    play.live(1)
+    assert decision(play).new == (1, 2)
+    assert not play.world.checks
+    assert not [key for key in play.world.alarms if key[0] == "slb"]
+    play.chain.reconfigure(kit.seed())
+    play.live(4)
+    assert decision(play).new == ()
+    assert status(play).health == "down"
 
 
 def test_a_target_that_no_server_uses_and_one_that_does_not_exist(kit):
@@ -476,7 +534,7 @@ def test_backups_that_are_full_do_not_serve_and_it_is_said_why(kit):
     play.world.target_admin.update({1: "disabled", 2: "disabled"})
     play.world.target_sessions[3] = 10
     play.tick()
-    assert (decision(play).new, decision(play).keep) == ((), (3,))
+    assert (decision(play).new, decision(play).among, decision(play).keep) == ((), (3,), (3,))
     assert why(decision(play)) == "every target that is up has reached its maxsessions"
     assert why(status(play, 3)) == "maxsessions reached"
 
@@ -506,3 +564,80 @@ def test_a_draining_target_alone_is_the_cause(kit):
     play.tick()
     assert why(decision(play)) == "no target takes new flows (target 1: draining)"
     assert told(play)[-1] == ("error", "server 1", f"server 1 serves nobody: {why(decision(play))}")
+
+
+# -- targets behind another interface -------------------------------------------------------------------------------------
+
+
+def two_cards(kit):
+    """Have target 2 behind another card, on which it answers as target 1 does on the first."""
+    config = kit.seed(targets=[kit.target(1), kit.target(2, ipaddr="10.2.0.101")])
+    config.interfaces.append(Interface(number=2, name="eth1", registered=True, enabled=True))
+    config.networks.append(
+        Network(
+            number=2,
+            addr="10.2.0.0",
+            mask="255.255.255.0",
+            real="10.2.0.252",
+            interface=2,
+            registered=True,
+            enabled=True,
+        )
+    )
+    play = kit.make(config, hosts={"172.16.1.100": kit.T1, "10.2.0.101": kit.T2})
+    give = play.give
+    play.give = lambda data, **more: give(data, interface=2 if data[6:12] == kit.mac(kit.T2) else 1, **more)
+    play.world.links[2] = Link(2, "eth1", 3, kit.mac("02:00:00:00:02:52"), 1500, up=True)
+    play.up()
+    return play
+
+
+def put(play, *, up: bool | None) -> None:
+    """Have the second card go up or down; None: away."""
+    link = play.world.links.pop(2, None) or Link(2, "eth1", 3, b"\2\0\0\0\2R", 1500, up=True)
+    if up is not None:
+        play.world.links[2] = replace(link, up=up)
+    play.tick()
+
+
+@pytest.mark.parametrize(("up", "word"), [(False, "down"), (None, "missing")])
+def test_a_target_behind_a_card_that_is_off_gets_no_new_flows_and_keeps_those_it_has_for_a_while(
+    kit, up, word
+):
+    play = two_cards(kit)
+    assert decision(play).new == (1, 2)
+    put(play, up=up)
+    assert (decision(play).new, decision(play).keep) == ((1,), (1, 2))
+    assert (status(play, 2).operational, why(status(play, 2))) == (False, f"its interface eth1 is {word}")
+    play.live(5)
+    put(play, up=True)
+    assert decision(play).new == (1, 2)
+    play.live(20)
+    assert not play.said("target 2 down")
+
+
+def test_a_target_behind_a_card_that_stays_off_loses_its_flows(kit):
+    play = two_cards(kit)
+    put(play, up=False)
+    play.silent.add("10.2.0.101")
+    play.live(16)
+    assert (decision(play).new, decision(play).keep) == ((1,), (1,))
+    assert play.said("target 2 down: ")
+    assert why(status(play, 2)) == "its interface eth1 is down"
+
+
+def test_with_every_target_behind_a_card_that_is_off_the_server_says_so(kit):
+    play = two_cards(kit)
+    play.world.target_admin[1] = "disabled"
+    put(play, up=False)
+    assert decision(play).new == ()
+    assert str(decision(play).reason) == (
+        "no target takes new flows (target 1: disabled; target 2: its interface eth1 is down)"
+    )
+
+
+def test_a_card_that_has_clients_too_moves_no_flows_when_it_is_off(kit, play):
+    play.up()
+    play.world.links[1] = replace(play.world.links[1], up=False)
+    play.live(30)
+    assert (decision(play).new, decision(play).keep) == ((1, 2), (1, 2))
