@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bngtui.options import Options
-from engine import __version__
+from engine import __version__, streams
 from engine.options import RUN_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from textual.theme import Theme
 
 USAGE = 2
 
@@ -54,10 +56,16 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the console. Returns the exit code."""
+    return streams.run("bngtui", lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parse = parser()
     args = parse.parse_args(argv)
     if args.json and not args.once:
         parse.error("--json goes with --once")
+    if args.theme is not None:
+        _themes(parse, args.theme)  # a wrong name is told, whatever else is asked
     options = Options(
         run_dir=args.run_dir,
         socket=args.socket,
@@ -79,32 +87,39 @@ def _run(parse: argparse.ArgumentParser, options: Options) -> int:
     # A size that a shell exported would hide the terminal's own, and every change of it.
     for exported in ("COLUMNS", "LINES"):
         os.environ.pop(exported, None)
-    # Textual reads these when it is imported. Nothing here moves for its own sake.
-    os.environ.setdefault("TEXTUAL_FPS", "30")
-    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
-    os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+    themes = _themes(parse, options.theme)
     from rich.console import Console
 
     from bngtui.app import BngApp
     from bngtui.terminal.restore import Terminal
-    from bngtui.theme import DEFAULT, DEFAULT_16, ThemeError, load_themes
+    from bngtui.theme import DEFAULT, DEFAULT_16
 
-    try:
-        themes = load_themes()
-    except ThemeError as error:
-        print(f"bngtui: {error}", file=sys.stderr)
-        return USAGE
     name = options.theme
     if name is None:
         few = Console(file=sys.__stderr__).color_system in {None, "standard"}
         name = DEFAULT_16 if few else DEFAULT
-    if name not in themes:
-        parse.error(f"no theme {name!r}; there are {', '.join(themes)}")
     encoding = (sys.__stderr__.encoding if sys.__stderr__ else None) or "ascii"
     terminal = Terminal()
     app = BngApp(options, themes, name, terminal=terminal, ascii_only=not encoding.lower().startswith("utf"))
     app.run(mouse=options.mouse)
     return app.return_code or 0
+
+
+def _themes(parse: argparse.ArgumentParser, wanted: str | None) -> dict[str, Theme]:
+    """Read the themes; leave with a word where one cannot be used or `wanted` is none of them."""
+    # Textual reads these when it is imported. Nothing here moves for its own sake.
+    os.environ.setdefault("TEXTUAL_FPS", "30")
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+    from bngtui.theme import ThemeError, load_themes
+
+    try:
+        themes = load_themes()
+    except ThemeError as error:
+        parse.exit(USAGE, f"{parse.prog}: {error}\n")
+    if wanted is not None and wanted not in themes:
+        parse.error(f"no theme {wanted!r}; there are {', '.join(themes)}")
+    return themes
 
 
 def _seconds(text: str) -> float:

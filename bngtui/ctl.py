@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import TYPE_CHECKING, TextIO
 
 from bngtui.command import language, line
 from bngtui.command.batch import Batch
-from bngtui.command.helping import USAGE_LINE, about, overview
+from bngtui.command.helping import USAGE_LINE, asked
 from bngtui.command.lines import Lines, Step
-from bngtui.command.registry import COMMANDS, match, parse
+from bngtui.command.registry import match, parse
 from bngtui.command.session import Session, style_of
 from bngtui.command.spec import DONE, FAILED, UNREACHABLE, USAGE, Call, CommandError, UsageError
 from bngtui.engine_socket import EngineSocket
-from engine import __version__
+from engine import __version__, streams
 from engine.api.client import AnswerMissing, EngineUnreachable, RequestError
 from engine.options import RUN_DIR
 
@@ -40,7 +39,6 @@ class _Invocation:
     run_dir: Path = RUN_DIR
     socket: Path | None = None
     as_json: bool = False
-    help: bool = False
     version: bool = False
     words: tuple[str, ...] = ()
     raw: str = ""  # instead of words: a command of the configuration language as it was typed
@@ -50,23 +48,14 @@ class _Invocation:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry a command line out and return its exit code."""
+    return streams.run("bngctl", lambda: _main(sys.argv[1:] if argv is None else argv), interrupted=FAILED)
+
+
+def _main(argv: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr, sys.stdin):
         if (reconfigure := getattr(stream, "reconfigure", None)) is None:
             continue
         reconfigure(errors="replace" if stream is sys.stdin else "backslashreplace")
-    try:
-        code = _main(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # `bngctl watch | head -1`: the reader has what it wanted. What is buffered must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
-    except KeyboardInterrupt:
-        return FAILED
-    return code
-
-
-def _main(argv: Sequence[str]) -> int:
     try:
         invocation = _read(argv)
     except UsageError as error:
@@ -75,8 +64,6 @@ def _main(argv: Sequence[str]) -> int:
     if invocation.version:
         print(f"bngctl {__version__}")
         return DONE
-    if invocation.help:
-        return _help(invocation)
     if invocation.words:
         return _run(invocation, "bngctl: ")
     if sys.stdin.isatty() and sys.stdout.isatty():
@@ -102,26 +89,19 @@ def _read(argv: Sequence[str]) -> _Invocation:
             found = replace(found, run_dir=path) if name == "--run-dir" else replace(found, socket=path)
         elif token == "--json":  # noqa: S105 - an option
             found = replace(found, as_json=True)
-        elif token in {"-h", "--help"}:
-            found = replace(found, help=True)
         elif token == "--version":  # noqa: S105 - an option
             found = replace(found, version=True)
-        elif token.startswith("-") and not words:
+        elif token.startswith("-") and not words and token not in {"-h", "--help"}:
             raise UsageError(f"unknown option {token}")
         else:
             words.append(token)
-    return replace(found, words=tuple(words))
+    return replace(found, words=_spelled_out(words))
 
 
-def _help(invocation: _Invocation) -> int:
-    style = style_of(sys.stdout)
-    try:
-        lines = about(match(invocation.words)[0], style) if invocation.words else overview(COMMANDS, style)
-    except UsageError as error:
-        print(f"bngctl: {error}", file=sys.stderr)
-        return USAGE
-    print("\n".join(lines))
-    return DONE
+def _spelled_out(words: list[str]) -> tuple[str, ...]:
+    """Return the words of a command as they are meant: a question is `help`."""
+    question = asked(words)
+    return tuple(words if question is None else ["help", *question])
 
 
 def _interactive(invocation: _Invocation) -> int:
@@ -192,9 +172,7 @@ def _step(step: Step, invocation: _Invocation, prefix: str) -> int | None:
         return DONE
     if len(words) == 1 and words[0] in _LEAVING:
         return None
-    if words[-1] == "?":
-        words = ["help", *words[:-1]]
-    return _run(replace(invocation, words=tuple(words), first=step.first), prefix)
+    return _run(replace(invocation, words=_spelled_out(words), first=step.first), prefix)
 
 
 def _run(invocation: _Invocation, prefix: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import socket
 import sys
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine import __version__
+from engine import __version__, streams
 from engine.config.finding import Finding
 from engine.config.load import Loaded, load
 from engine.config.model import MAX_THREADS
@@ -98,19 +97,18 @@ def _workers(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out a command line and return its exit status; argparse exits with status 2 for a wrong one."""
+    # A `check` that was cut short has not said that the file is valid.
+    return streams.run("bng-engine", lambda: _main(argv), cut_short=FAILED)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
     if args.command == "run":
         return _run(args)
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # a stream that a test put there
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        status = _check(args) if args.command == "check" else _doctor(args)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `bng-engine check FILE | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    return status
+    return _check(args) if args.command == "check" else _doctor(args)
 
 
 def _run(args: argparse.Namespace) -> int:

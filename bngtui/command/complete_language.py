@@ -24,7 +24,7 @@ def candidates(text: str, partial: str, state: States) -> list[str]:
 
     `state` is asked only where numbers are wanted; None: the engine does not answer.
     """
-    owner, words = _place(text)
+    owner, words = place(text)
     if owner is None:
         return _top(words, partial, state)
     block = owner[0].lower() if owner else ""
@@ -33,12 +33,7 @@ def candidates(text: str, partial: str, state: States) -> list[str]:
     return _in_block(block, words, "}", partial, state)
 
 
-def words() -> frozenset[str]:
-    """Return the words that a blank may follow."""
-    return frozenset(word for block in BLOCKS.values() for word in block) | _NUMBERED | frozenset(PLURALS)
-
-
-def _place(text: str) -> tuple[list[str] | None, list[str]]:
+def place(text: str) -> tuple[list[str] | None, list[str]]:
     """Return the head of the block that is open at the end, None where none is, and the words of the last line."""
     owner: list[str] | None = None
     head: list[str] = []
@@ -55,6 +50,11 @@ def _place(text: str) -> tuple[list[str] | None, list[str]]:
                 else:
                     said.append(token.value)
     return owner, said
+
+
+def words() -> frozenset[str]:
+    """Return the words that a blank may follow."""
+    return frozenset(word for block in BLOCKS.values() for word in block) | _NUMBERED | frozenset(PLURALS)
 
 
 def _in_block(block: str, said: Sequence[str], brace: str, partial: str, state: States) -> list[str]:

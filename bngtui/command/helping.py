@@ -20,6 +20,7 @@ _OPTIONS = (
     ("--run-dir DIR", f"where the engine's sockets are ({RUN_DIR})"),
     ("--socket PATH", "one socket, operator's or monitor's"),
     ("--json", "JSON instead of tables; before or after the command"),
+    ("--help", "what a command does, as help COMMAND and COMMAND ? do"),
     ("--version", "the version of this console"),
 )
 
@@ -36,6 +37,7 @@ _LANGUAGE = (
     "servers are operational state, apart from the configuration, except between begin and commit and, in a pipe, "
     "directly after other lines of the language."
 )
+_HELP = frozenset({"-h", "--help"})
 _EXIT = "Exit: 0 done, 1 refused or failed, 2 usage, 3 engine not reachable (check: 4 valid with warnings)."
 
 
@@ -62,15 +64,37 @@ def short(command: Command) -> tuple[str, str]:
     return command.usage.split(" [--")[0], command.summary
 
 
-def about(command: Command, style: Style) -> list[str]:
-    """Return all there is to say of one command."""
+def asked(words: Sequence[str]) -> list[str] | None:
+    """Return the words that `help` gets where a line asks for it (`drain ?`, `drain --help`), None where it does not."""
+    options = words[: words.index("--")] if "--" in words else words
+    if words and words[-1] == "?":
+        return list(words[:-1])
+    if _HELP.isdisjoint(options):
+        return None
+    return [word for word in words if word not in _HELP]
+
+
+def about(command: Command, style: Style, given: Sequence[str] = ()) -> list[str]:
+    """Return all there is to say of one command; of the words of its block only the one in `given`, if there is one."""
     lines = [f"usage: bngctl {command.usage}", "", *wrapped(command.summary, style.width, "")]
     if command.details:
         lines += wrapped(command.details, style.width or 80, "")
     if command.options:
         pairs = [(option.form, option.help) for option in command.options]
         lines += ["", *facts(pairs, style)]
+    if command.language and (words := _words_of(command.words[0], given)):
+        lines += ["", *facts(words, style)]
     return lines
+
+
+def _words_of(block: str, given: Sequence[str]) -> list[tuple[str, str]]:
+    from engine.config.language.keywords import BLOCKS, TOP  # noqa: PLC0415 - only help needs the language's words
+
+    if block not in BLOCKS:
+        return [("", TOP[block].explained)] if block in TOP and TOP[block].values else []
+    words = BLOCKS[block]
+    named = [word for word in given if word in words]
+    return [(f"{word} {words[word].form}", words[word].explained) for word in named or words]
 
 
 def help_command(others: Sequence[Command]) -> Command:
@@ -82,10 +106,13 @@ def help_command(others: Sequence[Command]) -> Command:
             session.say(overview(commands, session.style))
             return DONE
         group = [command for command in commands if command.words[0].startswith(words[0])]
-        if len(words) == 1 and len({command.words[0] for command in group}) == 1 and len(group) > 1:
+        if len(words) == 1 and len(group) == 1:
+            session.say(about(group[0], session.style))
+        elif len(words) == 1 and len({command.words[0] for command in group}) == 1:
             session.say(facts([short(command) for command in group], session.style))
         else:
-            session.say(about(match(commands, words)[0], session.style))
+            command, given = match(commands, words)
+            session.say(about(command, session.style, given))
         return DONE
 
     this = Command(

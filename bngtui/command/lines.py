@@ -60,6 +60,8 @@ class Lines:
             if self._kept:
                 self._kept.append(line)
             return []
+        if self.open and tokens and tokens[-1].value == "?":
+            return [Step(self._question(line), number, number)]
         if not self.open:
             written = self._of_language(line, tokens)
             if written is None:
@@ -86,6 +88,13 @@ class Lines:
         """Forget what waits."""
         self._kept.clear()
         self.depth = 0
+
+    def _question(self, line: str) -> str:
+        """Return what is asked where a `?` ends a line inside a block: `server port ?`."""
+        from bngtui.command.complete_language import place  # noqa: PLC0415 - as above
+
+        owner, said = place(f"{self.text}\n{line}")
+        return " ".join([*(owner or [])[:1], *said])
 
     def _of_language(self, line: str, tokens: list[Token]) -> str | None:
         """Return the line with its first word written out, None where it is not a command of the language."""

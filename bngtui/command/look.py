@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,13 +29,16 @@ from engine.api.client import EngineUnreachable
 from engine.api.messages import EventFrame
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from bngtui.command.session import Session
-    from engine.api.messages import Explanation, State
+    from engine.api.messages import Event, Explanation, State
 
 READY_TIMEOUT_S = 60.0
 """Default of `wait-ready`: several rounds of the slowest checks that people write."""
 
 _POLL_S = 0.1
+_KNOWN_EVENTS = 1000  # as many as an engine keeps
 
 
 async def wait_ready(session: Session, call: Call) -> int:
@@ -94,21 +99,52 @@ async def explain(session: Session, call: Call) -> int:
     return DONE
 
 
-async def watch(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
-    """Print events as they happen until interrupted; ends as unreachable when the engine goes away."""
-    client = await session.client()
-    await client.request("subscribe", state=False, events=True)
-    async for frame in client.frames():
-        if not isinstance(frame, EventFrame):
-            continue
-        if frame.gap:
-            session.note(f"{frame.gap} events were missed here")
-        if session.as_json:
-            session.out.write(msgspec.json.encode(frame.event).decode() + "\n")
-        else:
-            session.say([event_line(frame.event, session.style)])
-        session.out.flush()
+async def watch(session: Session, call: Call) -> int:
+    """Print events as they happen until interrupted; without --follow until the engine goes away."""
+    async with contextlib.aclosing(_events(session, follow=call.options["--follow"])) as frames:
+        async for frame in frames:
+            if frame.gap:
+                session.note(f"{frame.gap} events were missed here")
+            if session.as_json:
+                session.out.write(msgspec.json.encode(frame.event).decode() + "\n")
+            else:
+                session.say([event_line(frame.event, session.style)])
+            session.out.flush()
     return DONE
+
+
+async def _events(session: Session, *, follow: bool) -> AsyncGenerator[EventFrame, None]:
+    """Yield what happens from now on; with `follow` over restarts of the engine, without what was yielded before."""
+    known: deque[tuple[int, str]] = deque(maxlen=_KNOWN_EVENTS)
+    since: int | None = None
+    while True:
+        try:
+            async with await session.engine.open(Access.LOOK) as client:
+                if since is None:
+                    before: list[Event] = await client.request("events", limit=_KNOWN_EVENTS)
+                    known.extend((event.id, event.time) for event in before)
+                    since = before[-1].id if before else 0
+                await client.request("subscribe", state=False, events=True, since=since)
+                since = 0  # the numbers of another engine may begin anew
+                async for frame in client.frames():
+                    if isinstance(frame, EventFrame) and (frame.event.id, frame.event.time) not in known:
+                        known.append((frame.event.id, frame.event.time))
+                        yield frame
+        except EngineUnreachable as error:
+            if not follow or isinstance(error.__cause__, PermissionError):
+                raise
+            session.note(f"{error}; waiting for the engine")
+        await _answering(session)
+
+
+async def _answering(session: Session) -> None:
+    """Return when the engine answers."""
+    while True:
+        await asyncio.sleep(_POLL_S)
+        with contextlib.suppress(EngineUnreachable):
+            async with await session.engine.open(Access.LOOK):
+                session.note("the engine answers")
+                return
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -130,6 +166,15 @@ COMMANDS: tuple[Command, ...] = (
         ("watch",),
         "events as they happen, one line each",
         watch,
-        details="Ends with Ctrl-C, or with exit code 3 when the engine goes away.",
+        options=(
+            Option(
+                "--follow",
+                "",
+                bool,
+                False,
+                help="go on when the engine restarts, and wait for it where it does not run",
+            ),
+        ),
+        details="Ends with Ctrl-C; without --follow with exit code 3 when the engine goes away.",
     ),
 )

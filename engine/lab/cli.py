@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import __version__
+from engine import __version__, streams
 from engine.lab import addressing, namespaces
 from engine.lab.namespaces import LabError
 
@@ -20,6 +20,10 @@ DEMO_PREFIX = "bng-demo-"
 
 def main() -> int:
     """Run the command line; returns the exit status (2 for a wrong command line)."""
+    return streams.run("bng-lab", _main)
+
+
+def _main() -> int:
     head, dashes, tail = _split(sys.argv[1:])
     parser = _parser()
     args = parser.parse_args(head)

@@ -6,6 +6,7 @@ import pytest
 from rich.color import ColorType
 from textual.color import Color
 
+from bngtui.cli import main
 from bngtui.render.states import ARP, SERVER_MARKS, SEVERITY, TARGET_MARKS
 from bngtui.theme import DEFAULT, DEFAULT_16, ThemeError, load_theme, load_themes, palette, theme_dirs
 
@@ -99,3 +100,10 @@ def test_up_and_down_differ_by_more_than_red_and_green():
     up, down = Color.parse(safe.success), Color.parse(safe.error)
     assert up.b > up.r
     assert down.r > down.b
+
+
+@pytest.mark.parametrize("more", [(), ("--once",), ("--json", "--once")])
+def test_an_unknown_theme_is_told_with_those_there_are(capsys, more):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--theme", "zz", *more])
+    assert f"no theme 'zz'; there are {', '.join(THEMES)}" in capsys.readouterr().err

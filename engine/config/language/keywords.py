@@ -33,6 +33,16 @@ class Keyword:
     values: tuple[str, ...] = ()
     pending: str = ""
 
+    @property
+    def explained(self) -> str:
+        """What it does, with the values that its form does not name, and what happens until it does it."""
+        named = self.form.replace("|", " ").split()
+        unnamed = ", ".join(value for value in self.values if value not in named)
+        partly = len(unnamed.split(", ")) < len(self.values)
+        values = (f", also {unnamed}" if partly else f" ({unnamed})") if unnamed else ""
+        pending = f"; not built yet: {self.pending}" if self.pending else ""
+        return f"{self.help}{values}{pending}"
+
 
 KINDS: dict[Kind, int] = {
     "interface": MAX_INSTANCES,

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -9,6 +10,9 @@ import pytest
 
 from bngtui.command.registry import COMMANDS
 from engine.cli import main as engine_main
+from engine.config.language.keywords import BLOCKS
+from engine.config.model import MODULES
+from tests.bngtui.command.conftest import Engine
 from tests.helpers import states
 
 
@@ -151,6 +155,32 @@ def test_watch_ends_with_3_when_the_engine_goes_away(engine, watching):
     assert "the engine closed the connection" in err
 
 
+@pytest.mark.parametrize("number", [8, 1], ids=["events survive", "numbers begin anew"])
+def test_watch_follow_goes_on_with_the_next_engine_and_repeats_nothing(engine, watching, canned, number):
+    process = watching("--json", "--follow")
+    limit = threading.Timer(15, process.kill)  # ends what waits for a line that never comes
+    limit.start()
+    engine.do(engine.server.publish_event, states.event(7))
+    assert msgspec.json.decode(process.stdout.readline())["id"] == 7
+    engine.stop()
+    assert "the engine closed the connection; waiting for the engine" in process.stderr.readline()
+    after = Engine(canned.CannedBackend(), engine.run_dir)
+    kept = [*engine.backend.kept, states.event(7)] if number == 8 else []
+    after.backend.kept = [*kept, states.event(number, time="2026-03-02T12:00:00Z")]
+    after.start()
+    try:
+        assert process.stderr.readline() == "bngctl: the engine answers\n"
+        assert msgspec.json.decode(process.stdout.readline())["id"] == number
+        after.do(after.server.publish_event, states.event(number + 1, time="2026-03-02T12:00:01Z"))
+        assert msgspec.json.decode(process.stdout.readline())["id"] == number + 1
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=5) == ("", "")
+        assert process.returncode == 0
+    finally:
+        limit.cancel()
+        after.stop()
+
+
 def test_watch_does_not_mind_a_reader_that_has_enough(engine, watching):
     process = watching()
     process.stdout.close()
@@ -207,8 +237,52 @@ def test_help_names_every_command(bngctl):
         assert all(f"\n{command.usage.split(' [--')[0]} " in done.stdout for command in COMMANDS)
     assert "--timeout S" in bngctl("help", "wait-ready").stdout
     assert bngctl("wait-ready", "--help").stdout == bngctl("help", "wait").stdout
-    assert bngctl(stdin="sh ?\n").stdout == bngctl("help", "show").stdout
+    assert bngctl(stdin="sh ?\n").stdout == bngctl("help", "show").stdout == bngctl("show", "--help").stdout
     assert bngctl("help", "nonsense").returncode == 2
+
+
+@pytest.mark.parametrize("asked", ["help drain", "drain ?", "drain --help", "drain target -h", "dr ?"])
+def test_help_is_asked_alike_at_the_shell_and_at_the_prompt(bngctl, asked):
+    at_the_shell = bngctl(*asked.split())
+    in_a_pipe = bngctl(stdin=asked + "\n")
+    assert (
+        (at_the_shell.returncode, at_the_shell.stderr) == (in_a_pipe.returncode, in_a_pipe.stderr) == (0, "")
+    )
+    assert at_the_shell.stdout == in_a_pipe.stdout
+    assert "usage: bngctl drain target LIST" in at_the_shell.stdout
+
+
+def test_what_follows_two_dashes_is_no_question(bngctl, engine):
+    assert bngctl("check", "--", "--help").stdout.startswith("--help:1:1: error: the file cannot be read")
+
+
+@pytest.mark.parametrize("asked", ["help server", "server ?", "server 1 ?", "server 1 { ?", "server --help"])
+def test_help_of_a_block_lists_its_words(bngctl, asked):
+    text = bngctl(*asked.split()).stdout
+    assert bngctl(stdin=asked + "\n").stdout == text
+    for word, keyword in BLOCKS["server"].items():
+        assert re.search(
+            rf"^{word} {re.escape(keyword.form)} +{re.escape(keyword.explained)}$", text, re.MULTILINE
+        )
+    assert "is chosen, also bw, agent, rndagent" in text
+    assert "not built yet: the method chooses alone" in text
+
+
+def test_help_of_one_word_of_a_block(bngctl):
+    text = bngctl("help", "target", "weight").stdout
+    assert "weight 1-255  share of new sessions" in text
+    assert "maxsessions" not in text
+
+
+def test_a_question_inside_an_open_block_is_answered_and_is_not_part_of_it(bngctl, engine):
+    done = bngctl(stdin="server 1 {\n ?\n name x\n port ?\n}\n")
+    assert "stimeout" in done.stdout
+    assert done.stdout.count("the service's port") == 2
+    assert "?" not in done.stderr
+
+
+def test_help_of_modules_lists_them(bngctl):
+    assert f"({', '.join(MODULES)})" in bngctl("modules", "?").stdout
 
 
 def test_it_starts_fast_and_without_what_it_does_not_need(engine, bngctl, command):
