@@ -54,6 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--force-claim", action="store_true", help="take virtual addresses even where another host has them"
     )
+    for role, may in (("operator", "change things"), ("monitor", "look")):
+        run.add_argument(
+            f"--{role}-group",
+            metavar="GROUP",
+            help=f"whose members may {may}, by {role}.sock (default: root's)",
+        )
     _folders(run)
 
     check = commands.add_parser(
@@ -121,6 +127,8 @@ def _run(args: argparse.Namespace) -> int:
         run_dir=args.run_dir,
         state_dir=args.state_dir,
         force_claim=args.force_claim,
+        operator_group=args.operator_group,
+        monitor_group=args.monitor_group,
     )
     return run(options)
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import grp
 import logging
 import math
-import os
 import resource
 import signal
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -36,6 +35,7 @@ from engine.forwarding import Forwarding
 from engine.health.runner import Prober
 from engine.io.control_sockets import ControlSockets
 from engine.io.host.host import Host
+from engine.io.service_manager import Watchdog, log_format, notify
 from engine.modules.chain import build_chain
 from engine.modules.state.world import Outcome, World
 from engine.report.alarms import Alarms
@@ -51,7 +51,7 @@ from engine.turns import TURN_S, Turns
 if TYPE_CHECKING:
     from typing import Literal
 
-    from engine.api.messages import AdminResult
+    from engine.api.messages import AdminResult, Role
     from engine.api.ops import AdminArgs
     from engine.config.load import Loaded
     from engine.config.model import Config
@@ -74,9 +74,9 @@ log = logging.getLogger("engine")
 
 def run(options: RunOptions) -> int:
     """Run the engine until SIGTERM or SIGINT: 0 after a clean stop, 1 where it cannot start (the reason is logged)."""
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)-7s %(message)s", level=logging.INFO, stream=sys.stderr
-    )
+    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr.setFormatter(log_format(sys.stderr))
+    logging.basicConfig(level=logging.INFO, handlers=[to_stderr])
     _raise_file_limit()
     try:
         choice = choose(options.datapath)
@@ -88,6 +88,11 @@ def run(options: RunOptions) -> int:
     except OSError as error:
         log.error("%s: %s", options.config, error.strerror)  # noqa: TRY400 - the reason is enough
         return 1
+    try:
+        groups = _groups(options)
+    except LookupError as error:
+        log.error("%s", error)  # noqa: TRY400 - an operator's error
+        return 1
     loaded = load(data, str(options.config))
     for finding in loaded.findings:
         log.log(logging.ERROR if finding.severity == "error" else logging.WARNING, "%s", finding)
@@ -96,7 +101,7 @@ def run(options: RunOptions) -> int:
         return 1
     sys.setswitchinterval(SWITCH_S)
     try:
-        return asyncio.run(Engine(options, data, loaded, choice).main())
+        return asyncio.run(Engine(options, data, loaded, choice, groups).main())
     except (*HOST_REFUSES, SocketUnavailableError) as error:
         log.error("%s", error)  # noqa: TRY400 - an operator's error, no stack trace
         return 1
@@ -109,11 +114,37 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def _groups(options: RunOptions) -> dict[Role, int]:
+    """Return the ids of the groups that may use a socket. Raises LookupError with what to do."""
+    names: dict[Role, str | None] = {"operator": options.operator_group, "monitor": options.monitor_group}
+    found: dict[Role, int] = {}
+    for role, name in names.items():
+        if name is None:
+            continue
+        try:
+            found[role] = grp.getgrnam(name).gr_gid
+        except KeyError:
+            raise LookupError(
+                f"--{role}-group {name}: there is no such group; make it: groupadd --system {name}"
+            ) from None
+    return found
+
+
 class Engine:
     """One running engine."""
 
-    def __init__(self, options: RunOptions, data: bytes, loaded: Loaded, choice: Choice) -> None:
-        """Put the parts together; `data` is the configuration file's content, `loaded` what it says, without errors."""
+    def __init__(
+        self,
+        options: RunOptions,
+        data: bytes,
+        loaded: Loaded,
+        choice: Choice,
+        groups: dict[Role, int] | None = None,
+    ) -> None:
+        """Put the parts together; `data` is the configuration file's content, `loaded` what it says, without errors.
+
+        `groups` are the ids of the groups that may use a socket, by role.
+        """
         self.options = options
         store = RevisionStore(options.state_dir / "revisions")
         running, self._recalled = recall(store, data, loaded)
@@ -130,7 +161,7 @@ class Engine:
         self.records = Records(self.transactions, self.admin, self.alarms, self.event_log)
         self.floods = Floods(self.world, self.alarms, self.event_log)
         self.backend = Backend(self)
-        self.server = Server(self.backend, options.run_dir)
+        self.server = Server(self.backend, options.run_dir, groups=groups)
         self.event_log.subscribe(self.server.publish_event)
         self.prober = Prober(self._answered)
         self.control_sockets = ControlSockets(self._receive)
@@ -146,6 +177,7 @@ class Engine:
             self.event_log,
         )
         self.turns = Turns(self._next_due)
+        self.watchdog = Watchdog(self.forwarding.silent_s)
 
     # -- the story --------------------------------------------------------------------------------------------------
 
@@ -175,7 +207,7 @@ class Engine:
         await self.server.start()
         await self.host.open()
         await self.follower.follow()
-        _notify("READY=1")
+        notify("READY=1")
         config = self.world.config
         log.info(
             "running %s: %d servers, %d targets",
@@ -196,6 +228,7 @@ class Engine:
             try:
                 await self._turn(now, every_second=every_second)
                 self.alarms.clear("turn")
+                self.watchdog.feed(now)
             except Exception as error:  # noqa: BLE001 - whatever it is, consoles and checks go on
                 self.alarms.report_fault("turn", error)
             await self.turns.sleep(now, next_second)
@@ -217,7 +250,7 @@ class Engine:
 
     async def _finish(self) -> None:
         """Stop everything, each whatever becomes of the others: the host gets back what is its own."""
-        _notify("STOPPING=1")
+        notify("STOPPING=1")
         async with contextlib.AsyncExitStack() as last_first:
             last_first.push_async_callback(self.host.close)
             last_first.push_async_callback(self.server.close)
@@ -366,13 +399,3 @@ class Engine:
         if not await self.settler.settle():
             message = "changed, but a worker does not forward by it yet; see show datapath and show events"
             self.event_log.add(Notice("datapath", "warning", subject, message), actor)
-
-
-def _notify(message: str) -> None:
-    """Tell the service manager, where there is one (sd_notify(3))."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if not path:
-        return
-    address = "\0" + path[1:] if path.startswith("@") else path
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
-        sock.sendto(message.encode(), address)

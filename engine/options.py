@@ -20,7 +20,10 @@ STATE_DIR = Path("/var/lib/bng")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of one start. `workers` is per interface; None: the engine chooses."""
+    """The options of one start. `workers` is per interface; None: the engine chooses.
+
+    A group is the name of the one that may use a socket; None: that of the engine's user.
+    """
 
     config: Path
     datapath: Datapath = "auto"
@@ -28,3 +31,5 @@ class RunOptions:
     run_dir: Path = RUN_DIR
     state_dir: Path = STATE_DIR
     force_claim: bool = False
+    operator_group: str | None = None
+    monitor_group: str | None = None

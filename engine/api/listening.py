@@ -23,8 +23,8 @@ class SocketUnavailableError(Exception):
         self.reason = reason
 
 
-def bind(path: Path) -> socket.socket:
-    """Return a socket bound to `path`, mode 0660, not listening yet. Raises SocketUnavailableError.
+def bind(path: Path, group: int | None = None) -> socket.socket:
+    """Return a socket bound to `path`, mode 0660, of that group, not listening yet. Raises SocketUnavailableError.
 
     What a dead engine left behind is replaced; what somebody listens on, or is not a socket, stays.
     """
@@ -37,6 +37,8 @@ def bind(path: Path) -> socket.socket:
             listening.bind(str(path))
         finally:
             os.umask(mask)
+        if group is not None:
+            os.chown(path, -1, group)
     except OSError as error:
         listening.close()
         raise SocketUnavailableError(path, (error.strerror or str(error)).lower()) from error

@@ -18,7 +18,7 @@ from engine.api.outbox import STALL_S, Outbox
 from engine.api.state_frames import StateFrames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from engine.api.backend import Backend
@@ -37,19 +37,24 @@ log = logging.getLogger("engine.api")
 
 
 class Server:
-    """Both sockets in `run_dir`, answering from `backend`. `stall_s`, `frame_s`: see the constants."""
+    """Both sockets in `run_dir`, answering from `backend`. `stall_s`, `frame_s`: see the constants.
+
+    `groups` are the ids of the groups that may use a socket; a role without one: that of the engine's user.
+    """
 
     def __init__(
         self,
         backend: Backend,
         run_dir: Path,
         *,
+        groups: Mapping[Role, int] | None = None,
         max_clients: int = MAX_CLIENTS,
         stall_s: float = STALL_S,
         frame_s: float = FRAME_S,
     ) -> None:
         self._backend = backend
         self._run_dir = run_dir
+        self._groups = groups or {}
         self._max_clients = max_clients
         self._stall_s = stall_s
         self._frame_s = frame_s
@@ -72,7 +77,7 @@ class Server:
         try:
             for role, name in SOCKETS.items():
                 path = self._run_dir / name
-                listening = bind(path)
+                listening = bind(path, self._groups.get(role))
                 inode = path.stat().st_ino
                 server = await asyncio.start_unix_server(self._acceptor(role), sock=listening)
                 self._listeners.append((server, path, inode))

@@ -327,6 +327,10 @@ class Datapath(Protocol):
         """Say what it is and how much it takes."""
         ...
 
+    def silent_s(self) -> float:
+        """Return for how many seconds the part that is silent longest has given no sign of life; 0 where none runs."""
+        ...
+
     def install(self, table: ForwardingTable) -> None:
         """Hand over the table to forward by, taken up between two frames. Returns at once."""
         ...

@@ -134,6 +134,10 @@ class Forwarding:
         for number in list(self._datapaths):
             self._end(number)
 
+    def silent_s(self) -> float:
+        """Return for how many seconds the worker that is silent longest has given no sign of life; 0 where none runs."""
+        return max((datapath.silent_s() for datapath in self._datapaths.values()), default=0.0)
+
     def watch(self, now: float) -> list[Notice]:
         """Look after the workers; call about once a second, `now` in monotonic seconds."""
         return [

@@ -37,6 +37,7 @@ class FakeDatapath:
         self.found: Found | None = None
         self.asked: list[tuple[object, ...]] = []
         self.tells: list[WorkerEvent] = []
+        self.silent = 0.0
 
     def start(self) -> None:
         if self.refuses:
@@ -54,6 +55,9 @@ class FakeDatapath:
             raise DatapathError(self.refuses)
         self.mtu = mtu
         self.did.append(f"restart {mtu}")
+
+    def silent_s(self) -> float:
+        return self.silent
 
     def restart_part(self, part: int) -> None:
         self.did.append(f"restart part {part}")

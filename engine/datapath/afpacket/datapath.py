@@ -103,6 +103,10 @@ class AfPacketDatapath:
             process.remind(self._table.generation, self._table_memory)
         return events
 
+    def silent_s(self) -> float:
+        """Return for how many seconds the worker that is silent longest has given no sign of life; 0 where none runs."""
+        return max((process.silent_s() for process in self._processes), default=0.0)
+
     def process_ids(self) -> list[int]:
         """Process ids of the workers that run."""
         return [process.pid for process in self._processes if process.pid is not None]

@@ -182,8 +182,14 @@ class WorkerProcess:
                     f"worker {self.index} on {self.ifname} dropped a frame by a fault: {message.text}",
                 )
 
+    def silent_s(self) -> float:
+        """Return the age of its heartbeat in seconds; 0 where it does not run."""
+        if self._process is None:
+            return 0.0
+        return float(time.monotonic_ns() - self.block.flat[HEARTBEAT_NS]) / 1e9
+
     def _watch_heartbeat(self) -> Iterator[WorkerEvent]:
-        age_s = (time.monotonic_ns() - self.block.flat[HEARTBEAT_NS]) / 1e9
+        age_s = self.silent_s()
         stalled = age_s > STALL_S
         if stalled and not self._stalled:
             yield WorkerEvent(

@@ -47,6 +47,28 @@ async def test_sockets_have_mode_0660_whatever_the_umask(backend, tmp_path):
     assert list((tmp_path / "a/b/run").iterdir()) == []
 
 
+async def test_a_socket_belongs_to_the_group_of_its_role(backend, tmp_path):
+    """To a group that this process is a member of, a file's owner may give it without any capability (chown(2))."""
+    mine = max({os.getegid(), *os.getgroups()})
+    server = Server(backend, tmp_path / "run", groups={"monitor": mine})
+    await server.start()
+    found = {path.name: path.stat() for path in (tmp_path / "run").iterdir()}
+    await server.close()
+    assert found["monitor.sock"].st_gid == mine
+    assert found["operator.sock"].st_gid == os.getegid()
+    assert {stat.S_IMODE(one.st_mode) for one in found.values()} == {0o660}
+
+
+async def test_a_group_that_a_socket_cannot_have_is_told(backend, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    server = Server(backend, tmp_path / "run", groups={"operator": 4242})
+    with pytest.raises(SocketUnavailableError, match=r"operator\.sock: operation not permitted"):
+        await server.start()
+
+
 async def test_a_dead_engines_socket_is_replaced(backend, tmp_path, raw):
     (tmp_path / "run").mkdir()
     with socket.socket(socket.AF_UNIX) as dead:
