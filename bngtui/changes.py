@@ -59,6 +59,7 @@ class Changes:
         self._clock = clock
         self._trial: Pending | None = None  # as this console knew it last
         self._ended = 0  # revision of the trial that this console ended itself, and said so
+        self._answering = False  # the engine was asked to keep the change on trial, or to take it back
 
     def may(self) -> bool:
         """Whether this console may change something now; where not, it is said."""
@@ -191,21 +192,19 @@ class Changes:
 
     def confirm(self) -> None:
         """Let the change on trial stay."""
-        if self.may() and self._on_trial():
-            self._start(self._confirm(), "confirm")
+        self._answer_trial(self._confirm, "confirm")
 
-    async def _confirm(self) -> None:
-        applied: Applied | None = await self._do("confirm")
+    async def _confirm(self, trial: int) -> None:
+        applied: Applied | None = await self._do("confirm", trial=trial)
         if applied is not None:
             self._say(f"Confirmed: revision {applied.revision} stays, and is in the file.", "up")
 
     def take_back(self) -> None:
-        """Go back from the change on trial: a rollback that names no revision."""
-        if self.may() and self._on_trial():
-            self._start(self._take_back(), "take back")
+        """Go back from the change on trial."""
+        self._answer_trial(self._take_back, "take back")
 
-    async def _take_back(self) -> None:
-        applied: Applied | None = await self._do("rollback", timeout_s=SLOW_S)
+    async def _take_back(self, trial: int) -> None:
+        applied: Applied | None = await self._do("rollback", trial=trial, timeout_s=SLOW_S)
         if applied is not None:
             self._say(f"Taken back: revision {applied.revision} runs again.", "up")
 
@@ -226,12 +225,23 @@ class Changes:
         else:
             self._say(f"The trial is over: revision {live.config.revision} runs again.", "warning")
 
-    def _on_trial(self) -> bool:
+    def _answer_trial(self, how: Callable[[int], Coroutine[Any, Any, None]], name: str) -> None:
+        """Ask once for what becomes of the change on trial, however long the key is held."""
+        if self._answering or not self.may():
+            return
         live = self._store.live
-        if live is not None and live.config is not None and live.config.pending is not None:
-            return True
-        self._say("No change waits to be confirmed.", "text")
-        return False
+        pending = live.config.pending if live is not None and live.config is not None else None
+        if pending is None:
+            self._say("No change waits to be confirmed.", "text")
+        else:
+            self._answering = True
+            self._start(self._answered(how(pending.revision)), name)
+
+    async def _answered(self, asking: Coroutine[Any, Any, None]) -> None:
+        try:
+            await asking
+        finally:
+            self._answering = False
 
     # -- operational state into the file ----------------------------------------------------------------------------
 

@@ -54,8 +54,7 @@ class ConfirmDialog(Dialog[bool]):
             self.dismiss(self._chosen)
         elif event.key in {"left", "right", "tab", "shift+tab", "h", "l"}:
             self._chosen = not self._chosen
-        if self.is_attached:
-            self.renew()
+        self.renew()
 
     def _type(self, event: events.Key) -> None:
         self._hint = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen
 
 from bngtui.render.dialog import INNER
@@ -49,7 +50,10 @@ class Guard:
 
 
 class Dialog(ModalScreen[Answered]):
-    """A box as wide and high as its lines, with `INSIDE` cells between its sides."""
+    """A box as wide and high as its lines, with `INSIDE` cells between its sides.
+
+    One of another shape overrides `paint` and `renew`.
+    """
 
     AUTO_FOCUS = ""
     INSIDE: ClassVar[int] = INNER
@@ -57,9 +61,13 @@ class Dialog(ModalScreen[Answered]):
     Dialog { align: center middle; background: $background 0%; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.box = Painted(self.paint)
+
     def compose(self) -> ComposeResult:
         """One box in the middle."""
-        yield Painted(lambda _width, _height: self.lines())
+        yield self.box
 
     def on_mount(self) -> None:
         """Size the box."""
@@ -69,13 +77,25 @@ class Dialog(ModalScreen[Answered]):
         """Size the box for the new screen."""
         self.renew()
 
+    def dismiss(self, result: Answered | None = None) -> AwaitComplete:
+        """Answer, once.
+
+        Over a slow line keys come in bursts, and the second one may be on its way to a dialog that the first one closed.
+        Textual would take whatever is in front by then for this dialog, and close it.
+        """
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
     def lines(self) -> list[Line]:
         """Return the dialog as lines."""
         raise NotImplementedError
 
+    def paint(self, width: int, height: int) -> list[Line]:
+        """Draw the dialog into its box."""
+        del width, height
+        return self.lines()
+
     def renew(self) -> None:
         """Show the dialog as it is now."""
-        box = self.query_one(Painted)
-        box.styles.width = self.INSIDE + 2
-        box.styles.height = len(self.lines())
-        box.update_lines()
+        self.box.styles.width = self.INSIDE + 2
+        self.box.styles.height = len(self.lines())
+        self.box.update_lines()

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.screen import ModalScreen
-
+from bngtui.dialogs.dialog import Dialog
 from bngtui.render.palette import matching, paint_palette
-from bngtui.widgets.painted import Painted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual import events
-    from textual.app import ComposeResult
 
     from bngtui.actions import Action
     from bngtui.render.text import Line
 
 
-class PaletteDialog(ModalScreen[str]):
+class PaletteDialog(Dialog[str]):
     """Type some letters of what is wanted, Enter does it. Answers with the action's name, or "" for none."""
 
-    AUTO_FOCUS = ""
     DEFAULT_CSS: ClassVar[str] = """
-    PaletteDialog { align: center middle; background: $background 0%; }
     PaletteDialog Painted { width: 72; max-width: 100%; height: 18; max-height: 90%; }
     """
 
@@ -35,13 +30,9 @@ class PaletteDialog(ModalScreen[str]):
         self._chosen = 0
         self._found = matching(actions, "")
 
-    def compose(self) -> ComposeResult:
-        """One box in the middle."""
-        yield Painted(self._draw)
-
-    def on_mount(self) -> None:
-        """Draw it."""
-        self.query_one(Painted).update_lines()
+    def renew(self) -> None:
+        """Show the palette as it is now."""
+        self.box.update_lines()
 
     def on_key(self, event: events.Key) -> None:
         """Type, choose, do."""
@@ -64,7 +55,8 @@ class PaletteDialog(ModalScreen[str]):
             elif event.character and event.character.isprintable():
                 self._typed += event.character
             self._found, self._chosen = matching(self._actions, self._typed), 0
-        self.query_one(Painted).update_lines()
+        self.renew()
 
-    def _draw(self, width: int, height: int) -> list[Line]:
+    def paint(self, width: int, height: int) -> list[Line]:
+        """Draw what was found."""
         return paint_palette(self._found, self._typed, self._chosen, width, height)

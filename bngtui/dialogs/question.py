@@ -44,5 +44,4 @@ class QuestionDialog(Dialog[str]):
             self._chosen = (self._chosen - 1) % len(answers)
         elif event.key in {"down", "tab", "right", "j"}:
             self._chosen = (self._chosen + 1) % len(answers)
-        if self.is_attached:
-            self.renew()
+        self.renew()

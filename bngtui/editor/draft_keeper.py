@@ -62,7 +62,8 @@ class DraftKeeper:
         if not self._edited.changed:
             drafts.drop()
             return
-        self._page.run_worker(self._write(drafts, self._draft_of(candidate, drafts)), name="keep the draft")
+        draft = self._draft_of(candidate, drafts)
+        self._page.start(partial(self._write, drafts, draft), "keep the draft")
 
     async def _write(self, drafts: Drafts, draft: Draft) -> None:
         known = drafts.trouble

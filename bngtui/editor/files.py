@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bngtui.dialogs.line_input import LineInput
@@ -27,7 +28,7 @@ class Files:
     def read(self) -> None:
         """Read a file into the editor."""
         name = LineInput("Read a file of this host into the editor", hint="Tab completes", path=True)
-        self._page.prompt(name, lambda path: self._page.run_worker(self._read(path)))
+        self._page.prompt(name, lambda path: self._page.start(partial(self._read, path), "read a file"))
 
     async def _read(self, path: str) -> None:
         try:
@@ -54,14 +55,16 @@ class Files:
 
     def _ask_write(self, path: str) -> None:
         if not host_files.exists(path):
-            self._page.run_worker(self._write(path))
+            self._page.start(partial(self._write, path), "write a file")
             return
         question = Question(
             f"{path} is there already. Write over it?",
             (),
             (Answer("n", "Leave it as it is", ""), Answer("y", "Write over it", "yes")),
         )
-        self._page.ask(question, {"yes": lambda: self._page.run_worker(self._write(path))})
+        self._page.ask(
+            question, {"yes": lambda: self._page.start(partial(self._write, path), "write a file")}
+        )
 
     async def _write(self, path: str) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bngtui.candidate import Candidate
@@ -45,7 +46,7 @@ class Meanwhile:
         if running in {candidate.base, self._told} or store.connection != "up":
             return
         self._asking = True
-        self._page.run_worker(self._catch_up(running, candidate), name="catch up")
+        self._page.start(partial(self._catch_up, running, candidate), "catch up")
 
     async def _catch_up(self, number: int, candidate: Candidate) -> None:
         connection = self._page.console.connection

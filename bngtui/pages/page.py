@@ -18,7 +18,7 @@ from bngtui.widgets.lines import LineView
 from engine.api.client import EngineUnreachable, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from bngtui.actions import Action, Context
     from bngtui.dialogs.line_input import LineInput
@@ -42,12 +42,17 @@ def bindings(contexts: Iterable[Context]) -> list[BindingType]:
 
 
 class Page(Screen[None]):
-    """Base of the full screens. `HELP_PLACES` names the places whose keys its help page shows."""
+    """Base of the full screens. `HELP_PLACES` names the places whose keys its help page shows; `footer` is its last line."""
 
     AUTO_FOCUS = ""
     HELP_PLACES: ClassVar[frozenset[Context]] = ANYWHERE
 
-    _drawn_stale = False
+    def __init__(self) -> None:
+        super().__init__()
+        # Kept, not looked for: an answer of the engine may come while the page is not composed yet, or is being removed.
+        self.footer = Footer()
+        self._drawn_stale = False
+        self._waiting: list[Callable[[], None]] = []  # questions that came while a dialog was in front
 
     @property
     def stale(self) -> bool:
@@ -63,11 +68,6 @@ class Page(Screen[None]):
     def console(self) -> Console:
         """The application."""
         return cast("Console", self.app)
-
-    @property
-    def footer(self) -> Footer:
-        """The last line of this screen."""
-        return self.query_one(Footer)
 
     def renew(self) -> None:
         """Show what the store has now."""
@@ -100,8 +100,9 @@ class Page(Screen[None]):
         self.update_header()
 
     def leave(self) -> None:
-        """Go back to the page below."""
-        self.app.pop_screen()
+        """Go back to the page below this one, which may be gone already, or lie under a page opened meanwhile."""
+        while self in self.app.screen_stack[1:]:
+            self.app.pop_screen()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Let a read-only console have no key that changes the configuration; the engine would refuse it anyway."""
@@ -109,8 +110,20 @@ class Page(Screen[None]):
         return not (action in _CHANGING and self.console.store.read_only)
 
     def on_screen_resume(self) -> None:
-        """Show what happened while another screen was in front."""
+        """Show what happened while another screen was in front, and ask what waited for it."""
         self.renew()
+        if self._waiting and self.is_active:
+            self._waiting.pop(0)()
+
+    def start(
+        self, work: Callable[[], Coroutine[Any, Any, None]], name: str, *, group: str | None = None
+    ) -> None:
+        """Begin work beside the page, which ends with it; of a `group` only the newest goes on.
+
+        It is given as a function: a coroutine that is cancelled before it began was never awaited, and Python would say
+        so in the middle of the screen.
+        """
+        self.run_worker(cast("Any", work), name=name, group=group or "default", exclusive=group is not None)
 
     # -- asking the engine, and the operator ------------------------------------------------------------------------
 
@@ -125,13 +138,24 @@ class Page(Screen[None]):
     def ask(
         self, question: Question, then: Mapping[str, Callable[[], object]], *, opened_by: str = ""
     ) -> None:
-        """Put a question that the action `opened_by` led to, and do what belongs to the answer."""
+        """Put a question that the action `opened_by` led to, and do what belongs to the answer.
+
+        It may come late, after an answer of the engine: a dialog in front is finished first, so that what is typed there
+        does not answer this one.
+        """
 
         def answered(answer: str | None) -> None:
             then.get(answer or "", lambda: None)()
 
-        trigger = first_key(opened_by) if opened_by else ""
-        self.app.push_screen(QuestionDialog(question, trigger=trigger), answered)
+        def put() -> None:
+            trigger = first_key(opened_by) if opened_by else ""
+            self.app.push_screen(QuestionDialog(question, trigger=trigger), answered)
+
+        if isinstance(self.app.screen, Page):
+            put()
+        else:
+            below = next(screen for screen in reversed(self.app.screen_stack) if isinstance(screen, Page))
+            below._waiting.append(put)  # noqa: SLF001 - a page too
 
     def prompt(self, line_input: LineInput, then: Callable[[str], object]) -> None:
         """Have a line typed, and do something with it where there is one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from bngtui.pages.page import Page
-from bngtui.widgets.footer import Footer
 from bngtui.widgets.header import Header
 from bngtui.widgets.pager import Pager
 
@@ -35,7 +34,7 @@ class ScrolledPage(Page):
         if self.WITH_HEADER:
             yield Header()
         yield self.pager
-        yield Footer()
+        yield self.footer
 
     def lines(self, width: int) -> list[Line]:
         """Return the page for `width` cells."""

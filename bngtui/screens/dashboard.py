@@ -13,7 +13,6 @@ from bngtui.render import arp, node, servers, targets
 from bngtui.render import events as event_log
 from bngtui.render.layout import BOTTOM, PANELS, PanelId, arrange
 from bngtui.render.text import Span
-from bngtui.widgets.footer import Footer
 from bngtui.widgets.header import Header
 from bngtui.widgets.panel import Panel
 
@@ -57,13 +56,13 @@ class DashboardScreen(Page):
 
     def compose(self) -> ComposeResult:
         """Lay the regions from top to bottom."""
-        yield Header(id="header")
+        yield Header()
         yield self._panels["servers"]
         yield self._panels["targets"]
         with self._bottom:
             for name in BOTTOM:
                 yield self._panels[name]
-        yield Footer(id="footer")
+        yield self.footer
 
     @property
     def panel(self) -> Panel[Any]:

@@ -21,7 +21,6 @@ from bngtui.render.dialog import Answer, Question
 from bngtui.render.editor import paint_title
 from bngtui.widgets.edit_area import EditArea
 from bngtui.widgets.findings_view import FindingsView
-from bngtui.widgets.footer import Footer
 from bngtui.widgets.header import Header
 from bngtui.widgets.painted import Painted
 from bngtui.widgets.popup import Popup
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from textual import events
     from textual.app import ComposeResult
+    from textual.widget import Widget
 
     from bngtui.actions import Action
     from bngtui.render.findings import Checked
@@ -77,19 +77,25 @@ class EditorScreen(Page):
         yield self.title_bar
         yield self.area
         yield self.findings
-        yield Footer()
+        yield self.footer
         yield self.popup
 
     def on_mount(self) -> None:
         """Ask for the text."""
         self._checker = Checker(self.console.connection, self._to_check, self._checked)
         self.area.interceptor = self._intercept
-        self.run_worker(self._open(), name="open the editor")
-        self.run_worker(self._checker.run(), name="check")
+        self.start(self._open, "open the editor")
+        self.start(self._checker.run, "check")
 
     def on_unmount(self) -> None:
         """Lose nothing."""
         self.keeper.close()
+
+    def set_focus(
+        self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False
+    ) -> None:
+        """Leave the keys with the text: a click where nothing is drawn yet, as after a resize, would take them away."""
+        super().set_focus(widget or self.area, scroll_visible, from_app_focus)
 
     # -- opening ----------------------------------------------------------------------------------------------------
 
@@ -204,6 +210,8 @@ class EditorScreen(Page):
     # -- keys before the text ---------------------------------------------------------------------------------------
 
     async def _intercept(self, event: events.Key) -> bool:
+        if not self.is_active:
+            return True  # of a burst whose first key opened something, or left the editor
         if self.jumps.key(event) or self.completion.key(event):
             return True
         action = _KEYS.get(event.key)
@@ -275,14 +283,16 @@ class EditorScreen(Page):
     def action_start_over(self) -> None:
         """Begin again with what runs, after a question where something would be lost."""
         if not self.edited.changed:
-            self.run_worker(self._start_over())
+            self.start(self._start_over, "start over")
             return
         question = Question(
             "Drop this text and begin again with what runs?",
             ("what was typed is lost",),
             (Answer("n", "Keep the text", ""), Answer("y", "Drop it", "yes")),
         )
-        self.ask(question, {"yes": lambda: self.run_worker(self._start_over())}, opened_by="start_over")
+        self.ask(
+            question, {"yes": lambda: self.start(self._start_over, "start over")}, opened_by="start_over"
+        )
 
     async def _start_over(self) -> None:
         running: RunningConfig | None = await self.fetch("running")

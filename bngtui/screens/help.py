@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class HelpScreen(ScrolledPage):
     """Keys and signs, those of `places`."""
 
-    BINDINGS = bindings({"details"})
+    BINDINGS = bindings({"text"})
     WITH_HEADER = False
 
     def __init__(self, places: frozenset[Context]) -> None:
@@ -32,12 +32,8 @@ class HelpScreen(ScrolledPage):
 
     def offered(self) -> tuple[Action, ...]:
         """Return the key that leads back."""
-        keys = [action for action in available("details", read_only=True) if action.name == "clear"]
+        keys = [action for action in available("text", read_only=True) if action.name == "clear"]
         return with_hints(keys, {"clear": "back"}, worth=0)
-
-    def action_details(self) -> None:
-        """Go back."""
-        self.leave()
 
     def action_help(self) -> None:
         """Go back: the key that opened also closes."""

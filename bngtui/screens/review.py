@@ -60,7 +60,7 @@ class ReviewScreen(ScrolledPage):
 
     def start_look(self) -> None:
         """Ask what would change now."""
-        self.run_worker(self._look(), name="diff", exclusive=True, group="diff")
+        self.start(self._look, "diff", group="diff")
 
     async def _look(self) -> None:
         try:
@@ -172,13 +172,16 @@ class ReviewScreen(ScrolledPage):
     def _start(self, within_s: int | None) -> None:
         if self._ready():
             self._busy = True
-            self.run_worker(self._apply(within_s), name="apply")
+            # Not a worker of this page: what came of it is said, and the editor told, also where it was left meanwhile.
+            self.app.run_worker(self._apply(within_s), name="apply")
 
     async def _apply(self, within_s: int | None) -> None:
         try:
             conflict = await self.console.changes.apply(self.candidate, within_s, self._applied)
-            if conflict is not None:
+            if conflict is not None and self in self.app.screen_stack:
                 await self._conflict(conflict)
+            elif conflict is not None:
+                self.console.say(f"Not applied: {conflict}", "down")
         finally:
             self._busy = False
 
@@ -231,7 +234,7 @@ class ReviewScreen(ScrolledPage):
     def action_rebase(self) -> None:
         """Keep the text and apply it against what runs now."""
         if self.outdated and self.console.changes.may():
-            self.run_worker(self._rebase(), name="rebase")
+            self.start(self._rebase, "rebase")
 
     async def _rebase(self) -> None:
         running: RunningConfig | None = await self.fetch("running")

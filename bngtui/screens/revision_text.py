@@ -30,7 +30,7 @@ class RevisionTextScreen(ScrolledPage):
 
     def on_mount(self) -> None:
         """Ask for the text."""
-        self.run_worker(self._read(), name="revision")
+        self.start(self._read, "revision")
 
     async def _read(self) -> None:
         revision: Revision | None = await self.fetch("revision", revision=self.revision.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from bngtui.actions import REVISIONS, available, with_hints
@@ -14,7 +15,6 @@ from bngtui.render import revision_list
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.review import change_words
 from bngtui.render.text import Line, Span, line
-from bngtui.widgets.footer import Footer
 from bngtui.widgets.header import Header
 from bngtui.widgets.pager import Pager
 from bngtui.widgets.panel import Panel
@@ -64,7 +64,7 @@ class RevisionsScreen(Page):
         yield Header()
         yield self.panel
         yield self.pager
-        yield Footer()
+        yield self.footer
 
     def renew(self) -> None:
         """Show what the store has now; ask for the history again where something else runs."""
@@ -82,7 +82,7 @@ class RevisionsScreen(Page):
         )
         if store.connection == "up" and (known != self._known or self._trouble):
             self._known = known
-            self.run_worker(self._read(), name="history", exclusive=True, group="history")
+            self.start(self._read, "history", group="history")
 
     def on_resize(self, _event: events.Resize) -> None:
         """Divide the space again."""
@@ -150,7 +150,7 @@ class RevisionsScreen(Page):
 
     def _ask_diff(self, pair: tuple[int, int]) -> None:
         if pair == self.pair and pair not in self._diffs:
-            self.run_worker(self._fetch(pair), name="diff", exclusive=True, group="diff")
+            self.start(partial(self._fetch, pair), "diff", group="diff")
 
     async def _fetch(self, pair: tuple[int, int]) -> None:
         found: ConfigDiff | None = await self.fetch("revision-diff", old=pair[0], new=pair[1])
@@ -224,7 +224,7 @@ class RevisionsScreen(Page):
         if row.running:
             self.say(f"Revision {row.number} runs already.", "text")
             return
-        self.run_worker(self._ask_rollback(row), name="rollback")
+        self.start(partial(self._ask_rollback, row), "rollback", group="rollback")
 
     async def _ask_rollback(self, row: Revision) -> None:
         running = self.running

@@ -22,8 +22,8 @@ MESSAGE_S = 8.0
 class Footer(LineView):
     """One line with three uses. The filter takes precedence over a message, and a message over the keys."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self._actions: Sequence[Action] = ()
         self._message: tuple[str, Role] | None = None
         self._filter: tuple[str, str] | None = None

@@ -97,11 +97,22 @@ class ApplyArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     note: str = ""
 
 
+class ConfirmArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Keep the change on trial. `trial`: the revision that is meant; null: whichever is on trial."""
+
+    trial: int | None = None
+
+
 class RollbackArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Run an earlier revision; null: the one before the running one."""
+    """Run an earlier revision; null: what ran before the trial, or where there is none the one before the running one.
+
+    `trial`: only end the trial of this revision. Without it, who answers a moment after the trial is over goes one
+    revision further back.
+    """
 
     revision: int | None = None
     confirm_within_s: int | None = None
+    trial: int | None = None
 
 
 class RevisionArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -155,7 +166,7 @@ OPS: dict[str, Op] = {
     "revision-diff": Op(RevisionDiffArgs, ConfigDiff),
     "apply": Op(ApplyArgs, Applied, changes=True),
     "command": Op(CommandArgs, Applied, changes=True),
-    "confirm": Op(NoArgs, Applied, changes=True),
+    "confirm": Op(ConfirmArgs, Applied, changes=True),
     "rollback": Op(RollbackArgs, Applied, changes=True),
     "save": Op(NoArgs, Applied, changes=True),  # operational state into the file
 }

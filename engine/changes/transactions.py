@@ -94,6 +94,7 @@ class Transactions(Configuration):
     async def rollback(self, args: RollbackArgs, actor: Actor, now: float) -> Applied:
         """Run an earlier revision again, as a new one; without a number: end a trial, or go one back."""
         async with self._lock:
+            self._check_trial(args.trial)
             if args.revision is None and self.trial is not None:
                 why = f"revision {self.trial.revision} taken back"
                 return await self._revert(self.trial, actor, why, now)
@@ -104,6 +105,11 @@ class Transactions(Configuration):
             return await self._run(
                 _Candidate(text, loaded, note, actor, args.confirm_within_s, parent=parent), now
             )
+
+    def _check_trial(self, meant: int | None) -> None:
+        """Raise OpError where another revision is on trial than the one that is meant, or none; None: any is meant."""
+        if meant is not None and (self.trial is None or self.trial.revision != meant):
+            raise OpError("refused", f"revision {meant} is not on trial any more")
 
     def _earlier(self) -> int:
         """Find the confirmed revision before the running one, or before its parent where it is a rollback itself."""
@@ -316,9 +322,10 @@ class Transactions(Configuration):
 
     # -- a change under trial ---------------------------------------------------------------------------------------
 
-    async def confirm(self, actor: Actor) -> Applied:
-        """Keep the change under trial: write it to the file. Raises OpError, the trial going on."""
+    async def confirm(self, actor: Actor, meant: int | None = None) -> Applied:
+        """Keep the change under trial, if it is the one `meant`: write it to the file. Raises OpError, the trial going on."""
         async with self._lock:
+            self._check_trial(meant)
             trial = self.trial
             if trial is None:
                 raise OpError("refused", "no change waits to be confirmed")

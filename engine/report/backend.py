@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         ApplyArgs,
         CheckArgs,
         CommandArgs,
+        ConfirmArgs,
         DiffArgs,
         ExplainArgs,
         NoArgs,
@@ -262,8 +263,8 @@ class Backend:
         return await self._engine.transactions.command(args, actor, time.monotonic())
 
     @answers("confirm")
-    async def _confirm(self, _: NoArgs, actor: Actor) -> Applied:
-        return await self._engine.transactions.confirm(actor)
+    async def _confirm(self, args: ConfirmArgs, actor: Actor) -> Applied:
+        return await self._engine.transactions.confirm(actor, args.trial)
 
     @answers("rollback")
     async def _rollback(self, args: RollbackArgs, actor: Actor) -> Applied:

@@ -268,7 +268,19 @@ async def test_the_change_on_trial_stays_or_is_taken_back(bench):
     assert said == ("Confirmed: revision 2 stays, and is in the file.", "up")
     bench.changes.take_back()
     assert await bench.done(applied(1)) == ("Taken back: revision 1 runs again.", "up")
-    assert bench.asked == [("confirm", {}), ("rollback", {"timeout_s": SLOW_S})]
+    assert bench.asked == [("confirm", {"trial": 2}), ("rollback", {"trial": 2, "timeout_s": SLOW_S})]
+
+
+async def test_a_key_held_down_answers_a_trial_once(bench):
+    bench.status(pending=PENDING)
+    bench.changes.take_back()
+    bench.changes.take_back()
+    bench.changes.confirm()
+    assert [name for name, _ in bench.work] == ["take back"]
+    refused = RequestError("refused", "revision 2 is not on trial any more")
+    assert await bench.done(refused) == ("Refused: revision 2 is not on trial any more", "down")
+    bench.changes.confirm()
+    assert (await bench.done(applied()))[1] == "up"
 
 
 @pytest.mark.parametrize("config", [STATUS, None])

@@ -211,7 +211,7 @@ class CannedBackend:
             raise OpError("invalid", str(edited.findings[0]), edited.findings)
         return self._run(edited.text, "running.conf", args.base, args.confirm_within_s, "command")
 
-    async def _confirm(self, _: ops.NoArgs) -> m.Applied:
+    async def _confirm(self, _: ops.ConfirmArgs) -> m.Applied:
         if self.trial is None:
             raise OpError("refused", "no change waits to be confirmed")
         self.trial = None

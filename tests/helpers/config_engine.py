@@ -17,6 +17,7 @@ from engine.api.ops import (
     ApplyArgs,
     CheckArgs,
     CommandArgs,
+    ConfirmArgs,
     DiffArgs,
     RevisionArgs,
     RevisionDiffArgs,
@@ -152,13 +153,13 @@ class ConfigEngine(FakeEngine):
                 return await self._changed(changes.command(args, self.actor, now))
             case RollbackArgs():
                 return await self._changed(changes.rollback(args, self.actor, now))
+            case ConfirmArgs():
+                return await self._changed(changes.confirm(self.actor, args.trial))
         match op:
             case "running":
                 return changes.text(now)
             case "history":
                 return changes.history()
-            case "confirm":
-                return await self._changed(changes.confirm(self.actor))
             case "save":
                 return await self._changed(changes.save(self.actor, now))
         return await super().call(op, args, actor)

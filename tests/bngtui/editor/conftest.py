@@ -70,12 +70,12 @@ class FakePage:
     def set_timer(self, delay_s, then):
         self.timers.append((delay_s, then))
 
-    def run_worker(self, work, **_):
+    def start(self, work, _name):
         self.work.append(work)
 
     async def done(self):
         while self.work:
-            await self.work.pop(0)
+            await self.work.pop(0)()
 
     def ask(self, question, then, *, opened_by=""):
         self.questions.append((question, then, opened_by))

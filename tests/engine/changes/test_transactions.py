@@ -108,6 +108,22 @@ async def test_rollback_ends_a_trial_or_goes_one_back(transactions):
         await transactions.rollback(RollbackArgs(revision=99), ACTOR, 4)
 
 
+async def test_who_names_a_trial_that_is_over_changes_nothing(transactions):
+    await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+    await transactions.apply(ApplyArgs(text=NAMED, confirm_within_s=60), ACTOR, 1)
+    for answer in (transactions.rollback(RollbackArgs(trial=2), ACTOR, 2), transactions.confirm(ACTOR, 2)):
+        with pytest.raises(OpError, match="revision 2 is not on trial any more"):
+            await answer
+    assert transactions.running.text == NAMED
+    await transactions.rollback(RollbackArgs(trial=3), ACTOR, 3)
+    with pytest.raises(OpError, match="revision 3 is not on trial any more"):
+        await transactions.rollback(RollbackArgs(trial=3), ACTOR, 4)
+    assert transactions.running.text == HASH
+    await transactions.apply(ApplyArgs(text=NAMED, confirm_within_s=60), ACTOR, 5)
+    await transactions.confirm(ACTOR, transactions.trial.revision)
+    assert transactions.running.text == NAMED
+
+
 async def test_two_rollbacks_in_a_row_do_not_swing_to_and_fro(transactions):
     await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
     await transactions.apply(ApplyArgs(text=NAMED), ACTOR, 0)

@@ -10,7 +10,16 @@ import pytest
 
 from engine.api.console import Console
 from engine.api.messages import AdminResult, Applied, ConfigStatus
-from engine.api.ops import OPS, AdminArgs, ApplyArgs, CommandArgs, NoArgs, RollbackArgs, SessionsArgs
+from engine.api.ops import (
+    OPS,
+    AdminArgs,
+    ApplyArgs,
+    CommandArgs,
+    ConfirmArgs,
+    NoArgs,
+    RollbackArgs,
+    SessionsArgs,
+)
 from engine.config.model import Config
 from engine.datapath.contract import Counters
 from engine.datapath.flow_states import FlowState
@@ -85,7 +94,7 @@ def engine():
         ("apply", ApplyArgs(text="x")),
         ("command", CommandArgs(text="x")),
         ("rollback", RollbackArgs(revision=1)),
-        ("confirm", NoArgs()),
+        ("confirm", ConfirmArgs(trial=1)),
         ("save", NoArgs()),
     ],
 )
@@ -94,7 +103,8 @@ async def test_a_change_is_made_in_the_name_of_who_asked(engine, op, args):
     ((name, given),) = engine.transactions.asked
     assert name == op
     assert ACTOR in given
-    assert args in given or isinstance(args, NoArgs)
+    told = args.trial if isinstance(args, ConfirmArgs) else args
+    assert told in given or isinstance(args, NoArgs)
 
 
 async def test_operational_state_is_changed_in_the_name_of_who_asked(engine):
