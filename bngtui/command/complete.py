@@ -111,7 +111,11 @@ def _files(partial: str) -> list[str]:
     )
     try:
         entries = sorted(Path(folder or ".").expanduser().iterdir())
-    except OSError:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ):  # RuntimeError: ~x of an unknown user, ValueError: a character no name has
         return []
     return [
         folder + entry.name + ("/" if entry.is_dir() else "")

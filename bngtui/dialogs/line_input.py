@@ -80,7 +80,7 @@ def complete_path(typed: str) -> tuple[str, list[str]]:
             for entry in Path(folder or ".").iterdir()
             if entry.name.startswith(begin) and (begin.startswith(".") or not entry.name.startswith("."))
         )
-    except OSError:
+    except (OSError, ValueError):  # ValueError: of a character that no name has
         return typed, []
     if not names:
         return typed, []

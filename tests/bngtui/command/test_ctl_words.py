@@ -257,3 +257,8 @@ def test_colour_only_on_a_terminal_that_wants_it():
     assert not style_of(Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}).colour
     assert not style_of(Terminal(), {"TERM": "dumb"}).colour
     assert style_of(Terminal(), {"TERM": "xterm", "NO_COLOR": ""}).colour
+
+
+@pytest.mark.parametrize("path", ["~no-such-user-here/x", "a\0b/x", "x" * 300 + "/x"])
+def test_a_name_that_no_file_can_have_has_no_completion(path):
+    assert candidates(["check"], path, lambda: None) == []
