@@ -63,8 +63,11 @@ NEXT_STATE = tuple(
 """The state after a packet, by whether its flow is told by port, then at ``flags << 2 | state``."""
 
 
-def first_state(flags: int) -> FlowState:
-    """Return the state of a flow that begins with a packet."""
+def _first_state(flags: int) -> FlowState:
     if not flags & SEGMENT:
         return FlowState.OPEN
     return FlowState.HALF_OPEN if flags & SYN else FlowState.FRESH
+
+
+FIRST_STATE = tuple(int(_first_state(flags)) for flags in range(2 * SEGMENT))
+"""The state of a flow that begins with a packet, by its flags."""

@@ -53,12 +53,13 @@ STATE_FIELD = 3 << STATE_SHIFT
 MATCH_FIELD = 0xFFFF_FFFF_FFFF_FFFF >> PRINT_SHIFT << PRINT_SHIFT | SERVER_MASK << SERVER_SHIFT
 """An entry is the flow's if these bits are equal: fingerprint and server."""
 
+_STATE_LOW = 1 << STATE_SHIFT
 _STATE_AND_SERVER = 3 << STATE_SHIFT - SERVER_SHIFT | SERVER_MASK
 
 
 def is_session(entry: int) -> bool:
     """Tell whether an entry's flow is a session: open or closing."""
-    return bool((entry ^ entry >> 1) & 1 << STATE_SHIFT)
+    return (entry ^ entry >> 1) & _STATE_LOW != 0
 
 
 def table_bytes(buckets: int) -> int:
@@ -203,7 +204,7 @@ def is_live(entry: int, now_s: int, rules: Rules) -> bool:
 
 
 _V_1 = np.uint64(1)
-_V_STATE_LOW = np.uint64(1 << STATE_SHIFT)
+_V_STATE_LOW = np.uint64(_STATE_LOW)
 _V_STATE_FIELD = np.uint64(STATE_FIELD)
 _V_HALF_OPEN = np.uint64(FlowState.HALF_OPEN << STATE_SHIFT)
 _V_STATE_AND_SERVER = np.uint64(_STATE_AND_SERVER)

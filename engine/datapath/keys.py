@@ -22,6 +22,8 @@ MASK64 = 0xFFFF_FFFF_FFFF_FFFF
 _C1 = 0xFF51_AFD7_ED55_8CCD  # the 64-bit finaliser of MurmurHash3: a bijection that mixes every bit
 _C2 = 0xC4CE_B9FE_1A85_EC53
 
+_MAPPED = 0xFFFF_0000
+
 _V_C1 = np.uint64(_C1)
 _V_C2 = np.uint64(_C2)
 _V_33 = np.uint64(33)
@@ -29,7 +31,6 @@ _V_32 = np.uint64(32)
 _V_20 = np.uint64(20)
 _V_16 = np.uint64(16)
 _V_32_BITS = np.uint64(0xFFFF_FFFF)
-_V_MAPPED = np.uint64(0xFFFF_0000)
 
 
 def mix(word: int) -> int:
@@ -75,7 +76,7 @@ def hash_slot_vector(hashes: U64, length: U64) -> NDArray[np.intp]:
 
 def flow_hash_v4(client_le: int, port: int, server: int, seed: int = 0) -> int:
     """Hash an IPv4 flow; `client_le` is the address as a little-endian word, as a frame read in place gives it."""
-    return mix(client_le << 32 ^ 0xFFFF_0000 ^ port ^ server << 16 ^ seed)
+    return mix(client_le << 32 ^ _MAPPED ^ port ^ server << 16 ^ seed)
 
 
 def flow_hash_vector(high: U64, low: U64, port: U64, server: U64, seed: int = 0) -> U64:
@@ -91,8 +92,7 @@ def flow_hash_vector(high: U64, low: U64, port: U64, server: U64, seed: int = 0)
 def flow_hash_v4_vector(client_le: U64, port: U64, server: U64, seed: int = 0) -> U64:
     """Hash IPv4 flows, a vector of each part."""
     words = client_le << _V_32
-    words |= _V_MAPPED
+    words ^= np.uint64(_MAPPED ^ seed)
     words ^= port
     words ^= server << _V_16
-    words ^= np.uint64(seed)
     return mix_vector(words)

@@ -149,6 +149,16 @@ class Lookup:
         self.v_least = self.v_pick == Pick.LEAST
         self.v_by_port = np.append(table.server_by_port, 0).astype(np.bool_)
         self.all_by_address = not self.v_by_port.any()
+        self._candidates: dict[int, tuple[NDArray[np.uint16], NDArray[np.uint16]]] = {}
+
+    def candidates(self, row: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        """Return the targets of new flows of a row, and their weights. Kept, for a flood of SYNs asks for them each time."""
+        found = self._candidates.get(row)
+        if found is None:
+            start = self.bucket_start[row]
+            targets = self.table.buckets[start : start + self.bucket_len[row]]
+            found = self._candidates[row] = targets, self.table.target_weight[targets]
+        return found
 
     def would_pick(self, row: int, flow_hash: int) -> int | None:
         """Target of a new flow where the method tells it beforehand (hash, first, one target), else None."""

@@ -157,6 +157,9 @@ def cases() -> None:
         if case.captured is None and not (case.copied or case.earlier) and case.transmit == "free":
             one, batch = decisions.costs_us(case)
             print(f"  {case.name:68} {one:6.1f} {batch:6.2f}")
+    print(f"\nMicroseconds for the targets of a batch of {decisions.FLOWS}")
+    for name, took_us in decisions.flows_us():
+        print(f"  {name:68} {took_us:6.1f}")
 
 
 def maglev_tables() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from engine.datapath.afpacket.fragments import Fragments, Known, Piece
 from engine.datapath.contract import DropReason, Pick
 from engine.datapath.counters import word
-from engine.datapath.flow_states import FIN, NEXT_STATE, RST, SEGMENT, SYN, first_state
+from engine.datapath.flow_states import FIN, FIRST_STATE, NEXT_STATE, RST, SEGMENT, SYN
 from engine.datapath.flowtable import (
     PAIR_MASK,
     SEEN_FIELD,
@@ -41,6 +41,7 @@ _IPV4 = 0x0008  # ETH_P_IP read as a little-endian word
 
 TCP, UDP, ICMP = 6, 17, 1
 _FLAGS = FIN | SYN | RST
+_SYN_OF_TCP = SEGMENT | SYN
 
 ICMP_ERRORS = frozenset({3, 11, 12})
 """Destination unreachable, time exceeded, parameter problem: they carry the header they are about (RFC 792)."""
@@ -233,7 +234,7 @@ class Scalar:
             tables.counters.flat[_UNRECORDED] += 1
             return tables.pick_by_hash(row, flow_hash_v4(client, port, server)) or _NO_TARGET
         # A connection that found no room when it began stays where the hash sent it, also when there is room again.
-        late = flags & (SEGMENT | SYN) == SEGMENT
+        late = flags & _SYN_OF_TCP == SEGMENT
         pick = tables.pick_by_hash if late else tables.pick
         target = pick(row, flow_hash_v4(client, port, server))
         if not target:
@@ -268,7 +269,7 @@ class Scalar:
         if former:
             tables.count_end(former, now_s)
         generation = tables.generation(server, target)
-        entry = pack(target, server, first_state(flags), generation, now_s, flow_hash)
+        entry = pack(target, server, FIRST_STATE[flags], generation, now_s, flow_hash)
         tables.flows.flat[index] = entry
         tables.count_session(entry, 1)
 

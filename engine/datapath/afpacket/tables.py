@@ -38,6 +38,8 @@ _TARGET_SESSIONS, _SERVER_SESSIONS = word("target_sessions"), word("server_sessi
 _TARGET_HALF_OPEN, _SERVER_HALF_OPEN = word("target_half_open"), word("server_half_open")
 _TARGET_UNANSWERED, _TARGET_OPENED = word("target_unanswered"), word("target_opened")
 
+_NEXT, _HASH, _RANDOM, _FIRST = map(int, (Pick.NEXT, Pick.HASH, Pick.RANDOM, Pick.FIRST))
+
 _SWEEP_BUCKETS = 1024
 """A slice of 8,192 entries takes about 0.1 ms: well under a millisecond of delay for a frame behind it."""
 
@@ -85,21 +87,23 @@ class Tables:
             return 0
         start = lookup.bucket_start[row]
         how = lookup.pick[row]
-        if how == Pick.LEAST:
-            return self.least(row)
-        if how == Pick.NEXT:
+        if how == _NEXT:
             number = lookup.number[row]
             turn = self.turn[number]
             self.turn[number] = turn + 1
             at = turn % length
-        elif how == Pick.HASH:
+        elif how == _HASH:
             at = hash_slot(flow_hash, length)
-        elif how == Pick.FIRST:
+        elif how == _RANDOM:
+            at = self.random.randrange(length)
+        elif how == _FIRST:
             at = 0
         else:
-            at = self.random.randrange(length)
+            return self.least(row)
         target = int(lookup.table.buckets[start + at])
-        return target if self.has_room(target) else self._next_with_room(start, length, at)
+        if not lookup.limit[target] or self.has_room(target):
+            return target
+        return self._next_with_room(start, length, at)
 
     def sessions(self, targets: NDArray[np.integer]) -> NDArray[np.int64]:
         """Count the sessions of targets, those of the workers beside this one included."""
@@ -135,16 +139,16 @@ class Tables:
     def least(self, row: int) -> int:
         """Return the target of a row with the fewest sessions for its weight."""
         lookup = self.lookup
-        start = lookup.bucket_start[row]
-        candidates = lookup.table.buckets[start : start + lookup.bucket_len[row]]
+        candidates, weight = lookup.candidates(row)
         if len(lookup.limited):
-            candidates = candidates[self.sessions(candidates) < lookup.v_limit[candidates]]
+            room = self.sessions(candidates) < lookup.v_limit[candidates]
+            candidates, weight = candidates[room], weight[room]
             if not len(candidates):
                 return 0
         # Those half open count, too: most of them are sessions a moment later, and many begin at once.
-        flows = self.counters.target_sessions[candidates] + self.counters.target_half_open[candidates]
-        load = (flows + 1) / lookup.table.target_weight[candidates]
-        return int(candidates[load.argmin()])
+        load = self.counters.target_sessions[candidates] + self.counters.target_half_open[candidates]
+        load += 1
+        return int(candidates[(load / weight).argmin()])
 
     def sweep(self, now_s: int) -> None:
         """Clear void entries of the next slices of the flow table and settle the session counts."""
@@ -215,14 +219,15 @@ class Tables:
     def count_session(self, entry: int, sign: int) -> None:
         """`count_sessions` for one entry."""
         flat = self.counters.flat
-        session = is_session(entry)
-        if session and sign > 0:
-            flat[_TARGET_OPENED + (entry & TARGET_MASK)] += 1
-        target, server = (
-            (_TARGET_SESSIONS, _SERVER_SESSIONS) if session else (_TARGET_HALF_OPEN, _SERVER_HALF_OPEN)
-        )
-        flat[target + (entry & TARGET_MASK)] += sign
-        flat[server + (entry >> SERVER_SHIFT & SERVER_MASK)] += sign
+        target, server = entry & TARGET_MASK, entry >> SERVER_SHIFT & SERVER_MASK
+        if not is_session(entry):
+            flat[_TARGET_HALF_OPEN + target] += sign
+            flat[_SERVER_HALF_OPEN + server] += sign
+            return
+        flat[_TARGET_SESSIONS + target] += sign
+        flat[_SERVER_SESSIONS + server] += sign
+        if sign > 0:
+            flat[_TARGET_OPENED + target] += 1
 
     def count_ends(self, entries: U64, now_s: int) -> None:
         """Take entries off the counts that are cleared or overwritten, and count those that nobody answered."""

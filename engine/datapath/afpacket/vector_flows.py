@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.datapath.afpacket.fewest import MOST_ROWS, pick_fewest
 from engine.datapath.afpacket.scalar import Scalar, verdict
 from engine.datapath.contract import DropReason, Pick
 from engine.datapath.counters import word
-from engine.datapath.flow_states import NEXT_STATE, SEGMENT, FlowState
+from engine.datapath.flow_states import FIRST_STATE, NEXT_STATE, SEGMENT, FlowState
 from engine.datapath.flowtable import (
     GENERATION_MASK,
     GENERATION_SHIFT,
@@ -62,8 +63,13 @@ _STATE_SHIFT, _EVENT_SHIFT = _U(STATE_SHIFT), _U(2)
 _BY_PORT = _U(8)  # above the flags: the flow is told by its client's port
 _NEXT = NEXT_STATE[0] + NEXT_STATE[1]  # at by_port << 5 | flags << 2 | state
 _V_NEXT = np.array(_NEXT, np.uint64)
+_V_FIRST = np.array(FIRST_STATE, np.uint64)
 
 _NO_TARGET = verdict(DropReason.NO_TARGET)
+
+_WAY_OF_BYTE = _U(sum(way << 8 * (WAYS - 1 - way) for way in range(WAYS)))
+_WAY_SHIFT = _U(8 * (WAYS - 1))
+"""A word with a 1 in the byte of one way, times the first and shifted by the second, is the number of the way."""
 
 
 def _events(flags: U64, port: U64) -> U64:
@@ -127,21 +133,22 @@ class VectorFlows:
         want = hashes & _PRINT
         want |= server << _SERVER_SHIFT
         bucket = (hashes & _U(flows.bucket_mask)).view(np.intp)
-        matches = (flows.lines.take(bucket, axis=0) & _MATCH) == want[:, None]
+        # A row of lines has a byte of each way in one word: comparing the words tells whether and where one matches.
+        lines = flows.lines.take(bucket, axis=0, mode="clip")
+        lines &= _MATCH
+        ways = (lines.ravel() == want.repeat(WAYS)).view(np.uint64)
         index = bucket * WAYS
-        index += matches.argmax(axis=1)
+        index += (ways * _WAY_OF_BYTE >> _WAY_SHIFT).view(np.intp)
         entries = flows.entries.take(index)
-        live = (entries & _MATCH) == want
+        live = ways != 0
         live &= live_mask(entries, now_s, lookup.rules)
         targets = (entries & _TARGET_MASK).view(np.int64)
-        if np.count_nonzero(live) == len(live) and not len(lookup.v_leaving):
+        if np.count_nonzero(live) == len(live):
             if not np.count_nonzero(flags & _FIN_SYN_RST):
                 self._refresh(index, entries, now_s)
                 return targets
-            places = np.sort(index)
-            if np.count_nonzero(places[1:] == places[:-1]) == 0:
-                state = _V_NEXT.take((_events(flags, port) | entries >> _STATE_SHIFT & _U(3)).view(np.intp))
-                self._write_known(index, entries, state << _STATE_SHIFT, live, now_s)
+            if not len(lookup.v_leaving):
+                self._known(index, entries, _events(flags, port), now_s)
                 return targets
         batch = _Batch(rows, addresses, port, server, flags, hashes, want, now_s)
         self._in_order(batch, index, entries, live, targets)
@@ -151,17 +158,35 @@ class VectorFlows:
         """Write last use and state of known flows that show nothing but data, where they change."""
         changed = entries & _NOT_SEEN
         changed |= _U((now_s & SEEN_MASK) << SEEN_SHIFT)
-        state = entries & _STATE_FIELD
-        if np.count_nonzero(state == _OPEN) != len(state):
-            begins = ~session_mask(entries)
-            if np.count_nonzero(begins):
-                changed[begins] = (changed[begins] & _NOT_STATE) | _OPEN
-                # A flow may be there more than once, and is counted once.
-                _, once = np.unique(index[begins], return_index=True)
-                self._count_changes(entries[begins][once], changed[begins][once])
+        beyond_open = entries & _STATE_FIELD
+        beyond_open -= _OPEN
+        if beyond_open.max(initial=0) > _CLOSING - _OPEN:
+            begins = np.flatnonzero(~session_mask(entries))
+            changed[begins] = (changed[begins] & _NOT_STATE) | _OPEN
+            # A flow may be there more than once, and is counted once.
+            _, once = np.unique(index[begins], return_index=True)
+            begins = begins[once]
+            self._count_changes(entries[begins], changed[begins])
         write = np.flatnonzero(changed != entries)
-        if len(write):
-            self.tables.flows.entries[index[write]] = changed[write]
+        if len(write) == len(index):
+            self.tables.flows.entries[index] = changed
+        elif len(write):
+            self.tables.flows.entries[index.take(write)] = changed.take(write)
+
+    def _known(self, index: NDArray[np.intp], entries: U64, events: U64, now_s: int) -> None:
+        """Write known flows of a batch that has no others: no order counts but that of a flow's own frames."""
+        order = index.argsort(kind="stable")
+        place = index.take(order)
+        other = place[1:] != place[:-1]
+        if np.count_nonzero(other) == len(other):
+            state = _V_NEXT.take((events | entries >> _STATE_SHIFT & _U(3)).view(np.intp)) << _STATE_SHIFT
+        else:
+            starts = np.flatnonzero(np.concatenate(([True], other)))
+            first = order.take(starts)
+            frames = np.diff(starts, append=len(index))
+            index, entries = index.take(first), entries.take(first)
+            state = self._folded(entries & _STATE_FIELD, events.take(order), None, starts, frames)
+        self._write_known(index, entries, state, None, now_s)
 
     def _count_changes(self, former: U64, entries: U64) -> None:
         """Count flows that have become sessions, or are no more."""
@@ -217,15 +242,19 @@ class VectorFlows:
     def _folded(
         state: U64,
         events: U64,
-        counts: NDArray[np.bool_],
+        counts: NDArray[np.bool_] | None,
         starts: NDArray[np.intp],
         frames: NDArray[np.int64],
     ) -> U64:
-        """States after all frames that count, of each flow one after the other."""
+        """States after all frames, of each flow one after the other; of those that count, where not all do."""
         # The same event twice running does what it does once.
-        repeats = np.concatenate(([False], (events[1:] == events[:-1]) & counts[:-1]))
-        repeats[starts] = False
-        at = np.flatnonzero(counts & ~repeats)
+        news = np.concatenate(([True], events[1:] != events[:-1]))
+        if counts is not None:
+            news[1:] |= ~counts[:-1]
+        news[starts] = True
+        if counts is not None:
+            news &= counts
+        at = np.flatnonzero(news)
         if not len(at):
             return state
         flow = np.arange(len(starts)).repeat(frames).take(at)
@@ -235,30 +264,41 @@ class VectorFlows:
         first = flow[begins]
         state[first] = _V_NEXT.take((events[begins] | state.take(first)).view(np.intp))
         if len(first) != len(at):
-            more = ~begins
-            for n, event in zip(flow[more].tolist(), events[more].tolist(), strict=True):
-                state[n] = _NEXT[event | int(state[n])]
+            more = np.flatnonzero(~begins)
+            flow = flow.take(more)
+            after: list[int] = []
+            last, now = -1, 0
+            for n, event, former in zip(
+                flow.tolist(), events.take(more).tolist(), state.take(flow).tolist(), strict=True
+            ):
+                now = _NEXT[event | (now if n == last else former)]
+                last = n
+                after.append(now)
+            state[flow] = after  # of a flow that is there more than once the last one stays
         return state << _STATE_SHIFT
 
     def _write_known(
-        self, index: NDArray[np.intp], entries: U64, state: U64, known: NDArray[np.bool_], now_s: int
+        self, index: NDArray[np.intp], entries: U64, state: U64, known: NDArray[np.bool_] | None, now_s: int
     ) -> None:
-        changed = (entries & _NOT_SEEN_NOR_STATE) | state
+        """Write last use and state of flows where they change; of the known ones, where not all are."""
+        changed = entries & _NOT_SEEN_NOR_STATE
+        changed |= state
         changed |= _U((now_s & SEEN_MASK) << SEEN_SHIFT)
-        write = np.flatnonzero((changed != entries) & known)
+        differs = changed != entries
+        if known is not None:
+            differs &= known
+        write = np.flatnonzero(differs)
         if len(write):
-            former, changed = entries[write], changed[write]
-            self.tables.flows.entries[index[write]] = changed
+            former, changed = entries.take(write), changed.take(write)
+            self.tables.flows.entries[index.take(write)] = changed
             other = session_mask(former) != session_mask(changed)
             if np.count_nonzero(other):
                 self._count_changes(former[other], changed[other])
 
     @staticmethod
     def _first_state(flags: U64, maker: NDArray[np.intp]) -> U64:
-        """Give the states that the frames which make the entries begin with (flow_states.first_state)."""
-        made_by = flags.take(maker, mode="clip")
-        state = np.where((made_by & _SYN) != 0, _HALF_OPEN, _FRESH)
-        return np.where((made_by & _SEGMENT) != 0, state, _OPEN)
+        """Give the states that the frames which make the entries begin with."""
+        return _V_FIRST.take(flags.take(maker, mode="clip").view(np.intp)) << _STATE_SHIFT
 
     def _in_turn(
         self,
@@ -271,8 +311,8 @@ class VectorFlows:
     ) -> NDArray[np.bool_] | None:
         """Tell which flows have to be decided one frame after the other; None where none has.
 
-        That is where numbers of sessions decide: a new flow goes to the target with the fewest, or a target is about
-        to be full. And where a flow is to leave its target, which takes a turn as a new one does.
+        That is where a target is about to be full, and where a flow is to leave its target, which takes a turn as a
+        new one does. And where many servers choose by numbers of sessions: see fewest.py.
         """
         lookup, tables = self.tables.lookup, self.tables
         first = order.take(starts)
@@ -284,9 +324,11 @@ class VectorFlows:
         full = lookup.limited
         if len(full):
             full = full[tables.sessions(full) + len(live) >= lookup.v_limit[full]]
-        asks = len(full) or lookup.v_least.take(batch.rows[first[~known]]).any() or leaves.any()
-        if not asks:
-            return None
+        if not len(full) and not leaves.any():
+            rows = batch.rows[first[~known]]
+            rows = rows[lookup.v_least.take(rows)]
+            if not len(rows) or len(np.unique(rows)) <= MOST_ROWS:
+                return None
         # Known flows that may become sessions, or be none for a while.
         flagged = np.logical_or.reduceat((batch.flags.take(order) & _FIN_SYN_RST) != 0, starts)
         asking: NDArray[np.bool_] = ~known | leaves | flagged | ~session_mask(entries.take(first))
@@ -330,9 +372,9 @@ class VectorFlows:
         recorded = np.flatnonzero(index >= 0)
         picked = np.zeros(len(new), np.int64)
         if len(recorded) == len(new):
-            picked = self._pick(batch, at)
+            picked = self._pick(batch, at, index)
         else:
-            picked[recorded] = self._pick(batch, at[recorded])
+            picked[recorded] = self._pick(batch, at[recorded], index[recorded])
             unrecorded = np.flatnonzero(index < 0)
             picked[unrecorded] = self._by_hash(batch, at[unrecorded])
         write = np.flatnonzero((index >= 0) & (picked > 0))
@@ -418,8 +460,11 @@ class VectorFlows:
                 taken[line] |= 1 << way
         return refused
 
-    def _pick(self, batch: _Batch, at: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Choose targets for new flows by each server's way, in the order of the frames `at`; 0 where there is none."""
+    def _pick(self, batch: _Batch, at: NDArray[np.intp], index: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Choose targets for new flows by each server's way, in the order of the frames `at`; 0 where there is none.
+
+        `index` is where their entries will stand.
+        """
         tables = self.tables
         lookup = tables.lookup
         rows = batch.rows[at]
@@ -441,6 +486,8 @@ class VectorFlows:
         if len(hashed := np.flatnonzero(how == Pick.HASH)):
             picked[hashed] = self._by_hash(batch, at[hashed])
             picked[picked == _NO_TARGET] = 0
+        if np.count_nonzero(fewest := (how == Pick.LEAST) & some):
+            pick_fewest(tables, rows, fewest, picked, tables.flows.entries[index])
         return picked
 
     def _by_hash(self, batch: _Batch, at: NDArray[np.intp]) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.datapath.flow_states import FIN, NEXT_STATE, RST, SEGMENT, SYN, FlowState, first_state
+from engine.datapath.flow_states import FIN, FIRST_STATE, NEXT_STATE, RST, SEGMENT, SYN, FlowState
 
 FRESH, OPEN, CLOSING, HALF_OPEN = FlowState
 FLAGS = {"S": SYN, "A": 0, "F": FIN, "R": RST, "SF": SYN | FIN, "SR": SYN | RST, "FR": FIN | RST}
@@ -13,7 +13,7 @@ FLAGS = {"S": SYN, "A": 0, "F": FIN, "R": RST, "SF": SYN | FIN, "SR": SYN | RST,
 def after(history: str, *, by_port: bool) -> FlowState:
     """Return the state of a flow of TCP after segments with these flags."""
     first, *more = history.split()
-    state = first_state(FLAGS[first] | SEGMENT)
+    state = FlowState(FIRST_STATE[FLAGS[first] | SEGMENT])
     for flags in more:
         state = FlowState(NEXT_STATE[by_port][FLAGS[flags] << 2 | state])
     return state
@@ -56,5 +56,5 @@ def test_a_flow_of_tcp_is_a_session_when_its_client_answers(history, by_port, by
 
 
 def test_what_is_not_tcp_is_a_session_at_once():
-    assert first_state(0) is OPEN
+    assert FIRST_STATE[0] == OPEN
     assert FlowState(NEXT_STATE[False][OPEN]) is OPEN
