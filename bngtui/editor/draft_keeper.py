@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bngtui.actions import first_key, key_text
 from bngtui.candidate import Candidate
 from bngtui.editor.drafts import Draft, Drafts
 from bngtui.render.dialog import Answer, Question
@@ -155,24 +156,44 @@ class DraftKeeper:
 
     def ask_leave(self) -> None:
         """Ask what becomes of a text that was changed and not applied, then leave the editor."""
-        later: tuple[str, ...]
-        if self._drafts is None:
-            later = ("it cannot be kept: another draft is",)
-        elif self._drafts.trouble:
-            later = ("it is lost when you leave", self._drafts.trouble)
+        not_kept = self._keep_now()
+        if not_kept:
+            question = Question(
+                "The text was changed and not applied, and it cannot be kept.",
+                (
+                    f"it is lost when you leave; {key_text(first_key('write_file'))} writes it to a file",
+                    not_kept,
+                ),
+                (Answer("s", "Stay in the editor", ""), Answer("d", "Leave, discard the text", "discard")),
+                grave=(not_kept,),
+            )
         else:
-            later = ("it is kept, and offered when the editor is opened again",)
-        question = Question(
-            "The text was changed and not applied.",
-            later,
-            (
-                Answer("s", "Stay in the editor", ""),
-                Answer("k", "Leave, keep the text for later", "keep"),
-                Answer("d", "Leave, discard the text", "discard"),
-            ),
-        )
-        then = {"keep": self._page.leave, "discard": self._leave_discarded}
+            question = Question(
+                "The text was changed and not applied.",
+                ("it is kept, and offered when the editor is opened again",),
+                (
+                    Answer("s", "Stay in the editor", ""),
+                    Answer("k", "Leave, keep the text for later", "keep"),
+                    Answer("d", "Leave, discard the text", "discard"),
+                ),
+            )
+        then = {"keep": self._leave_kept, "discard": self._leave_discarded}
         self._page.ask(question, then, opened_by="leave")
+
+    def _keep_now(self) -> str:
+        """Keep the text at once; return why it is not kept, "" where it is."""
+        candidate, drafts = self._edited.candidate, self._drafts
+        if drafts is None or candidate is None:
+            return "Another draft has its place"
+        drafts.save(self._draft_of(candidate, drafts))
+        return drafts.trouble
+
+    def _leave_kept(self) -> None:
+        not_kept = self._keep_now()
+        if not_kept:
+            self._page.say(f"You are still in the editor. {not_kept}", "down")
+        else:
+            self._page.leave()
 
     def _leave_discarded(self) -> None:
         if self._drafts is not None:

@@ -94,7 +94,7 @@ class Page(Screen[None]):
     def tick(self) -> None:
         """Let what counts go on while nothing comes in; once a second."""
         stale = self.stale
-        if stale is not self._drawn_stale:
+        if stale is not self._drawn_stale and self.query(Footer):
             self._drawn_stale = stale
             self.renew()
         self.update_header()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from bngtui.candidate import Candidate
@@ -205,10 +207,38 @@ async def test_leaving_says_that_the_disk_refuses(bench):
     assert said.startswith("The draft is not kept")
     assert role == "warning"
     bench.keeper.ask_leave()
-    assert bench.page.questions[0][0].lines == ("it is lost when you leave", said)
+    question = bench.page.questions[0][0]
+    assert question.lines == ("it is lost when you leave; Ctrl-O writes it to a file", said)
+    assert question.grave == (said,)
+    assert [answer.value for answer in question.answers] == ["", "discard"], "nothing says that it is kept"
+
+
+async def test_who_cannot_keep_the_text_stays_in_the_editor(bench):
+    await bench.edit("typed\n")
+    await bench.write()
+    bench.keeper.ask_leave()
+    shutil.rmtree(bench.folder)
+    bench.folder.write_text("the disk refuses by now")
+    bench.page.answer("keep")
+    assert bench.page.left == 0
+    said, role = bench.page.said[-1]
+    assert said.startswith("You are still in the editor. The draft is not kept")
+    assert role == "down"
+
+
+async def test_what_was_typed_last_is_kept_at_leaving(bench):
+    await bench.edit("typed\n")
+    bench.area.text = "typed in the last moment\n"
+    bench.keeper.ask_leave()
+    bench.page.answer("keep")
+    bench.keeper.close()
+    assert bench.page.left == 1
+    assert Drafts("lb1", FILE).open().text == "typed in the last moment\n"
 
 
 async def test_leaving_says_where_the_text_cannot_be_kept(bench):
     bench.edited.show(Candidate.of(RUNNING))
     bench.keeper.ask_leave()
-    assert bench.page.questions[0][0].lines == ("it cannot be kept: another draft is",)
+    question = bench.page.questions[0][0]
+    assert question.lines[1] == "Another draft has its place"
+    assert [answer.value for answer in question.answers] == ["", "discard"]
