@@ -271,6 +271,18 @@ class ConfigDiff(msgspec.Struct, kw_only=True):
     findings: list[Finding] = msgspec.field(default_factory=list)
 
 
+RevisionEnd = Literal[
+    "confirmed",  # somebody confirmed it
+    "kept-with",  # somebody kept it with a later change
+    "superseded",  # its owner applied another text in its place
+    "taken-back",  # somebody ended the trial
+    "timed-out",  # nobody confirmed it in time
+    "not-applied",  # the engine could not go over to it: it never was on trial
+    "engine-ended",  # the engine's end cut the trial short
+]
+"""How a revision stopped being on trial."""
+
+
 class Revision(msgspec.Struct, kw_only=True):
     """One accepted configuration."""
 
@@ -283,6 +295,8 @@ class Revision(msgspec.Struct, kw_only=True):
     running: bool = False
     confirmed: bool = True
     reverted: bool = False  # nobody confirmed it, and the engine went back
+    end: RevisionEnd | None = None  # null: it never was on trial, or is still
+    ended_by: str | None = None  # who did that, where somebody did
     lines: int = 0
     text: str | None = None  # byte for byte; only in the answer of op `revision`
 
@@ -296,6 +310,14 @@ class Pending(msgspec.Struct, kw_only=True):
     actor: str
 
 
+class FileDiffers(msgspec.Struct, kw_only=True):
+    """The configuration file is not what the engine read from it or wrote to it last."""
+
+    since: str  # RFC 3339, UTC
+    readable: bool
+    trouble: str = ""  # why it could not run: its first error, or why it cannot be read
+
+
 class ConfigStatus(msgspec.Struct, kw_only=True):
     """Which configuration runs."""
 
@@ -303,6 +325,7 @@ class ConfigStatus(msgspec.Struct, kw_only=True):
     language: Literal["balanceng", "toml"]
     pending: Pending | None = None
     differs: list[str] = msgspec.field(default_factory=list)  # "target 2 disabled (file: enabled)"
+    file: FileDiffers | None = None  # the file on the disk, where it is another one
 
 
 class RunningConfig(msgspec.Struct, kw_only=True):
@@ -335,6 +358,9 @@ class Version(msgspec.Struct, kw_only=True):
     boot_id: str
     pid: int
     uptime_s: float
+    config_file: str = ""
+    revision: int = 0  # that runs
+    file_differs: FileDiffers | None = None
 
 
 class AdminResult(msgspec.Struct, kw_only=True):

@@ -87,7 +87,18 @@ class DiffArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     file: str = "candidate"
 
 
-class ApplyArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Consent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a change of the configuration may do to others' work; otherwise it is refused.
+
+    `overwrite`: to a file on the disk that somebody has changed (code "file-differs"). `keep_trial`: the revision of
+    somebody else that is on trial, and is to be kept with this change (code "on-trial").
+    """
+
+    overwrite: bool = False
+    keep_trial: int | None = None
+
+
+class ApplyArgs(Consent, kw_only=True, forbid_unknown_fields=True):
     """Run a candidate. `base`: the revision it was made from; null: apply whatever runs."""
 
     text: str
@@ -97,13 +108,13 @@ class ApplyArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     note: str = ""
 
 
-class ConfirmArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class ConfirmArgs(Consent, kw_only=True, forbid_unknown_fields=True):
     """Keep the change on trial. `trial`: the revision that is meant; null: whichever is on trial."""
 
     trial: int | None = None
 
 
-class RollbackArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class RollbackArgs(Consent, kw_only=True, forbid_unknown_fields=True):
     """Run an earlier revision; null: what ran before the trial, or where there is none the one before the running one.
 
     `trial`: only end the trial of this revision. Without it, who answers a moment after the trial is over goes one
@@ -128,7 +139,7 @@ class RevisionDiffArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     new: int
 
 
-class CommandArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class CommandArgs(Consent, kw_only=True, forbid_unknown_fields=True):
     """Commands of BalanceNG's language (`target 1 { ... }`, `register`, `enable`, `no target 3`) on what runs."""
 
     text: str
@@ -161,6 +172,7 @@ OPS: dict[str, Op] = {
     "admin": Op(AdminArgs, AdminResult, changes=True),
     "running": Op(NoArgs, RunningConfig),
     "diff": Op(DiffArgs, ConfigDiff),
+    "file-diff": Op(NoArgs, ConfigDiff),  # what the file on the disk would change in what runs
     "history": Op(NoArgs, list[Revision]),  # newest first, without texts
     "revision": Op(RevisionArgs, Revision),
     "revision-diff": Op(RevisionDiffArgs, ConfigDiff),
@@ -168,5 +180,5 @@ OPS: dict[str, Op] = {
     "command": Op(CommandArgs, Applied, changes=True),
     "confirm": Op(ConfirmArgs, Applied, changes=True),
     "rollback": Op(RollbackArgs, Applied, changes=True),
-    "save": Op(NoArgs, Applied, changes=True),  # operational state into the file
+    "save": Op(Consent, Applied, changes=True),  # operational state into the file
 }

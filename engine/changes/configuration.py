@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.api.messages import ConfigDiff, ConfigStatus, Pending, Revision, RunningConfig
+from engine.api.messages import ConfigDiff, ConfigStatus, FileDiffers, Pending, Revision, RunningConfig
 from engine.api.timestamp import timestamp
+from engine.changes.file_on_disk import FileOnDisk
 from engine.config.difference.compare import Flows, compare, unified
 from engine.config.language.balanceng import dump as dump_balanceng
 from engine.config.language.toml import dump as dump_toml
-from engine.config.load import Language, Loaded, load
+from engine.config.load import Language, Loaded, language_of, load
 from engine.domain.actor import Actor
 from engine.domain.errors import OpError
 
@@ -38,12 +39,18 @@ class Running:
 
 @dataclass
 class Trial:
-    """A change that waits to be confirmed; `back` runs again at `deadline`, in monotonic seconds."""
+    """A change that waits to be confirmed; `back` runs again at `deadline`, in monotonic seconds.
+
+    `kept` are revisions of others that were on trial when this one came, and share its end. `overwrites` is what the
+    file held when its overwriting was agreed to.
+    """
 
     revision: int
     back: Running
     deadline: float
     actor: Actor
+    kept: tuple[int, ...] = ()
+    overwrites: bytes | None = None
 
 
 @dataclass
@@ -55,6 +62,10 @@ class Configuration:
     file: Path
     running: Running
     trial: Trial | None = None
+    disk: FileOnDisk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.disk = FileOnDisk(self.file, self.in_file(self.running).encode())
 
     # -- what consoles ask ------------------------------------------------------------------------------------------
 
@@ -69,7 +80,15 @@ class Configuration:
             language=self.running.language,
             pending=self.pending(now),
             differs=self.differs(),
+            file=self.file_differs(),
         )
+
+    def file_differs(self) -> FileDiffers | None:
+        """Say that the file is not what the engine read from it or wrote to it last."""
+        found = self.disk.difference
+        if found is None:
+            return None
+        return FileDiffers(since=found.since, readable=found.data is not None, trouble=found.trouble)
 
     def pending(self, now: float) -> Pending | None:
         """Return the change under trial, if there is one."""
@@ -127,6 +146,14 @@ class Configuration:
             findings=loaded.findings,
         )
 
+    def file_diff(self, flows: Flows | None = None) -> ConfigDiff:
+        """Compare the file, as of the last look, with what runs; `flows` as in `diff`. Raises OpError."""
+        found = self.disk.difference
+        data = self.disk.known if found is None else found.data
+        if data is None:
+            raise OpError("not-found", f"{self.file} cannot be read: {found.trouble if found else ''}")
+        return self.diff(data.decode(errors="replace"), str(self.file), flows)
+
     def compare_revisions(self, old: int, new: int, flows: Flows | None = None) -> ConfigDiff:
         """Say what going from one revision to another changes; `flows` as in `diff`. Raises OpError."""
         texts = [self.text_of(number) for number in (old, new)]
@@ -162,10 +189,17 @@ class Configuration:
             running=stored.number == self.running.revision,
             confirmed=stored.confirmed,
             reverted=stored.reverted,
+            end=stored.end,
+            ended_by=stored.ended_by,
             lines=stored.text.count(b"\n") + (not stored.text.endswith(b"\n")),
         )
 
     # -- what a change needs ----------------------------------------------------------------------------------------
+
+    def in_file(self, running: Running) -> str:
+        """Return the text that the configuration file has of a configuration: in the file's own language."""
+        language = language_of(str(self.file), running.text)
+        return running.text if language == running.language else in_language(running.config, language)
 
     def read(self, text: str, file: str) -> Loaded:
         """Read and check a text, with this host's interfaces in mind."""
@@ -203,7 +237,7 @@ def recall(store: RevisionStore, data: bytes, loaded: Loaded) -> tuple[Running, 
     warnings: list[str] = []
     for left in store.list():
         if not left.confirmed and not left.reverted and left != newest:
-            store.drop(left.number)
+            store.drop(left.number, "engine-ended")
             warnings.append(
                 f"revision {left.number} was not confirmed before the engine ended: the file's runs"
             )

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.api.messages import RevisionEnd  # noqa: TC001 - msgspec reads the annotation at run time
+
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """Nothing that was ever written as a revision is larger."""
 
@@ -31,6 +33,8 @@ class _Story(msgspec.Struct, kw_only=True, frozen=True):
     language: Literal["balanceng", "toml"]
     confirmed: bool
     reverted: bool  # nobody confirmed it, and the engine went back
+    end: RevisionEnd | None = None  # absent in files of older versions
+    ended_by: str | None = None
 
 
 class StoredRevision(_Story, kw_only=True, frozen=True):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
+    from engine.api.messages import RevisionEnd
     from engine.domain.actor import Actor
 
 KEEP = 50
@@ -131,13 +132,16 @@ class RevisionStore:
         found = [self.get(number) for number in self._look()]
         return [stored for stored in found if stored is not None]
 
-    def confirm(self, number: int) -> StoredRevision:
-        """Mark a revision as confirmed; a disk that refuses is owed it. Raises LookupError where there is none."""
-        return self._mark(number, confirmed=True, reverted=False)
+    def confirm(self, number: int, end: RevisionEnd | None = None, by: Actor | None = None) -> StoredRevision:
+        """Mark a revision as confirmed; a disk that refuses is owed it. Raises LookupError where there is none.
 
-    def drop(self, number: int) -> StoredRevision:
-        """Mark a revision as one that the engine went back from; a disk that refuses is owed it. Raises LookupError."""
-        return self._mark(number, confirmed=False, reverted=True)
+        `end` and `by` say how it stopped being on trial, where it was.
+        """
+        return self._mark(number, confirmed=True, reverted=False, end=end, by=by)
+
+    def drop(self, number: int, end: RevisionEnd | None = None, by: Actor | None = None) -> StoredRevision:
+        """Mark a revision as one that the engine went back from; the rest as `confirm`."""
+        return self._mark(number, confirmed=False, reverted=True, end=end, by=by)
 
     def latest_confirmed(self) -> StoredRevision | None:
         """Return the newest revision that was confirmed: what a restarted engine goes by."""
@@ -241,12 +245,20 @@ class RevisionStore:
         self._highest = max([self._highest, taken, *numbers])
         return sorted(numbers, reverse=True)
 
-    def _mark(self, number: int, *, confirmed: bool, reverted: bool) -> StoredRevision:
+    def _mark(
+        self, number: int, *, confirmed: bool, reverted: bool, end: RevisionEnd | None, by: Actor | None
+    ) -> StoredRevision:
         stored = self.get(number)
         if stored is None:
             raise LookupError(f"there is no revision {number}")
         if (stored.confirmed, stored.reverted) != (confirmed, reverted):
-            stored = msgspec.structs.replace(stored, confirmed=confirmed, reverted=reverted)
+            stored = msgspec.structs.replace(
+                stored,
+                confirmed=confirmed,
+                reverted=reverted,
+                end=end,
+                ended_by=None if by is None else by.text,
+            )
             with self._writing:
                 self._write_or_owe(stored)
         return stored

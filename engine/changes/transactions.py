@@ -15,13 +15,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.api.messages import Applied
+from engine.api.ops import Consent
 from engine.api.timestamp import timestamp
 from engine.changes.aside import read_plain
-from engine.changes.configuration import Configuration, Running, Trial, host_interfaces, in_language
+from engine.changes.configuration import Configuration, Running, Trial, host_interfaces
 from engine.changes.runner import SwitchError
 from engine.config.atomic import write_atomic
 from engine.config.editing.rewrite import CannotEdit, run_commands, write_states
-from engine.config.load import Loaded, language_of, load
+from engine.config.load import Loaded, load
 from engine.domain.actor import TIMER, Actor
 from engine.domain.errors import OpError
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
+    from engine.api.messages import RevisionEnd
     from engine.api.ops import ApplyArgs, CommandArgs, RollbackArgs
     from engine.config.difference.change import Change
     from engine.config.finding import Finding
@@ -44,6 +46,9 @@ NOTE_MOST = 60
 """Characters of typed commands that a revision's note repeats."""
 
 
+_NO_CONSENT = Consent()
+
+
 @dataclass(frozen=True)
 class _Candidate:
     """A text that is to run, and who wants it. `parent`: the revision that it is the text of, after a rollback."""
@@ -52,6 +57,7 @@ class _Candidate:
     loaded: Loaded
     note: str
     actor: Actor
+    consent: Consent = _NO_CONSENT
     confirm_within_s: int | None = None  # None: it runs for good at once
     parent: int | None = None
 
@@ -74,7 +80,8 @@ class Transactions(Configuration):
             self._check_base(args.base)
             loaded = await asyncio.to_thread(self.read, args.text, args.file)
             note = args.note or f"apply {args.file}"
-            return await self._run(_Candidate(args.text, loaded, note, actor, args.confirm_within_s), now)
+            candidate = _Candidate(args.text, loaded, note, actor, args, args.confirm_within_s)
+            return await self._run(candidate, now)
 
     async def command(self, args: CommandArgs, actor: Actor, now: float) -> Applied:
         """Run commands of BalanceNG's language on the running text. Raises OpError."""
@@ -89,7 +96,8 @@ class Transactions(Configuration):
             loaded = await asyncio.to_thread(self.read, edited.text, self.name_of(running.revision))
             typed = " ".join(args.text.split())
             note = typed if len(typed) <= NOTE_MOST else f"{typed[: NOTE_MOST - 1]}…"
-            return await self._run(_Candidate(edited.text, loaded, note, actor, args.confirm_within_s), now)
+            candidate = _Candidate(edited.text, loaded, note, actor, args, args.confirm_within_s)
+            return await self._run(candidate, now)
 
     async def rollback(self, args: RollbackArgs, actor: Actor, now: float) -> Applied:
         """Run an earlier revision again, as a new one; without a number: end a trial, or go one back."""
@@ -97,14 +105,13 @@ class Transactions(Configuration):
             self._check_trial(args.trial)
             if args.revision is None and self.trial is not None:
                 why = f"revision {self.trial.revision} taken back"
-                return await self._revert(self.trial, actor, why, now)
+                return await self._revert(self.trial, actor, why, now, "taken-back")
             parent = self._earlier() if args.revision is None else args.revision
             text = self.text_of(parent)
             loaded = await asyncio.to_thread(self.read, text, self.name_of(parent))
             note = f"rollback to revision {parent}"
-            return await self._run(
-                _Candidate(text, loaded, note, actor, args.confirm_within_s, parent=parent), now
-            )
+            candidate = _Candidate(text, loaded, note, actor, args, args.confirm_within_s, parent=parent)
+            return await self._run(candidate, now)
 
     def _check_trial(self, meant: int | None) -> None:
         """Raise OpError where another revision is on trial than the one that is meant, or none; None: any is meant."""
@@ -120,7 +127,7 @@ class Transactions(Configuration):
             raise OpError("refused", "there is no earlier revision to go back to")
         return max(earlier)
 
-    async def save(self, actor: Actor, now: float) -> Applied:
+    async def save(self, actor: Actor, now: float, consent: Consent = _NO_CONSENT) -> Applied:
         """Write operational state into the configuration and its file. Raises OpError."""
         async with self._lock:
             running = self.running
@@ -137,7 +144,8 @@ class Transactions(Configuration):
                     "refused", f"{error}; write it into the file yourself, and reload it"
                 ) from error
             loaded = await asyncio.to_thread(self.read, text, self.name_of(running.revision))
-            applied = await self._run(_Candidate(text, loaded, "save: operational state", actor), now)
+            candidate = _Candidate(text, loaded, "save: operational state", actor, consent)
+            applied = await self._run(candidate, now)
             self.runner.drop_redundant_overrides()
             return applied
 
@@ -157,15 +165,18 @@ class Transactions(Configuration):
     async def _run(self, candidate: _Candidate, now: float) -> Applied:
         """Check, compare, store, switch, write, mark. Raises OpError, what ran before running on."""
         config = _checked(candidate)
+        self._check_others_trial(candidate, now)
+        overwrites = await self._check_file(candidate.text, candidate.consent)
         if candidate.says(self.running):
             return await self._run_on(candidate, now)
         before, superseded = self.running, self.trial
         if superseded is not None and candidate.says(superseded.back):
             why = f"revision {superseded.revision} taken back"
-            return await self._revert(superseded, candidate.actor, why, now)
+            return await self._revert(superseded, candidate.actor, why, now, "taken-back")
         changes = self.changes_to(config)
         after = Running(config, candidate.text, candidate.loaded.language, await self._store(candidate))
         trial = Trial(after.revision, superseded.back if superseded else before, now, candidate.actor)
+        trial.overwrites = overwrites
         await self._switch(after, candidate.actor)
         within_s, told = candidate.confirm_within_s, ""
         if within_s is None:
@@ -176,11 +187,36 @@ class Transactions(Configuration):
             trial.deadline += within_s
             self.running, self.trial = after, trial
             told = f", to be confirmed within {within_s} s"
-        await self._forget(superseded)
+        told += await self._end_superseded(superseded, candidate)
         self.runner.tell(
             "info", f"revision {after.revision} runs: {_summary(changes)}{told}", candidate.actor
         )
         return self._applied(candidate, now, changes)
+
+    async def _end_superseded(self, former: Trial | None, candidate: _Candidate) -> str:
+        """Settle what becomes of a trial that another change came on top of; returns what to tell of it.
+
+        Its owner has put another text in its place. Somebody else has been made to say that it is kept: it is now, or
+        shares the end of the trial that runs now.
+        """
+        if former is None:
+            return ""
+        trial, actor = self.trial, candidate.actor
+        if former.actor == actor:
+            if trial is None:
+                await self._end(former.kept, actor, "kept-with")
+            else:
+                trial.kept = former.kept
+            await self._forget(former, actor, "superseded")
+            return ""
+        with_it = (*former.kept, former.revision)
+        if trial is None:
+            await self._end(with_it, actor, "kept-with")
+        else:
+            trial.kept = with_it
+        self.hold()
+        so = "is on trial with it" if trial else "was on trial and is kept with it"
+        return f"; revision {former.revision} of {former.actor} {so}"
 
     async def _run_on(self, candidate: _Candidate, now: float) -> Applied:
         """Take up a text that runs already: no revision is made of it, but it may end a trial, or have it go on."""
@@ -233,7 +269,7 @@ class Transactions(Configuration):
         try:
             await self.runner.switch(after.config, actor)
         except SwitchError as error:
-            await self._mark(self.store.drop, after.revision)
+            await self._mark(self.store.drop, after.revision, "not-applied")
             raise self._not_applied(error, actor) from error
 
     async def _write_or_go_back(self, after: Running, trial: Trial) -> None:
@@ -250,9 +286,9 @@ class Transactions(Configuration):
             except SwitchError as refused:
                 superseded, self.running, self.trial = self.trial, after, trial
                 trial.deadline += REVERT_AGAIN_S
-                await self._forget(superseded)
+                await self._forget(superseded, trial.actor, "superseded")
                 raise self._not_taken_back(str(error), refused, trial.actor) from refused
-            await self._mark(self.store.drop, after.revision)
+            await self._mark(self.store.drop, after.revision, "not-applied")
             raise self._not_applied(error, trial.actor) from error
 
     def _not_applied(self, error: Exception, actor: Actor) -> OpError:
@@ -267,14 +303,12 @@ class Transactions(Configuration):
 
     async def _write_file(self, running: Running) -> None:
         """Write the text to the configuration file, in the file's own language. Raises OpError."""
-        text = running.text
-        language = language_of(str(self.file), text)
-        if language != running.language:
-            text = in_language(running.config, language)
+        data = self.in_file(running).encode()
         try:
-            await asyncio.to_thread(self._replace_file, text.encode())
+            await asyncio.to_thread(self._replace_file, data)
         except OSError as error:
             raise OpError("refused", f"{self.file} cannot be written: {error.strerror}") from error
+        self.disk.wrote(data)
 
     def _replace_file(self, data: bytes) -> None:
         """Write the file where it does not hold `data` already. Raises OSError, the file being as it was."""
@@ -293,21 +327,69 @@ class Transactions(Configuration):
         except (OSError, ValueError):
             return False
 
-    async def _mark(self, mark: Callable[[int], object], number: int) -> None:
+    async def _mark(
+        self,
+        mark: Callable[[int, RevisionEnd | None, Actor | None], object],
+        number: int,
+        end: RevisionEnd | None = None,
+        by: Actor | None = None,
+    ) -> None:
         """Mark a revision. The disk may refuse it: then it is owed, and `mend_records` writes it."""
         with contextlib.suppress(LookupError):  # its file was removed meanwhile: there is nothing to mark
-            await asyncio.to_thread(mark, number)
+            await asyncio.to_thread(mark, number, end, by)
 
-    async def _forget(self, trial: Trial | None) -> None:
+    async def _end(self, revisions: tuple[int, ...], actor: Actor | None, end: RevisionEnd) -> None:
+        """Mark how revisions stopped being on trial: kept, or gone back from."""
+        mark = self.store.confirm if end in {"confirmed", "kept-with"} else self.store.drop
+        for number in revisions:
+            await self._mark(mark, number, end, actor)
+
+    async def _forget(self, trial: Trial | None, actor: Actor | None, end: RevisionEnd) -> None:
         """Mark what a change under trial came to that is over, if there was one, and hold what counts from now on."""
         if trial is not None:
-            await self._mark(self.store.drop, trial.revision)
+            await self._end((trial.revision,), actor, end)
         self.hold()
 
     async def mend_records(self) -> str:
         """Write what the disk did not take before; returns what it still owes, or nothing."""
         await asyncio.to_thread(self.store.mend)
         return self.store.owed
+
+    # -- others' work -----------------------------------------------------------------------------------------------
+
+    async def watch_file(self) -> None:
+        """See whether somebody else has changed the file; `disk` has what was found."""
+        if self.disk.moved() and not self._lock.locked():
+            async with self._lock:
+                await asyncio.to_thread(self.disk.look)
+
+    async def _check_file(self, text: str, consent: Consent, agreed: bytes | None = None) -> bytes | None:
+        """Return what is on the disk and will be overwritten. Raises OpError where nobody has agreed to that.
+
+        A file with the text that is to run is not overwritten; `agreed` is a content that may be.
+        """
+        if self.disk.moved():
+            await asyncio.to_thread(self.disk.look)
+        found = self.disk.difference
+        if found is None or found.data in {None, text.encode(), agreed} or consent.overwrite:
+            return None if found is None else found.data
+        raise OpError(
+            "file-differs",
+            f"{self.file} was changed by somebody else at {found.clock} and would be overwritten; look at the "
+            "difference, then take the file or overwrite it",
+        )
+
+    def _check_others_trial(self, candidate: _Candidate, now: float) -> None:
+        """Raise OpError where somebody else's trial would end without a word."""
+        trial = self.trial
+        if trial is None or trial.actor == candidate.actor or candidate.consent.keep_trial == trial.revision:
+            return
+        left = max(0.0, trial.deadline - now)
+        raise OpError(
+            "on-trial",
+            f"revision {trial.revision} of {trial.actor} is on trial for {left:.0f} s more: keep it with yours, or "
+            "wait until it is confirmed or taken back",
+        )
 
     def _check_base(self, base: int | None) -> None:
         if base is None or base == self.running.revision:
@@ -322,20 +404,23 @@ class Transactions(Configuration):
 
     # -- a change under trial ---------------------------------------------------------------------------------------
 
-    async def confirm(self, actor: Actor, meant: int | None = None) -> Applied:
+    async def confirm(
+        self, actor: Actor, meant: int | None = None, consent: Consent = _NO_CONSENT
+    ) -> Applied:
         """Keep the change under trial, if it is the one `meant`: write it to the file. Raises OpError, the trial going on."""
         async with self._lock:
             self._check_trial(meant)
             trial = self.trial
             if trial is None:
                 raise OpError("refused", "no change waits to be confirmed")
+            await self._check_file(self.running.text, consent, trial.overwrites)
             await self._keep(trial, actor)
             return Applied(revision=trial.revision)
 
     async def _keep(self, trial: Trial, actor: Actor) -> None:
         await self._write_file(self.running)
         self.trial = None  # the file is written: from here on a restart runs it, whatever the history says
-        await self._mark(self.store.confirm, trial.revision)
+        await self._end((trial.revision, *trial.kept), actor, "confirmed")
         self.hold()
         self.runner.tell("info", f"revision {trial.revision} confirmed", actor)
 
@@ -346,9 +431,11 @@ class Transactions(Configuration):
             async with self._lock:
                 with contextlib.suppress(OpError):  # told already, and tried again at the new deadline
                     why = f"revision {trial.revision} was not confirmed in time"
-                    await self._revert(trial, None, why, now)
+                    await self._revert(trial, None, why, now, "timed-out")
 
-    async def _revert(self, trial: Trial, actor: Actor | None, why: str, now: float) -> Applied:
+    async def _revert(
+        self, trial: Trial, actor: Actor | None, why: str, now: float, end: RevisionEnd
+    ) -> Applied:
         """Go back to what ran before the trial; `actor` None: by the timer. Raises OpError, to be tried again."""
         changes = self.changes_to(trial.back.config)
         try:
@@ -358,7 +445,8 @@ class Transactions(Configuration):
             trial.deadline = max(trial.deadline, now) + REVERT_AGAIN_S
             raise self._not_taken_back(why, error, actor) from error
         self.running, self.trial = trial.back, None
-        await self._forget(trial)
+        await self._end(trial.kept, actor, end)
+        await self._forget(trial, actor, end)
         self.runner.tell("warning", f"{why}: revision {trial.back.revision} runs again", actor)
         return Applied(revision=trial.back.revision, changes=changes)
 

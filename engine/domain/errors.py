@@ -16,6 +16,8 @@ ErrorCode = Literal[
     "refused",  # understood, and declined; the message says why
     "invalid",  # a configuration with errors; `findings` has them
     "conflict",  # the running configuration moved on from the revision the candidate was based on
+    "file-differs",  # the file would be overwritten, and is not what was read or written last: args say `overwrite`
+    "on-trial",  # somebody else's change is on trial: args name it in `keep_trial`
     "too-large",  # the frame is over MAX_FRAME_BYTES
     "malformed",  # the frame is not a msgpack map of a Request
     "internal",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         CheckArgs,
         CommandArgs,
         ConfirmArgs,
+        Consent,
         DiffArgs,
         ExplainArgs,
         NoArgs,
@@ -186,6 +187,9 @@ class Backend:
             boot_id=self.boot_id,
             pid=os.getpid(),
             uptime_s=self.uptime_s,
+            config_file=str(self._engine.options.config),
+            revision=self._engine.transactions.running.revision,
+            file_differs=self._engine.transactions.file_differs(),
         )
 
     @answers("conf")
@@ -242,6 +246,12 @@ class Backend:
         engine = self._engine
         return await asyncio.to_thread(engine.transactions.diff, args.text, args.file, engine.flows())
 
+    @answers("file-diff")
+    async def _file_diff(self, _: NoArgs, __: Actor) -> ConfigDiff:
+        engine = self._engine
+        await engine.transactions.watch_file()
+        return await asyncio.to_thread(engine.transactions.file_diff, engine.flows())
+
     @answers("revision-diff")
     async def _revision_diff(self, args: RevisionDiffArgs, _: Actor) -> ConfigDiff:
         engine = self._engine
@@ -264,12 +274,12 @@ class Backend:
 
     @answers("confirm")
     async def _confirm(self, args: ConfirmArgs, actor: Actor) -> Applied:
-        return await self._engine.transactions.confirm(actor, args.trial)
+        return await self._engine.transactions.confirm(actor, args.trial, args)
 
     @answers("rollback")
     async def _rollback(self, args: RollbackArgs, actor: Actor) -> Applied:
         return await self._engine.transactions.rollback(args, actor, time.monotonic())
 
     @answers("save")
-    async def _save(self, _: NoArgs, actor: Actor) -> Applied:
-        return await self._engine.transactions.save(actor, time.monotonic())
+    async def _save(self, args: Consent, actor: Actor) -> Applied:
+        return await self._engine.transactions.save(actor, time.monotonic(), args)

@@ -38,7 +38,17 @@ class Records:
         self._unsaved = False
 
     async def keep(self, now: float) -> None:
-        """Look whether the disk has everything, where it is time to; `now` is monotonic seconds."""
+        """Look whether the disk has everything, where it is time to; `now` is monotonic seconds.
+
+        Whether it has the configuration file as it was is looked at every time.
+        """
+        await self._transactions.watch_file()
+        alarm = self._transactions.disk.alarm()
+        over = "is what the engine read or wrote last again"
+        if alarm is None:
+            self._tell("file", "config", "configuration file", "", over=over)
+        else:
+            self._tell("file", "config", alarm.subject, alarm.message, alarm.severity)
         if now < self._next_look and not self._unsaved:
             return
         self._next_look = now + LOOK_S

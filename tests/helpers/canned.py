@@ -122,7 +122,7 @@ class CannedBackend:
             event(3, kind="admin", severity="warning", message="disabled", actor="root(0) pid 7"),
         ]
         self.calls: list[tuple[str, Any, Actor]] = []
-        self.hold: asyncio.Event | None = None  # set: op version waits for it
+        self.hold: asyncio.Event | None = None  # set: op version, and what changes something, wait for it
         self.revisions = [revision(1)]
         self.trial: m.Pending | None = None
         self.changes = CHANGES
@@ -177,6 +177,9 @@ class CannedBackend:
         findings = load(args.text, args.file).findings
         ok = not any(finding.severity == "error" for finding in findings)
         return self._compared(self.running, args.text, args.file, findings or [], ok=ok)
+
+    async def _file_diff(self, _: ops.NoArgs) -> m.ConfigDiff:
+        return self._compared(self.running, self.running.text or "", "bng.conf", [], ok=True)
 
     async def _revision_diff(self, args: ops.RevisionDiffArgs) -> m.ConfigDiff:
         old, new = self._known(args.old), self._known(args.new)

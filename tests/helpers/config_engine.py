@@ -128,6 +128,8 @@ class ConfigEngine(FakeEngine):
 
     def state(self) -> State:
         self.current.config = self.transactions.status(time.monotonic())
+        alarm = self.transactions.disk.alarm()
+        self.current.alarms = [alarm] if alarm else []
         return self.current
 
     def publish(self, **changes: Any) -> None:
@@ -154,14 +156,17 @@ class ConfigEngine(FakeEngine):
             case RollbackArgs():
                 return await self._changed(changes.rollback(args, self.actor, now))
             case ConfirmArgs():
-                return await self._changed(changes.confirm(self.actor, args.trial))
+                return await self._changed(changes.confirm(self.actor, args.trial, args))
         match op:
             case "running":
                 return changes.text(now)
             case "history":
                 return changes.history()
             case "save":
-                return await self._changed(changes.save(self.actor, now))
+                return await self._changed(changes.save(self.actor, now, args))
+            case "file-diff":
+                await changes.watch_file()
+                return changes.file_diff()
         return await super().call(op, args, actor)
 
     async def _changed(self, work: Any) -> Any:
@@ -174,8 +179,10 @@ class ConfigEngine(FakeEngine):
         while True:
             await asyncio.sleep(0.1)
             before = self.transactions.trial
+            differed = self.transactions.disk.difference
             await self.transactions.tick(time.monotonic())
-            if before is not self.transactions.trial:
+            await self.transactions.watch_file()
+            if (before, differed) != (self.transactions.trial, self.transactions.disk.difference):
                 self.publish()
 
     async def __aenter__(self):

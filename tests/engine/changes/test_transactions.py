@@ -151,7 +151,7 @@ async def test_a_restart_during_a_trial_finds_the_former_configuration(transacti
 async def test_a_kill_after_the_file_was_written_keeps_the_new_configuration(
     transactions, start, file, monkeypatch
 ):
-    monkeypatch.setattr(transactions.store, "confirm", lambda _: None)  # killed before this
+    monkeypatch.setattr(transactions.store, "confirm", lambda *_: None)  # killed before this
     await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
     again = start()
     assert (again.running.revision, again.running.text) == (2, HASH)

@@ -43,7 +43,7 @@ async def test_a_file_that_asks_for_another_interface_says_so_when_it_is_read_ag
 
 
 async def test_saving_nothing_writes_the_file_as_it_runs(transactions, file):
-    file.write_text("changed by hand")
+    file.unlink()
     assert (await transactions.save(ACTOR, 0)).revision == 1
     assert file.read_text() == SEED
     assert len(transactions.history()) == 1
@@ -127,7 +127,7 @@ async def test_where_nothing_changes_no_revision_is_made(transactions, file):
 
 async def test_a_text_that_runs_already_is_written_where_the_file_says_something_else(transactions, file):
     file.write_text(HASH)
-    await transactions.apply(ApplyArgs(text=SEED), ACTOR, 0)
+    await transactions.apply(ApplyArgs(text=SEED, overwrite=True), ACTOR, 0)
     assert file.read_text() == SEED
 
 

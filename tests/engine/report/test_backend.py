@@ -16,6 +16,7 @@ from engine.api.ops import (
     ApplyArgs,
     CommandArgs,
     ConfirmArgs,
+    Consent,
     NoArgs,
     RollbackArgs,
     SessionsArgs,
@@ -95,7 +96,7 @@ def engine():
         ("command", CommandArgs(text="x")),
         ("rollback", RollbackArgs(revision=1)),
         ("confirm", ConfirmArgs(trial=1)),
-        ("save", NoArgs()),
+        ("save", Consent(overwrite=True)),
     ],
 )
 async def test_a_change_is_made_in_the_name_of_who_asked(engine, op, args):
@@ -103,8 +104,7 @@ async def test_a_change_is_made_in_the_name_of_who_asked(engine, op, args):
     ((name, given),) = engine.transactions.asked
     assert name == op
     assert ACTOR in given
-    told = args.trial if isinstance(args, ConfirmArgs) else args
-    assert told in given or isinstance(args, NoArgs)
+    assert args in given
 
 
 async def test_operational_state_is_changed_in_the_name_of_who_asked(engine):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine.domain.notices import Alarm
 from engine.report.alarms import Alarms
 from engine.report.events import EventLog
 from engine.report.records import LOOK_S, Records
@@ -20,6 +21,12 @@ class Disk:
         self.saved = []
         self.store = SimpleNamespace(warnings=[])
         self.owed = ""
+        self.disk = SimpleNamespace(alarm=lambda: self.file_alarm)
+        self.file_alarm = None
+        self.file_looks = 0
+
+    async def watch_file(self):
+        self.file_looks += 1
 
     async def mend_records(self):
         self.looks += 1
@@ -58,6 +65,26 @@ async def test_a_disk_that_is_well_is_looked_at_now_and_then_and_nothing_is_said
     for now in (0, 1, LOOK_S - 0.1, LOOK_S, LOOK_S + 1):
         await records.keep(now)
     assert (disk.looks, disk.saved, list(alarms), log.last_id) == (2, [], [], 0)
+
+
+async def test_a_file_that_differs_is_told_once_and_again_when_it_agrees(records, disk, alarms, log):
+    disk.file_alarm = Alarm(severity="warning", subject="configuration file", message="is not what runs")
+    for now in (0, 1, 2):
+        await records.keep(now)
+    assert list(alarms) == [disk.file_alarm]
+    assert disk.file_looks == 3, "it is looked at every time"
+    disk.file_alarm = Alarm(severity="error", subject="configuration file", message="is not valid")
+    await records.keep(3)
+    assert list(alarms) == [disk.file_alarm]
+    disk.file_alarm = None
+    for now in (4, 5):
+        await records.keep(now)
+    assert not list(alarms)
+    assert [(e.severity, e.subject, e.message) for e in log.since(0, 9)] == [
+        ("warning", "configuration file", "is not what runs"),
+        ("error", "configuration file", "is not valid"),
+        ("info", "configuration file", "is what the engine read or wrote last again"),
+    ]
 
 
 async def test_what_it_does_not_take_is_told_once_and_again_when_it_does(records, disk, alarms, log):
