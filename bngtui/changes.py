@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from bngtui.actions import first_key
 from bngtui.connection import outcome_of
 from bngtui.dialogs.confirm import ConfirmDialog
 from bngtui.dialogs.question import QuestionDialog
+from bngtui.render.consent import consent
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.effects import effect_of
 from bngtui.render.trial import key_of
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from bngtui.candidate import Candidate
     from bngtui.connection import Connection
+    from bngtui.render.consent import Asked
     from bngtui.render.effects import Effect, Verb, What
     from bngtui.render.text import Role
     from bngtui.store import Store
@@ -82,12 +85,30 @@ class Changes:
         """Do one op; where it is not done, or nobody knows whether it is, say so and return None."""
         trial = self._trial
         try:
-            answer = await self._connection.ask(op, **args)
+            answer = await self._ask(op, **args)
         except (RequestError, EngineUnreachable) as error:
             self._say(outcome_of(error), "down")
             return None
         self._trial_ended(trial, answer)
         return answer
+
+    async def _ask(self, op: str, **args: Any) -> Any:
+        """Do one op; where others' work is in its way ask the operator, and do it after all. Raises as `Client.request`."""
+        while True:
+            try:
+                return await self._connection.ask(op, **args)
+            except RequestError as error:
+                live = self._store.live
+                pending = live.config.pending if live and live.config else None
+                asked = consent(error.code, error.message, pending)
+                if asked is None or asked.args.items() <= args.items() or not await self._agrees(asked):
+                    raise
+                args |= asked.args
+
+    async def _agrees(self, asked: Asked) -> bool:
+        answered: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._app.push_screen(QuestionDialog(asked.question), answered.set_result)
+        return await answered == asked.yes
 
     def _trial_ended(self, trial: Pending | None, answer: Any) -> None:
         """Remember that the trial was ended from here: what came of it is said with the answer."""
@@ -145,7 +166,7 @@ class Changes:
         self._say("Applying …", "text")
         trial = self._trial
         try:
-            applied: Applied = await self._connection.ask(
+            applied: Applied = await self._ask(
                 "apply",
                 text=candidate.text,
                 file=candidate.name,

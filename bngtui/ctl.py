@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
     from engine.config.finding import Finding
 
+_WORD_FOR: dict[str, str] = {
+    "file-differs": " (reload without a file takes it; save --overwrite and reload FILE --overwrite overwrite it)",
+    "on-trial": " (reload FILE --keep-trial N keeps it; rollback takes it back, confirm keeps it as it is)",
+}
+"""How what the engine refuses is asked for in earnest, by the code of the refusal."""
+
 _LEAVING = frozenset({"exit", "quit"})
 
 
@@ -184,7 +190,7 @@ def _run(invocation: _Invocation, prefix: str) -> int:
     except CommandError as error:
         reason, code, findings = str(error), FAILED, error.findings
     except RequestError as error:
-        reason, code, findings = error.message, FAILED, error.findings
+        reason, code, findings = error.message + _WORD_FOR.get(error.code, ""), FAILED, error.findings
     except AnswerMissing as error:
         reason, code = f"unknown, it may have been done: {error}; show events tells whether", UNREACHABLE
     except EngineUnreachable as error:

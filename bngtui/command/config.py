@@ -35,6 +35,18 @@ CONFIRM_WITHIN = Option(
     "--confirm-within", "S", positive, None, "go back by itself unless confirmed within S seconds"
 )
 BASE = Option("--base", "N", positive, None, "refuse if another revision than N runs by now")
+OVERWRITE = Option(
+    "--overwrite", "", str, False, "also where somebody else has changed the engine's file on the disk"
+)
+KEEP_TRIAL = Option(
+    "--keep-trial", "N", positive, None, "keep revision N, which somebody else has on trial, with this change"
+)
+
+
+def consent(call: Call) -> dict[str, object]:
+    """Return what an op is given of OVERWRITE and KEEP_TRIAL."""
+    agreed = {"overwrite": call.options["--overwrite"], "keep_trial": call.options.get("--keep-trial")}
+    return {name: value for name, value in agreed.items() if value}
 
 
 async def diff(session: Session, call: Call) -> int:
@@ -76,13 +88,14 @@ async def reload(session: Session, call: Call) -> int:
         confirm_within_s=call.options["--confirm-within"],
         note=call.options["--note"],
         timeout_s=PATIENCE_S,
+        **consent(call),
     )
     return done(session, answer, changes.runs(answer))
 
 
-async def confirm(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
+async def confirm(session: Session, call: Call) -> int:
     """Keep the change under trial."""
-    answer: Applied = await session.ask("confirm", timeout_s=PATIENCE_S)
+    answer: Applied = await session.ask("confirm", timeout_s=PATIENCE_S, **consent(call))
     return done(session, answer, f"revision {answer.revision} is confirmed")
 
 
@@ -94,6 +107,7 @@ async def rollback(session: Session, call: Call) -> int:
         revision=None if number is None else revision(number),
         confirm_within_s=call.options["--confirm-within"],
         timeout_s=PATIENCE_S,
+        **consent(call),
     )
     return done(session, answer, f"rolled back: {changes.runs(answer)}")
 
@@ -108,9 +122,9 @@ async def history(session: Session, call: Call) -> int:  # noqa: ARG001 - as eve
     return DONE
 
 
-async def save(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
+async def save(session: Session, call: Call) -> int:
     """Write operational state into the configuration and its file."""
-    answer: Applied = await session.ask("save", timeout_s=PATIENCE_S)
+    answer: Applied = await session.ask("save", timeout_s=PATIENCE_S, **consent(call))
     return done(session, answer, f"saved: revision {answer.revision} is in the file")
 
 
@@ -179,7 +193,13 @@ COMMANDS: tuple[Command, ...] = (
         "run a configuration file",
         reload,
         (Argument("FILE", "file", optional=True),),
-        (CONFIRM_WITHIN, Option("--note", "TEXT", str, "", "what history shall say of it"), BASE),
+        (
+            CONFIRM_WITHIN,
+            Option("--note", "TEXT", str, "", "what history shall say of it"),
+            BASE,
+            OVERWRITE,
+            KEEP_TRIAL,
+        ),
         details="Without FILE the engine's own file is read again. What does not change keeps its flows, checks and "
         "counters. A file with errors changes nothing. FILE - is standard input.",
     ),
@@ -187,6 +207,7 @@ COMMANDS: tuple[Command, ...] = (
         ("confirm",),
         "keep a change that waits to be confirmed",
         confirm,
+        options=(OVERWRITE,),
         details="Any operator may confirm. Only now the change is written to the engine's file.",
     ),
     Command(
@@ -194,7 +215,7 @@ COMMANDS: tuple[Command, ...] = (
         "run an earlier revision again",
         rollback,
         (Argument("REVISION", optional=True),),
-        (CONFIRM_WITHIN,),
+        (CONFIRM_WITHIN, OVERWRITE, KEEP_TRIAL),
         details="Without REVISION: take back a change that waits to be confirmed, else go one revision back.",
     ),
     Command(
@@ -207,6 +228,7 @@ COMMANDS: tuple[Command, ...] = (
         ("save",),
         "write enable and disable of targets and servers into the file",
         save,
+        options=(OVERWRITE, KEEP_TRIAL),
         details="Comments and the order of the file stay as they are.",
     ),
 )

@@ -161,7 +161,7 @@ def _flow(state: State | None, live: State | None, fresh: Freshness, width: int,
 
 
 def _note(state: State, fresh: Freshness) -> Span | None:
-    """Return the worst alarm in words; on a quiet node that the file differs, or that the first checks still run."""
+    """Return the worst alarm in words; on a quiet node that states differ, or that the first checks still run."""
     if state.alarms:
         alarm = min(state.alarms, key=lambda one: SEVERITY[one.severity].rank)
         return Span(

@@ -9,6 +9,7 @@ from bngtui.render.columns import Column
 from bngtui.render.counters import others
 from bngtui.render.states import SEVERITY, Mark
 from bngtui.render.text import Role, Span, clean, told_of
+from bngtui.render.trial import file_differs
 from bngtui.render.units import count, short
 from bngtui.render.view import Spec
 
@@ -109,6 +110,10 @@ def rows(state: State, alarms: Sequence[Alarm] | None = None) -> list[NodeRow]:
     config = state.config
     runs = "" if config is None else f", revision {config.revision}"
     facts.append(NodeRow("config", "configuration", clean(state.config_file) + runs))
+    if config is not None and config.file is not None:
+        facts.append(
+            NodeRow("file", "the file", clean(file_differs(config.file)), "warning", SEVERITY["warning"])
+        )
     facts += [
         NodeRow(f"differs {said}", "not in file", clean(said), "warning", SEVERITY["warning"])
         for said in (config.differs if config is not None else ())

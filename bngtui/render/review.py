@@ -9,7 +9,7 @@ from bngtui.render import diff as differ
 from bngtui.render.findings import errors, verdict
 from bngtui.render.states import SEVERITY
 from bngtui.render.text import Line, Span, clean, line, wrap
-from bngtui.render.trial import key_of
+from bngtui.render.trial import file_differs, key_of
 from bngtui.render.units import age
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bngtui.actions import Action
     from bngtui.candidate import Candidate
     from bngtui.render.diff import Row
-    from engine.api.messages import ConfigDiff
+    from engine.api.messages import ConfigDiff, FileDiffers
     from engine.config.difference.change import Change
 
 
@@ -42,8 +42,13 @@ def paint_review(
     beside: bool,
     within_s: int,
     trouble: str,
+    file: FileDiffers | None = None,
+    in_file: ConfigDiff | None = None,
 ) -> list[Line]:
-    """Draw the review. `rows`: `found.unified`, read; `trouble`: why there is no answer."""
+    """Draw the review. `rows`: `found.unified`, read; `trouble`: why there is no answer.
+
+    `file`: the file on the disk is another one; `in_file` is what it would change in what runs, where that is known.
+    """
     if trouble:
         return [line(Span(f"  {piece}", "down")) for piece in wrap(trouble, width - 4)]
     if found is None:
@@ -51,6 +56,8 @@ def paint_review(
     lines: list[Line] = []
     if found.base != candidate.base:
         lines += _outdated(candidate, found.base, width)
+    if file is not None:
+        lines += _file(file, in_file, width, beside=beside)
     if errors(found.findings):
         lines += [line(Span(" "), *verdict(found.findings), Span("  nothing can be applied", "muted"))]
     elif not found.unified:
@@ -79,6 +86,23 @@ def _outdated(candidate: Candidate, running: int, width: int) -> list[Line]:
         *(line(Span(" ▲ " if not n else "   ", "warning"), Span(p, "warning")) for n, p in enumerate(pieces)),
         line(""),
     ]
+
+
+def _file(file: FileDiffers, in_file: ConfigDiff | None, width: int, *, beside: bool) -> list[Line]:
+    """Show what somebody else has written into the file, and what an apply would overwrite."""
+    text = f"{clean(file_differs(file))}. Applying asks before it overwrites what is there."
+    lines = [
+        line(Span(" ▲ " if not n else "   ", "warning"), Span(p, "warning"))
+        for n, p in enumerate(wrap(text, width - 4))
+    ]
+    if in_file is not None and in_file.unified:
+        rows = differ.rows(in_file.unified)
+        lines.append(
+            line(Span(" The file, against what runs", "strong"), Span(f"  {differ.counts(rows)}", "muted"))
+        )
+        lines += differ.summary(in_file.changes, width)
+        lines += differ.beside(rows, width) if beside else differ.below(rows, width)
+    return [*lines, line("")]
 
 
 def _findings(found: ConfigDiff, width: int) -> list[Line]:

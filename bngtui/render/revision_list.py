@@ -27,6 +27,29 @@ def revision_mark(revision: Revision) -> Mark:
     return REVERTED if revision.reverted or not revision.confirmed else KEPT
 
 
+_ENDED = {
+    "confirmed": "confirmed",
+    "kept-with": "on trial until it was kept with a later one",
+    "superseded": "on trial until another text took its place",
+    "taken-back": "taken back",
+    "timed-out": "not confirmed in time",
+    "not-applied": "not applied",
+    "engine-ended": "on trial until the engine ended",
+}
+
+
+def ended(revision: Revision) -> str:
+    """Say how a revision stopped being on trial; "" where it never was, or is still."""
+    if revision.end is None:
+        return ""
+    return _ENDED[revision.end] + (f" by {clean(revision.ended_by)}" if revision.ended_by else "")
+
+
+def _note(revision: Revision) -> str:
+    end = ended(revision)
+    return clean(revision.note) + (f" ({end})" if end else "")
+
+
 def when(rfc3339: str) -> str:
     """Return ``03-01 12:00:30`` of an RFC 3339 time."""
     date, mark, rest = rfc3339.partition("T")
@@ -44,7 +67,7 @@ COLUMNS: tuple[Column[Revision], ...] = (
     Column("time", "Time, UTC", lambda r, _w, _s: Span(when(r.time), "text"), width=14),
     Column("who", "Who", lambda r, _w, _s: Span(who(r)), width=4, widest=12, hug=True),
     Column("lines", "Lines", lambda r, _w, _s: Span(str(r.lines), "muted"), width=5, right=True, priority=5),
-    Column("note", "Note", lambda r, _w, _s: Span(clean(r.note)), width=12, comfort=40, grow=1),
+    Column("note", "Note", lambda r, _w, _s: Span(_note(r)), width=12, comfort=40, grow=1),
     Column("language", "Language", lambda r, _w, _s: Span(r.language, "muted"), width=9, priority=9),
 )
 

@@ -10,7 +10,7 @@ from bngtui.actions import first_key, key_text
 from bngtui.render.text import Span
 
 if TYPE_CHECKING:
-    from engine.api.messages import Pending
+    from engine.api.messages import FileDiffers, Pending
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,16 @@ def trial_spans(trial: Trial) -> list[Span]:
             Span(" take back", "text"),
         ]
     return spans
+
+
+def file_differs(found: FileDiffers) -> str:
+    """Say that the file on the disk is not what the engine read or wrote last, since when, and what is wrong with it."""
+    since = f"{found.since[11:16]} UTC"
+    if not found.readable:
+        return f"the file cannot be read since {since}: {found.trouble}"
+    if found.trouble:
+        return f"the file differs since {since} and is not valid: {found.trouble}"
+    return f"the file differs since {since}"
 
 
 def differs_span(differs: list[str], *, may_save: bool) -> Span:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bngtui.actions import Action
     from bngtui.candidate import Candidate
     from bngtui.render.text import Line
-    from engine.api.messages import Applied, ConfigDiff, RunningConfig
+    from engine.api.messages import Applied, ConfigDiff, FileDiffers, RunningConfig
 
 
 class Author(Protocol):
@@ -47,6 +47,9 @@ class ReviewScreen(ScrolledPage):
         super().__init__("Review")
         self.candidate = candidate
         self.diff: ConfigDiff | None = None
+        self._in_file: ConfigDiff | None = (
+            None  # what the file on the disk would change, where it is another one
+        )
         self._author = author
         self._rows: Sequence[Row] = ()
         self._trouble = ""
@@ -69,11 +72,25 @@ class ReviewScreen(ScrolledPage):
             )
             self._rows = rows(self.diff.unified) if self.diff else ()
             self._trouble = ""
+            self._in_file = await self._file_diff()
         except (EngineUnreachable, RequestError) as error:
             self._trouble = trouble_of(error)
         self.renew()
 
+    async def _file_diff(self) -> ConfigDiff | None:
+        """Ask what the file on the disk would change, where it is another one and can be read."""
+        if self.file is None or not self.file.readable:
+            return None
+        found: ConfigDiff = await self.console.connection.ask("file-diff", timeout_s=SLOW_S)
+        return found
+
     # -- what is shown ----------------------------------------------------------------------------------------------
+
+    @property
+    def file(self) -> FileDiffers | None:
+        """The file on the disk, where it is not what the engine read or wrote last."""
+        live = self.console.store.live
+        return live.config.file if live is not None and live.config is not None else None
 
     @property
     def outdated(self) -> bool:
@@ -111,6 +128,8 @@ class ReviewScreen(ScrolledPage):
             beside=self._beside.at(width),
             within_s=self.within_s,
             trouble=self._trouble,
+            file=self.file,
+            in_file=self._in_file,
         )
 
     def action_beside(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -408,3 +409,60 @@ async def test_the_end_that_this_console_asked_for_is_told_once(bench, end):
     bench.status()
     bench.changes.follow()
     assert len(bench.said) == 1
+
+
+# -- others' work -----------------------------------------------------------------------------------------------------
+
+DIFFERS = RequestError("file-differs", "/etc/bng/bng.conf was changed by somebody else at 23:30 UTC")
+THEIRS = RequestError("on-trial", "revision 2 of root(0) pid 812 is on trial for 26 s more")
+
+
+async def agreeing(bench, work, answer):
+    """Do it, and answer the one question that comes."""
+    doing = asyncio.ensure_future(work)
+    await asyncio.sleep(0)
+    ((dialog, then),) = bench.dialogs
+    bench.dialogs.clear()
+    bench.answer = applied(3)
+    then(answer)
+    await doing
+    return dialog.question
+
+
+@pytest.mark.parametrize(
+    ("refusal", "answer", "added"),
+    [(DIFFERS, "yes", {"overwrite": True}), (THEIRS, "keep", {"keep_trial": 2})],
+)
+async def test_others_work_is_asked_about_and_then_done(bench, refusal, answer, added):
+    bench.status(pending=PENDING)
+    bench.answer = refusal
+    question = await agreeing(bench, bench.changes.apply(candidate(), None, lambda _: None), answer)
+    assert question.lines == question.grave == (refusal.message,)
+    assert [args.items() >= added.items() for _, args in bench.asked] == [False, True]
+    assert bench.said[-1] == ("Done: applied, revision 3 runs.", "up")
+
+
+@pytest.mark.parametrize("refusal", [DIFFERS, THEIRS])
+async def test_who_does_not_agree_changes_nothing(bench, refusal):
+    bench.status(pending=PENDING)
+    bench.answer = refusal
+    await agreeing(bench, bench.changes.apply(candidate(), None, lambda _: None), "")
+    assert len(bench.asked) == 1
+    assert bench.said[-1] == (f"Not applied: {refusal.message}", "down")
+
+
+async def test_what_is_refused_again_after_the_answer_is_not_asked_again(bench):
+    bench.answer = DIFFERS
+    doing = asyncio.ensure_future(bench.changes.apply(candidate(), None, lambda _: None))
+    await asyncio.sleep(0)
+    ((_, then),) = bench.dialogs
+    then("yes")
+    await doing
+    assert len(bench.dialogs) == 1
+    assert len(bench.asked) == 2
+
+
+async def test_the_trial_of_somebody_else_that_is_over_by_now_is_only_refused(bench):
+    bench.answer = THEIRS
+    await bench.changes.apply(candidate(), None, lambda _: None)
+    assert not bench.dialogs

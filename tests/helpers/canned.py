@@ -122,7 +122,8 @@ class CannedBackend:
             event(3, kind="admin", severity="warning", message="disabled", actor="root(0) pid 7"),
         ]
         self.calls: list[tuple[str, Any, Actor]] = []
-        self.hold: asyncio.Event | None = None  # set: op version, and what changes something, wait for it
+        self.refusal: OpError | None = None  # of every op
+        self.hold: asyncio.Event | None = None  # op version, and what changes something, wait for it
         self.revisions = [revision(1)]
         self.trial: m.Pending | None = None
         self.changes = CHANGES
@@ -137,6 +138,8 @@ class CannedBackend:
         self.calls.append((op, args, actor))
         if self.hold is not None and (op == "version" or ops.OPS[op].changes):
             await self.hold.wait()
+        if self.refusal is not None:
+            raise self.refusal
         return await getattr(self, f"_{op.replace('-', '_')}")(args)
 
     async def _version(self, _: ops.NoArgs) -> m.Version:

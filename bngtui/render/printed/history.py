@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bngtui.render.printed.table import Col, listing
+from bngtui.render.revision_list import ended
 from bngtui.render.text import Span
 
 if TYPE_CHECKING:
@@ -20,13 +21,18 @@ def _state(one: Revision) -> Span:
     return Span("running", "up") if one.running else Span("")
 
 
+def _note(one: Revision) -> str:
+    end = ended(one)
+    return f"{one.note} ({end})" if end else one.note
+
+
 _COLS: tuple[Col[Revision], ...] = (
     Col("#", lambda one: str(one.number), right=True),
     Col("TIME", lambda one: one.time.replace("T", " ")[:19]),
     Col("WHO", lambda one: one.user or f"uid {one.uid}", flex=True),
     Col("LINES", lambda one: str(one.lines), right=True, drop=1),
     Col("STATE", _state),
-    Col("NOTE", lambda one: one.note, wrap=24),
+    Col("NOTE", _note, wrap=24),
 )
 
 

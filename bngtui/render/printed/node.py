@@ -9,6 +9,7 @@ from bngtui.render.printed import cells
 from bngtui.render.printed.table import NONE, Col, facts, listing
 from bngtui.render.states import SEVERITY
 from bngtui.render.text import Span
+from bngtui.render.trial import file_differs
 from bngtui.render.units import count, short, uptime
 
 if TYPE_CHECKING:
@@ -80,6 +81,17 @@ def datapath(state: State, style: Style) -> list[str]:
     return facts(pairs, style)
 
 
+def _configuration(answer: Version) -> list[tuple[str, str | Span]]:
+    if not answer.config_file:
+        return []  # an engine that does not tell
+    facts: list[tuple[str, str | Span]] = [
+        ("configuration", f"{answer.config_file}, revision {answer.revision}")
+    ]
+    if answer.file_differs is not None:
+        facts.append(("", Span(file_differs(answer.file_differs), "warning")))
+    return facts
+
+
 def version(answer: Version, style: Style) -> list[str]:
     """Return what the engine is, and its host."""
     return facts(
@@ -87,6 +99,7 @@ def version(answer: Version, style: Style) -> list[str]:
             ("engine", f"{answer.engine_version}, protocol {answer.protocol}"),
             ("host", answer.hostname),
             ("uptime", f"{uptime(answer.uptime_s)}, pid {answer.pid}"),
+            *_configuration(answer),
             ("python", answer.python),
             ("kernel", answer.kernel),
             ("boot", answer.boot_id),

@@ -6,6 +6,8 @@ import re
 import msgspec
 import pytest
 
+from engine.domain.errors import OpError
+
 
 @pytest.fixture
 def file(canned, tmp_path):
@@ -299,3 +301,23 @@ def test_help_explains_the_language(bngctl):
     assert "are the configuration's, and not operational" in bngctl("help", "begin").stdout
     assert "--confirm-within S" in bngctl("help", "reload").stdout
     assert os.linesep + "enable interface LIST" in text
+
+
+@pytest.mark.parametrize("given", [("reload", "FILE"), ("rollback", "1"), ("save",)])
+def test_others_work_is_overwritten_or_kept_only_where_that_is_said(engine, bngctl, file, given):
+    words = [str(file) if word == "FILE" else word for word in given]
+    bngctl("reload", str(file))
+    engine.backend.calls.clear()
+    bngctl(*words)
+    bngctl(*words, "--overwrite", "--keep-trial", "31")
+    op = {"reload": "apply"}.get(given[0], given[0])
+    assert [(args.overwrite, args.keep_trial) for args in sent(engine, op)] == [(False, None), (True, 31)]
+
+
+@pytest.mark.parametrize(("code", "word"), [("file-differs", "--overwrite"), ("on-trial", "--keep-trial N")])
+def test_a_refusal_says_the_word_that_is_needed(engine, bngctl, file, code, word):
+    engine.backend.refusal = OpError(code, "somebody else was here")
+    done = bngctl("reload", str(file))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("bngctl: somebody else was here (reload ")
+    assert word in done.stderr

@@ -8,7 +8,8 @@ from bngtui.dialogs.line_input import LineInput
 from bngtui.dialogs.question import QuestionDialog
 from bngtui.screens.dashboard import DashboardScreen
 from bngtui.screens.editor import EditorScreen
-from tests.helpers.config_engine import SEED
+from engine.domain.actor import Actor
+from tests.helpers.config_engine import ACTOR, SEED
 from tests.helpers.driving import answer, console, footer, shown, text_of, until
 from tests.helpers.editing import (
     apply,
@@ -199,3 +200,47 @@ async def test_the_second_may_give_way(config_engine, run_dir):
         await until(pilot, lambda: screen.area.text == theirs)
         assert not screen.edited.changed
         assert config_engine.transactions.running.revision == 2
+
+
+async def test_a_file_that_somebody_changed_is_shown_and_asked_about(config_engine, run_dir):
+    async with console(run_dir) as pilot:
+        await open_editor(pilot)
+        await set_weight(pilot, 3)
+        config_engine.file.write_text(SEED.replace("172.16.1.101", "172.16.1.109"))
+        await until(pilot, lambda: pilot.app.store.live.config.file is not None)
+        await until(pilot, lambda: "▲ 1 alarm, warning" in text_of(pilot).splitlines()[0])
+        await pilot.press("f2")
+        await shown(pilot, "the file differs since ")
+        assert "The file, against what runs" in text_of(pilot)
+        assert "172.16.1.109" in text_of(pilot)
+        await pilot.press("a")
+        await answer(pilot, "n")
+        await shown(pilot, "Not applied: ")
+        assert config_engine.transactions.running.revision == 1
+        await pilot.press("a")
+        await answer(pilot, "y")
+        await shown(pilot, "on trial")
+        assert "172.16.1.109" in config_engine.file.read_text()
+        await pilot.press("f8")
+        await until(pilot, lambda: "weight 3" in config_engine.file.read_text())
+        await until(pilot, lambda: "no alarms" in text_of(pilot).splitlines()[0])
+
+
+async def test_the_trial_of_somebody_else_is_kept_or_waited_for(config_engine, run_dir):
+    async with console(run_dir) as pilot:
+        await open_editor(pilot)
+        config_engine.actor = Actor("eve", 1001, 9)
+        await pilot.app.connection.ask("command", text="target 2 weight 7", confirm_within_s=60)
+        await until(pilot, lambda: "revision 2 on trial" in text_of(pilot))
+        await shown(pilot, "Shown now: revision 2")
+        config_engine.actor = ACTOR
+        await set_weight(pilot, 3)
+        await review(pilot)
+        await pilot.press("a")
+        await answer(pilot, "w")
+        await shown(pilot, "Not applied: revision 2 of eve(1001) pid 9 is on trial for ")
+        assert config_engine.transactions.trial.revision == 2
+        await pilot.press("a")
+        await answer(pilot, "k")
+        await until(pilot, lambda: config_engine.transactions.trial.revision == 3)
+        assert config_engine.transactions.trial.kept == (2,)
