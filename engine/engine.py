@@ -40,12 +40,16 @@ from engine.modules.chain import build_chain
 from engine.modules.state.world import Outcome, World
 from engine.report.alarms import Alarms
 from engine.report.backend import Backend
-from engine.report.events import EventLog, log_event
+from engine.report.event_file import EventFile
+from engine.report.events import KEPT, EventLog, log_event
 from engine.report.floods import Floods
+from engine.report.last_run import LastRun
 from engine.report.lights import Lights
-from engine.report.rates import Rates
+from engine.report.measuring import Measuring
 from engine.report.records import Records
 from engine.settle import Settler
+from engine.trends.rates import Rates
+from engine.trends.recorder import Recorder
 from engine.turns import TURN_S, Turns
 
 if TYPE_CHECKING:
@@ -151,14 +155,20 @@ class Engine:
         self.world = World(running.config, force_claim=options.force_claim)
         self.chain = build_chain(self.world)
         self.rates = Rates()
+        self.recorder = Recorder(options.state_dir / "trends")
         self.forwarding = Forwarding(self.world, self.chain.view, choice, options.workers or 1)
         self.admin = AdminState(self.world, options.state_dir / "operational.json")
         self.host = Host(options.run_dir / "added.json")
         self.transactions = Transactions(self, store, options.config, running)
         self.event_log = EventLog(log_event)
+        self.event_file = EventFile(options.state_dir)
+        self.event_log.restore(self.event_file.load(KEPT))
+        self.event_log.subscribe(self.event_file.add)
+        self.last_run = LastRun(options.state_dir)
         self.alarms = Alarms(self.event_log)
         self.lights = Lights(self.chain, self.forwarding, self.alarms, self.event_log)
         self.records = Records(self.transactions, self.admin, self.alarms, self.event_log)
+        self.measuring = Measuring(self.chain, self.admin, self.rates, self.recorder, self.alarms)
         self.floods = Floods(self.world, self.alarms, self.event_log)
         self.backend = Backend(self)
         self.server = Server(self.backend, options.run_dir, groups=groups)
@@ -205,6 +215,8 @@ class Engine:
         for text in filter(None, [*self._recalled, self.admin.load()]):
             self.tell("warning", text, None)
         await self.server.start()
+        if (told := self.last_run.begin()) is not None:
+            self.event_log.add(told)
         await self.host.open()
         await self.follower.follow()
         notify("READY=1")
@@ -253,6 +265,9 @@ class Engine:
         notify("STOPPING=1")
         async with contextlib.AsyncExitStack() as last_first:
             last_first.push_async_callback(self.host.close)
+            last_first.callback(self.last_run.end)
+            last_first.callback(self.recorder.close)
+            last_first.callback(self.event_file.close)
             last_first.push_async_callback(self.server.close)
             last_first.callback(self.forwarding.stop)
             last_first.push_async_callback(self.prober.close)
@@ -272,6 +287,7 @@ class Engine:
                 self.alarms.report_fault("frame", error)
 
     def _answered(self, key: ProbeKey, answer: ProbeAnswer) -> None:
+        self.measuring.note(key, answer)
         try:
             self._act(self.chain.result(key, answer, time.monotonic()))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next answer is taken
@@ -300,6 +316,7 @@ class Engine:
     async def _every_second(self, now: float) -> None:
         counters = self.forwarding.counters()
         self.rates.update(counters, now)
+        self.measuring.look(counters, now)
         self.lights.look(counters, now)
         self.floods.look(self.control_sockets.counts(), now)
         sessions = counters.target_sessions

@@ -252,6 +252,27 @@ class Sessions(msgspec.Struct, kw_only=True):
     sessions: list[Session]  # at most `limit`
 
 
+class Trend(msgspec.Struct, kw_only=True):
+    """Answer of op `trend`: how one target, one server or the datapath went. Times and values are of the same length."""
+
+    step_s: int  # seconds that each value is of
+    times: list[int]  # when they begin, Unix seconds, oldest first; what nobody measured is not among them
+    values: dict[
+        str, list[float | None]
+    ]  # pps, bps, sessions, half_open, dropped, rtt_ms ...; null: not measured
+    states: list[
+        list[str]
+    ]  # up, down, unknown, draining, disabled, idle, partly: all that it was in that time
+
+
+class Trends(msgspec.Struct, kw_only=True):
+    """Answer of op `trends`: one measure of every target or server."""
+
+    step_s: int
+    times: list[int]
+    values: dict[int, list[float | None]]  # by number
+
+
 class Explanation(msgspec.Struct, kw_only=True):
     """Answer of op `explain`: where a flow goes, and the steps of the decision."""
 

@@ -20,6 +20,8 @@ from engine.api.messages import (
     RunningConfig,
     Sessions,
     State,
+    Trend,
+    Trends,
     Version,
 )
 from engine.config.finding import Finding
@@ -63,6 +65,27 @@ class ExplainArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     client_port: int | None = None
     server: str
     server_port: int | None = None
+
+
+class TrendArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How one went over the last `seconds`, in steps of 1 (up to 10 minutes back), 10 (3 hours) or 60 (2 days).
+
+    `step_s`: no finer than this; 0: as fine as there is so far back. `number` is not looked at for the datapath.
+    """
+
+    what: Literal["datapath", "server", "target"]
+    number: int = 0
+    seconds: int = 600
+    step_s: int = 0
+
+
+class TrendsArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One measure of all of them over the last `seconds`, in at most 240 steps."""
+
+    what: Literal["server", "target"]
+    measure: str = "pps"
+    seconds: int = 60
+    step_s: int = 0
 
 
 class AdminArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -166,6 +189,8 @@ OPS: dict[str, Op] = {
     "events": Op(EventsArgs, list[Event]),
     "sessions": Op(SessionsArgs, Sessions),
     "explain": Op(ExplainArgs, Explanation),
+    "trend": Op(TrendArgs, Trend),
+    "trends": Op(TrendsArgs, Trends),
     "version": Op(NoArgs, Version),
     "conf": Op(NoArgs, str),  # the running configuration as BalanceNG text
     "check": Op(CheckArgs, list[Finding]),

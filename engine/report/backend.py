@@ -8,7 +8,7 @@ import platform
 import socket
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from engine import __version__
 from engine.api.messages import PROTOCOL, Session, Sessions, State, Version
@@ -20,6 +20,7 @@ from engine.datapath.flow_states import FlowState
 from engine.domain.errors import OpError
 from engine.report.explain import Explainer
 from engine.report.snapshot import Gatherer
+from engine.report.trend_answers import trend, trends
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
         Explanation,
         Revision,
         RunningConfig,
+        Trend,
+        Trends,
     )
     from engine.api.ops import (
         AdminArgs,
@@ -49,11 +52,14 @@ if TYPE_CHECKING:
         RevisionDiffArgs,
         RollbackArgs,
         SessionsArgs,
+        TrendArgs,
+        TrendsArgs,
     )
     from engine.changes.admin import AdminState
     from engine.changes.transactions import Transactions
     from engine.config.difference.compare import Flows
     from engine.config.finding import Finding
+    from engine.config.model import Config
     from engine.domain.actor import Actor
     from engine.forwarding import Forwarding
     from engine.io.control_sockets import ControlSockets
@@ -64,7 +70,10 @@ if TYPE_CHECKING:
     from engine.report.alarms import Alarms
     from engine.report.events import EventLog
     from engine.report.lights import Lights
-    from engine.report.rates import Rates
+    from engine.trends.rates import Rates
+    from engine.trends.recorder import Recorder
+
+_T = TypeVar("_T")
 
 _SESSION_STATE: dict[FlowState, Literal["open", "closing", "half-open"]] = {
     FlowState.OPEN: "open",
@@ -92,6 +101,7 @@ class Parts(Protocol):
     alarms: Alarms
     lights: Lights
     control_sockets: ControlSockets
+    recorder: Recorder
 
     def flows(self) -> Flows:
         """Count the flows of servers and targets now."""
@@ -228,6 +238,21 @@ class Backend:
                 for f in flows
             ],
         )
+
+    @answers("trend")
+    async def _trend(self, args: TrendArgs, _: Actor) -> Trend:
+        return await self._recorded(trend, args)
+
+    @answers("trends")
+    async def _trends(self, args: TrendsArgs, _: Actor) -> Trends:
+        return await self._recorded(trends, args)
+
+    async def _recorded(self, read: Callable[[Recorder, Config, Any, int], _T], args: msgspec.Struct) -> _T:
+        engine = self._engine
+        try:
+            return await asyncio.to_thread(read, engine.recorder, engine.world.config, args, int(time.time()))
+        except OSError as error:
+            raise OpError("internal", f"what was recorded cannot be read: {error.strerror}") from error
 
     @answers("running")
     async def _running(self, _: NoArgs, __: Actor) -> RunningConfig:

@@ -31,6 +31,11 @@ class EventLog:
         self._listeners = list(listeners)
         self.last_id = 0
 
+    def restore(self, events: list[Event]) -> None:
+        """Take up the events of former runs, oldest first; numbers go on from theirs."""
+        self._kept.extend(events)
+        self.last_id = max((event.id for event in events), default=0)
+
     def subscribe(self, listener: Callable[[Event], None]) -> None:
         """Have `listener` called with each event from now on. What it raises is logged and reaches nobody else."""
         self._listeners.append(listener)

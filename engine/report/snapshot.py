@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from engine.io.control_sockets import QueueCount
     from engine.modules.chain import Chain
     from engine.modules.state.world import CheckResult, Membership, ServerDecision, TargetStatus, World
-    from engine.report.rates import Rates
+    from engine.trends.rates import Rates
 
 
 class Gatherer:

@@ -31,7 +31,7 @@ from engine.domain.states import NodeRole
 from engine.modules.state.world import World
 from engine.report.backend import SESSIONS_MOST, Backend, _handlers
 from engine.report.events import EventLog
-from engine.report.rates import Rates
+from engine.trends.rates import Rates
 
 ACTOR = Actor("alice", 1000, 42)
 

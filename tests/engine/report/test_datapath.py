@@ -6,8 +6,8 @@ import numpy as np
 
 from engine.datapath.contract import TARGET_ROWS, Counters, DropReason
 from engine.datapath.declare import Counter, declared
-from engine.report.rates import Rates
 from engine.report.snapshot import Gatherer
+from engine.trends.rates import Rates
 from tests.helpers.fake_datapath import Factory
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.datapath.contract import SERVER_ROWS, TARGET_ROWS, Counters, DropReason
-from engine.report.rates import Rates
+from engine.trends.rates import Rates
 
 
 def rows(length: int, at: int, value: int) -> np.ndarray:
