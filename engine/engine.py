@@ -287,9 +287,9 @@ class Engine:
                 self.alarms.report_fault("frame", error)
 
     def _answered(self, key: ProbeKey, answer: ProbeAnswer) -> None:
-        self.measuring.note(key, answer)
         try:
             self._act(self.chain.result(key, answer, time.monotonic()))
+            self.measuring.note(key, answer)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next answer is taken
             self.alarms.report_fault("answer", error)
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bngtui.command import config, lists
-from bngtui.command.spec import DONE, Argument, Call, Command, Option, positive
+from bngtui.command.spec import DONE, Argument, Call, Command, Option, UsageError, duration, positive
 from bngtui.render.printed import changes, network, node
 from bngtui.render.printed.events import events as events_table
 from bngtui.render.printed.servers import servers as servers_table
 from bngtui.render.printed.sessions import sessions as sessions_table
 from bngtui.render.printed.targets import targets as targets_table
+from bngtui.render.printed.trend import trend as trend_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bngtui.command.session import Session
     from bngtui.render.printed.table import Style
-    from engine.api.messages import Event, Pending, Revision, RunningConfig, Sessions, State, Version
+    from engine.api.messages import Event, Pending, Revision, RunningConfig, Sessions, State, Trend, Version
 
 
 async def servers(session: Session, call: Call) -> int:
@@ -66,6 +67,25 @@ async def events(session: Session, call: Call) -> int:
         session.say_json(kept)
     else:
         session.say(events_table(kept, session.style))
+    return DONE
+
+
+async def trend(session: Session, call: Call) -> int:
+    """Print how one target, one server or the datapath went."""
+    what, number = call.options, 0
+    asked = [name for name in ("target", "server") if what[f"--{name}"] is not None]
+    if len(asked) > 1:
+        raise UsageError("--target or --server, one of them")
+    subject = asked[0] if asked else "datapath"
+    if asked:
+        number = what[f"--{subject}"]
+    answer: Trend = await session.ask(
+        "trend", what=subject, number=number, seconds=what["--last"], step_s=what["--step"]
+    )
+    if session.as_json:
+        session.say_json(answer)
+    else:
+        session.say(trend_table(answer, session.style, states=bool(asked)))
     return DONE
 
 
@@ -187,6 +207,19 @@ COMMANDS: tuple[Command, ...] = (
         events,
         options=(Option("--limit", "N", positive, 200, _LIMIT),),
         aliases=("log",),
+    ),
+    Command(
+        ("show", "trend"),
+        "how it went: traffic, flows, round trips, state",
+        trend,
+        options=(
+            Option("--target", "N", positive, None, "of one target"),
+            Option("--server", "N", positive, None, "of one server; of neither: of all together"),
+            Option("--last", "TIME", duration, 600, "so far back: 90, 10m, 3h, 2d"),
+            Option(
+                "--step", "TIME", duration, 10, "no finer than this: 1 (10 minutes back), 10 (3h), 1m (2d)"
+            ),
+        ),
     ),
     _part("alarms", "what is wrong now, the worst first", lambda state: state.alarms, node.alarms),
     _part("modules", "modules in the order they see a frame", lambda state: state.modules, node.modules),

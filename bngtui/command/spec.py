@@ -115,6 +115,18 @@ def seconds(text: str) -> float:
     return value
 
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def duration(text: str) -> int:
+    """Read a time such as 90, 90s, 10m, 3h or 2d, in seconds from 1 on. Raises ValueError."""
+    number, unit = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1)
+    try:
+        return positive(number) * unit
+    except ValueError:
+        raise ValueError(f"{text!r} is not a time: write 90, 10m, 3h or 2d") from None
+
+
 def positive(text: str) -> int:
     """Read a whole number of one or more. Raises ValueError."""
     if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) < 1 << 31):

@@ -17,6 +17,7 @@ def engine():
     made = object.__new__(Engine)
     made.event_log = EventLog()
     made.alarms = Alarms(made.event_log)
+    made.measuring = types.SimpleNamespace(note=lambda _key, _answer: None)
     return made
 
 
@@ -61,8 +62,11 @@ async def test_the_host_gets_its_own_back_whatever_else_fails(engine, bad):
     engine.prober = types.SimpleNamespace(close=lambda: note_later("prober"))
     engine.forwarding = types.SimpleNamespace(stop=lambda: note("forwarding"))
     engine.server = types.SimpleNamespace(close=lambda: note_later("server"))
+    engine.event_file = types.SimpleNamespace(close=lambda: note("events"))
+    engine.recorder = types.SimpleNamespace(close=lambda: note("trends"))
+    engine.last_run = types.SimpleNamespace(end=lambda: note("mark"))
     engine.host = types.SimpleNamespace(close=lambda: note_later("host"))
     with pytest.raises(RuntimeError, match=bad):
         await engine._finish()
-    order = ["farewell", "sockets", "prober", "forwarding", "server", "host"]
+    order = ["farewell", "sockets", "prober", "forwarding", "server", "events", "trends", "mark", "host"]
     assert did == [one for one in order if one != bad]

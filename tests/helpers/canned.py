@@ -272,6 +272,20 @@ class CannedBackend:
         ]
         return m.Sessions(total=len(kept), sessions=kept[: args.limit])
 
+    async def _trend(self, args: ops.TrendArgs) -> m.Trend:
+        if args.what != "datapath" and args.number > 2:
+            raise OpError("bad-args", f"there is no {args.what} {args.number}")
+        values: dict[str, list[float | None]] = {
+            "pps": [1500.0, 0.0, None],
+            "bps": [6_480_000.0, 0.0, None],
+            "sessions": [120.0, 118.0, 0.0],
+            "half_open": [3.0, 9.0, 0.0],
+        }
+        values |= {"rtt_ms": [0.31, None, 48.0]} if args.what == "target" else {"dropped": [0.0, 90.0, 0.0]}
+        states = [["up"], ["up", "down"], ["down"]]
+        times = [1_767_225_600 + at * args.step_s for at in range(3)]
+        return m.Trend(step_s=args.step_s, times=times, values=values, states=states)
+
     async def _explain(self, args: ops.ExplainArgs) -> m.Explanation:
         if args.server not in ("1", "172.16.1.10"):
             return m.Explanation(

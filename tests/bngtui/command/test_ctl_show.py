@@ -28,6 +28,28 @@ def test_an_unresolved_mac_is_null(engine, bngctl):
     assert bngctl.json("show", "targets", "1")[0]["mac"] is None
 
 
+def test_a_trend_has_values_of_the_same_length_as_its_times(engine, bngctl):
+    answer = bngctl.json("show", "trend", "--target", "1", "--last", "3h", "--step", "1m")
+    assert answer["step_s"] == 60
+    assert {len(values) for values in answer["values"].values()} == {len(answer["times"])} == {3}
+    assert answer["states"] == [["up"], ["up", "down"], ["down"]]
+    assert "rtt_ms" not in bngctl.json("show", "trend")["values"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--last", "soon"), "'soon' is not a time: write 90, 10m, 3h or 2d"),
+        (("--last", "0"), "'0' is not a time"),
+        (("--target", "1", "--server", "1"), "--target or --server, one of them"),
+    ],
+)
+def test_what_a_trend_cannot_be_asked_for_is_a_usage_error(engine, bngctl, words, says):
+    done = bngctl("show", "trend", *words)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
 def test_servers_datapath_events_have_the_contracts_fields(engine, bngctl):
     (server,) = bngctl.json("show", "servers")
     assert set(server) >= SERVER

@@ -18,6 +18,7 @@ from bngtui.render.printed.servers import servers
 from bngtui.render.printed.sessions import sessions
 from bngtui.render.printed.table import Col, Style, facts, table
 from bngtui.render.printed.targets import targets
+from bngtui.render.printed.trend import trend
 from bngtui.render.text import Span
 from engine.api import messages as m
 from engine.api import ops
@@ -39,6 +40,7 @@ BOTH = [
         "datapath",
         "events",
         "sessions",
+        "trend",
         "version",
         "explanation",
         "target",
@@ -91,6 +93,9 @@ def draw(canned, name, style):
             return events(backend.kept, style)
         case "sessions":
             return sessions(asyncio.run(backend._sessions(ops.SessionsArgs())), style)
+        case "trend":
+            course = ops.TrendArgs(what="target", number=1, step_s=10)
+            return trend(asyncio.run(backend._trend(course)), style, states=True)
         case "version":
             return node.version(asyncio.run(backend._version(ops.NoArgs())), style)
         case "explanation":
