@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from engine.lab import namespaces
@@ -24,6 +25,10 @@ LEFT_TO_END_S = 3.0
 
 privileges_missing = pytest.StashKey[str]()
 leaks = pytest.StashKey[list[str]]()
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_configure(config):
