@@ -12,6 +12,7 @@ import msgspec
 from bngtui.engine_socket import Access, EngineSocket
 from bngtui.render.printed.table import Style, plain
 from engine.api.ops import OPS
+from engine.domain.encoding import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,7 +61,7 @@ class Session:
 
     def say_json(self, value: Any) -> None:
         """Write a value as JSON that people can read too."""
-        self.out.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+        self.out.write(msgspec.json.format(to_json(value), indent=2).decode() + "\n")
 
     def say_text(self, text: str) -> None:
         """Write a text byte for byte; on a terminal without what could steer it, and with its last line ended."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from engine.config.load import Language  # noqa: TC001 - msgspec reads the types of fields
+from engine.domain.encoding import UNREADABLE
 
 SLOTS = 8
 """Consoles that may edit the same configuration under one user at a time and each keep a draft."""
@@ -153,7 +154,7 @@ class Drafts:
             if path.stat().st_size > MAX_DRAFT_MIB << 20:
                 return None
             return msgspec.json.decode(path.read_bytes(), type=Draft)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNREADABLE):
             return None
 
 

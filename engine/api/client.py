@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from engine.api.codec import UNREADABLE, FrameTooLargeError, encode_frame, read_frame
+from engine.api.codec import FrameTooLargeError, encode_frame, read_frame
 from engine.api.messages import PROTOCOL, ErrorInfo, EventFrame, Hello, Request, Response, StateFrame
 from engine.api.ops import OPS
+from engine.domain.encoding import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

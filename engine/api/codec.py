@@ -12,11 +12,9 @@ from typing import Any
 import msgspec
 
 from engine.api.messages import MAX_FRAME_BYTES
+from engine.domain.encoding import writable
 
 HEADER = struct.Struct(">I")
-
-UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
-"""What msgspec raises on bytes that are not a message: cut short, of another shape, nested too deep, bad UTF-8."""
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -32,7 +30,10 @@ class FrameTooLargeError(Exception):
 def encode_frame(message: Any) -> bytes:
     """Return the message as one whole frame, length first. Raises FrameTooLargeError."""
     frame = bytearray(HEADER.size)
-    _encoder.encode_into(message, frame, HEADER.size)
+    try:
+        _encoder.encode_into(message, frame, HEADER.size)
+    except UnicodeEncodeError:
+        _encoder.encode_into(writable(message), frame, HEADER.size)
     size = len(frame) - HEADER.size
     if size > MAX_FRAME_BYTES:
         raise FrameTooLargeError(size)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.api.codec import UNREADABLE, FrameTooLargeError, encode_frame, read_frame
+from engine.api.codec import FrameTooLargeError, encode_frame, read_frame
 from engine.api.messages import PROTOCOL, ErrorInfo, EventFrame, Hello, Response
 from engine.api.ops import OPS, EventsArgs, NoArgs, SubscribeArgs
 from engine.api.outbox import StalledError
 from engine.api.state_frames import fitting
+from engine.domain.encoding import UNREADABLE
 from engine.domain.errors import OpError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.api.codec import FrameTooLargeError, encode_frame
+from engine.api.codec import HEADER, FrameTooLargeError, encode_frame
 from engine.api.messages import MAX_FRAME_BYTES, StateFrame
 from engine.domain.notices import Alarm
 
@@ -51,7 +51,11 @@ def fitting(state: State) -> State:
     # Only a state that may be too large is encoded to see.
     if sum(len(target.checks) for target in state.targets) < _CHECKS_THAT_FIT:
         return state
-    return state if len(msgspec.msgpack.encode(state)) < MAX_FRAME_BYTES - _ENVELOPE_BYTES else trimmed(state)
+    try:
+        size = len(encode_frame(state)) - HEADER.size
+    except FrameTooLargeError:
+        return trimmed(state)
+    return state if size < MAX_FRAME_BYTES - _ENVELOPE_BYTES else trimmed(state)
 
 
 def trimmed(state: State) -> State:

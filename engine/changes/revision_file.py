@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.api.messages import RevisionEnd  # noqa: TC001 - msgspec reads the annotation at run time
+from engine.domain.encoding import UNREADABLE, to_json
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """Nothing that was ever written as a revision is larger."""
@@ -65,7 +66,7 @@ def encode(stored: StoredRevision) -> bytes:
         sha256=hashlib.sha256(stored.text).hexdigest(),
         **_story(stored),
     )
-    return msgspec.json.encode(head) + b"\n" + stored.text
+    return to_json(head) + b"\n" + stored.text
 
 
 def decode(data: bytes, number: int) -> StoredRevision:
@@ -73,7 +74,7 @@ def decode(data: bytes, number: int) -> StoredRevision:
     line, _, text = data.partition(b"\n")
     try:
         head = msgspec.json.decode(line, type=_Head)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"is not a revision ({error})") from error
     if head.format != _FORMAT:
         raise OtherVersionError(f"has the format {head.format} of another version")

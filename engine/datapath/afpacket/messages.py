@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
+from engine.domain.encoding import UNREADABLE
+
 MESSAGE_BYTES = 1024
 """More than any message takes."""
 
@@ -80,5 +82,5 @@ def decode_from_worker(data: bytes) -> FromWorker | None:
 def _decoded(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T | None:
     try:
         return decoder.decode(data)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None

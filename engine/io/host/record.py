@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.domain.encoding import UNREADABLE
 from engine.io.host.state import Owned, Placed
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Record:
             content = msgspec.json.decode(self._path.read_bytes(), type=_Content)
         except FileNotFoundError:
             return Owned()
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             log.warning(
                 "%s: cannot be read (%s); what was added before is known by its mark", self._path, error
             )

@@ -76,6 +76,17 @@ def test_an_invalid_file_is_refused_with_its_places_and_nothing_changes(engine, 
     assert (done.returncode, msgspec.json.decode(done.stdout)["findings"][-1]["line"]) == (1, 2)
 
 
+def test_a_file_whose_name_is_not_unicode(engine, bngctl, bad):
+    named = bad.rename(bad.with_name(os.fsdecode(b"x\xff.conf")))
+    for command in ("check", "diff", "reload"):
+        for more in ((), ("--json",)):
+            done = bngctl(command, str(named), *more)
+            assert done.returncode == 1
+            assert "Traceback" not in done.stderr
+            assert ".conf" in done.stdout + done.stderr
+    assert engine.backend.running.number == 1
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [

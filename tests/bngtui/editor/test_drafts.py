@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 
 import msgspec
+import pytest
 
 from bngtui.candidate import Candidate
 from bngtui.editor import drafts as module
@@ -62,13 +63,23 @@ def test_every_engine_has_its_own(tmp_path):
     assert drafts(tmp_path, host="lb2").open() is None
 
 
-def test_a_damaged_draft_is_none(tmp_path):
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda data: data[:20],
+        lambda data: data.replace(b"lb1", b"l\xff1"),
+        lambda _: b'{"host": ' + b"[" * 100_000,
+    ],
+)
+def test_a_damaged_draft_is_none(tmp_path, damaged):
     first = drafts(tmp_path)
     first.open()
     first.save(draft())
     first.close()
-    for path in tmp_path.glob("*.draft"):
-        path.write_bytes(path.read_bytes()[:20])
+    (path,) = tmp_path.glob("*.draft")
+    data = damaged(path.read_bytes())
+    assert data != path.read_bytes()
+    path.write_bytes(data)
     assert drafts(tmp_path).open() is None
 
 

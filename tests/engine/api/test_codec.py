@@ -1,4 +1,5 @@
 import asyncio
+import os
 import struct
 
 import msgspec
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.api.codec import FrameTooLargeError, encode_frame, read_frame
-from engine.api.messages import MAX_FRAME_BYTES
+from engine.api.messages import MAX_FRAME_BYTES, EventFrame
+from tests.helpers import states
 
 
 def reader_of(*pieces, eof=True):
@@ -21,6 +23,13 @@ def reader_of(*pieces, eof=True):
 
 def test_a_frame_is_its_length_in_big_endian_and_msgpack():
     assert encode_frame({"id": 1}) == b"\x00\x00\x00\x05\x81\xa2id\x01"
+
+
+def test_a_name_that_is_not_unicode_is_sent_all_the_same():
+    event = EventFrame(event=states.event(7, subject=os.fsdecode(b"x\xff")))
+    frame = msgspec.msgpack.decode(encode_frame(event)[4:], type=EventFrame)
+    assert frame.event.subject == "x?"
+    assert frame.event.id == 7
 
 
 @given(

@@ -23,7 +23,8 @@ def test_without_a_file_nothing_was_added_and_nothing_is_said(tmp_path, caplog):
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path, caplog):
     path = tmp_path / "added.json"
-    for content in (b"", b"{", b'{"addresses": [["eth0", "10.0.0.1", 8]]}'):
+    wrong = [b"", b"{", b'{"addresses": [["eth0", "10.0.0.1", 8]]}']
+    for content in (*wrong, b'{"routes": ["\xff"]}', b'{"routes": ' + b"[" * 100_000):
         caplog.clear()
         path.write_bytes(content)
         assert Record(path).read() == Owned()
