@@ -286,6 +286,11 @@ class CannedBackend:
         times = [1_767_225_600 + at * args.step_s for at in range(3)]
         return m.Trend(step_s=args.step_s, times=times, values=values, states=states)
 
+    async def _trends(self, _: ops.TrendsArgs) -> m.Trends:
+        return m.Trends(
+            step_s=1, times=[1_767_225_600, 1_767_225_601], values={1: [1500.0, None], 2: [0.0, 7.0]}
+        )
+
     async def _explain(self, args: ops.ExplainArgs) -> m.Explanation:
         if args.server not in ("1", "172.16.1.10"):
             return m.Explanation(

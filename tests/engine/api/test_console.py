@@ -20,6 +20,8 @@ EVERYTHING = {
     "admin": {"what": "target", "action": "drain", "numbers": [1]},
     "revision": {"revision": 1},
     "revision-diff": {"old": 1, "new": 1},
+    "trend": {"what": "target", "number": 1},
+    "trends": {"what": "target", "measure": "pps"},
 }
 
 
