@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.datapath.table import Compiler
-from tests.reference.lived import lived
+from tests.reference.lived import lived, without_limits
 from tests.reference.scenario import Batch, Change, Install, Scenario, Sweep, Wait
 from tests.reference.shares import Models
 from tests.reference.table import Table
@@ -53,7 +53,9 @@ class Course:
 
     def history(self, scenario: Scenario) -> Scenario:
         """Return what is played of a scenario."""
-        return lived(scenario) if self.on_sockets else scenario
+        if not self.on_sockets:
+            return scenario
+        return lived(scenario if self.workers == 1 else without_limits(scenario))
 
     def compare(self, scenario: Scenario) -> dict[str, Difference]:
         """Play a history to the model and to the paths; the first difference of each that differs, by its name."""

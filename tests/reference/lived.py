@@ -33,6 +33,23 @@ def lived(scenario: Scenario) -> Scenario:
     return replace(scenario, steps=tuple(steps))
 
 
+def without_limits(scenario: Scenario) -> Scenario:
+    """Return the history with targets that take any number of sessions.
+
+    Workers count the sessions of all of them against a limit, and which of two decides first nobody can dictate.
+    """
+
+    def unlimited(step: Step) -> Step:
+        if isinstance(step, Change):
+            return replace(step, install=unlimited(step.install))
+        if not isinstance(step, Install):
+            return step
+        targets = tuple(replace(target, limit=0) for target in step.world.targets)
+        return replace(step, world=replace(step.world, targets=targets))
+
+    return replace(scenario, steps=tuple(map(unlimited, scenario.steps)))
+
+
 def _on_the_wire(frame: Frame) -> Frame:
     if frame.vlan is None and int.from_bytes(frame.data[12:14], "big") in {TPID_8021Q, TPID_8021AD}:
         return replace(frame, vlan=_OUTER)

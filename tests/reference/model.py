@@ -38,7 +38,7 @@ HALF_OPEN_S = 10
 FRAGMENT_S = 30  # Linux keeps fragments so long (net.ipv4.ipfrag_time)
 ANSWERS_A_SECOND = 100
 
-UNSEEN = "unseen"  # by the kernel's filter: the datapath takes IPv4 to a virtual address, nothing else
+UNSEEN = "unseen"  # by the kernel's filter: the datapath takes IPv4 to a virtual address but for echo requests, nothing else
 PASS = "pass"
 
 Name = str | tuple[str, int] | tuple[str, int, str]
@@ -64,6 +64,14 @@ class _To:
 
 
 _Verdict = _To | str
+
+
+def _is_echo_request(data: bytes) -> bool:
+    """Whether a frame is for the control process: an echo request, or the first fragment of one (RFC 792)."""
+    kind = data[14 + (data[14] & 15) * 4 :][:1]
+    return (
+        data[23] == ICMP and not int.from_bytes(data[20:22], "big") & 0x1FFF and kind == bytes([ECHO_REQUEST])
+    )
 
 
 class Model:
@@ -127,6 +135,8 @@ class Model:
     def _one(self, frame: Frame, now_s: int, former: frozenset[bytes]) -> Fate:
         data = frame.data
         if data[12:14] != b"\x08\0" or len(data) < 34 or data[30:34] not in self.table.virtual | former:
+            return Fate(UNSEEN)
+        if _is_echo_request(data):
             return Fate(UNSEEN)
         self.counts["received"] += 1
         if frame.kept is not None:
