@@ -40,6 +40,7 @@ from engine.modules.chain import build_chain
 from engine.modules.state.world import Outcome, World
 from engine.report.alarms import Alarms
 from engine.report.backend import Backend
+from engine.report.duties import Duties
 from engine.report.event_file import EventFile
 from engine.report.events import KEPT, EventLog, log_event
 from engine.report.floods import Floods
@@ -50,9 +51,10 @@ from engine.report.records import Records
 from engine.settle import Settler
 from engine.trends.rates import Rates
 from engine.trends.recorder import Recorder
-from engine.turns import TURN_S, Turns
+from engine.turns import TURN_S, Every, Rota, Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from typing import Literal
 
     from engine.api.messages import AdminResult, Role
@@ -66,8 +68,24 @@ if TYPE_CHECKING:
     from engine.domain.states import Admin
     from engine.options import RunOptions
 
-PUBLISH_S = 1.0
-"""Pace of snapshots; a change of health or admin state is published at once."""
+SECOND_S = 1.0
+"""Pace of what is done all the time, snapshots too; a change of health or admin state is published at once."""
+
+DISK_S = 2.0
+"""How long the end of the engine waits for a disk that does not answer."""
+
+SOCKETS_S = 2.0
+"""Time between two looks whether the sockets are still in the run directory."""
+
+MODULE_DUTIES = {
+    "vrrp": "elect a master",
+    "arp": "announce and defend virtual addresses, find MACs",
+    "ping": "answer echo requests",
+    "hc": "check the targets",
+    "master": "hold back what stands after it on a backup",
+    "slb": "decide who serves",
+}
+"""What a module does again and again, by its name."""
 
 SWITCH_S = 0.0005
 """How long a thread that reads a large configuration keeps the interpreter from the loop, which has to ask for it anew
@@ -175,7 +193,14 @@ class Engine:
         self.event_log.subscribe(self.server.publish_event)
         self.prober = Prober(self._answered)
         self.control_sockets = ControlSockets(self._receive)
-        self.settler = Settler(self.chain.slb, self.forwarding, self.alarms, self._show)
+        self.duties = Duties(self.alarms)
+        self.settler = Settler(
+            self.chain.slb,
+            self.forwarding,
+            self.duties.add("tables", "have the workers forward by what is decided"),
+            self.duties.add("publishing", "show consoles the state"),
+            self._show,
+        )
         self.follower = HostFollower(
             self.world,
             self.chain,
@@ -185,9 +210,48 @@ class Engine:
             self.settler,
             self.alarms,
             self.event_log,
+            self.duties.add("notices", "follow at once what the kernel says has changed"),
         )
-        self.turns = Turns(self._next_due)
+        self._counters = self.forwarding.counters()
+        self.rota = Rota()
+        self.turns = Turns(self.rota.next_due)
+        self.rota.ended = self.turns.look_again
         self.watchdog = Watchdog(self.forwarding.silent_s)
+        self._share_out()
+
+    def _share_out(self) -> None:
+        """Give each duty its turns. A turn begins them in this order."""
+
+        def regular(
+            name: str, what: str, work: Callable[[float], Awaitable[None] | None], period_s: float = SECOND_S
+        ) -> None:
+            self.rota.add(self.duties.add(name, what, due=Every(period_s)), work)
+
+        def when_due(
+            name: str,
+            what: str,
+            work: Callable[[float], Awaitable[None] | None],
+            due: Callable[[float], float],
+        ) -> None:
+            self.rota.add(self.duties.add(name, what, due=due), work)
+
+        when_due("trials", "take back what nobody confirmed", self.transactions.tick, self._trial_due)
+        regular("counters", "read the workers' counters, compute rates", self._count)
+        regular("trends", "remember what was measured", self._measure)
+        regular("lights", "compare what is shown with what is forwarded", self._look_at_lights)
+        regular("floods", "look for floods of frames to the control process", self._look_for_floods)
+        regular("workers", "have a worker for each share of an interface", self._watch_workers)
+        regular("links", "follow links, addresses and routes of the host", self._follow_host)
+        when_due("records", "keep history and operational state", self.records.keep, self.records.due)
+        regular("file", "see whether somebody changes the configuration file", self.records.watch_file)
+        regular("sockets", "have both sockets in the run directory", self._keep_sockets, SOCKETS_S)
+        for module in self.chain.every.values():
+            if module.state == "active":
+                name = f"module {module.name}"
+                self.chain.guards[module.name] = self.duties.add(name, MODULE_DUTIES[module.name])
+        when_due("modules", "give every module its turn when it is due", self._tick, self.chain.next_due)
+        regular("service manager", "tell it that the engine is alive", self.watchdog.feed)
+        regular("watch", "tell which duty is late, and what is over", self._watch_duties)
 
     # -- the story --------------------------------------------------------------------------------------------------
 
@@ -229,36 +293,15 @@ class Engine:
         )
 
     async def _serve(self) -> None:
-        next_second = time.monotonic()
         while not self.turns.stopped:
             now = time.monotonic()
-            every_second = now >= next_second
-            if every_second:
-                for fault in ("frame", "answer"):  # told once a second at most, and gone when it is over
-                    self.alarms.clear(fault)
-                next_second = now + PUBLISH_S
-            try:
-                await self._turn(now, every_second=every_second)
-                self.alarms.clear("turn")
-                self.watchdog.feed(now)
-            except Exception as error:  # noqa: BLE001 - whatever it is, consoles and checks go on
-                self.alarms.report_fault("turn", error)
-            await self.turns.sleep(now, next_second)
+            self.rota.turn(now)
+            self.settler.wake()
+            await self.turns.sleep(now, now + SECOND_S)
 
-    async def _turn(self, now: float, *, every_second: bool) -> None:
-        await self.transactions.tick(now)
-        if every_second:
-            await self._every_second(now)
-        self._tick()
-        self.settler.wake()
-
-    def _tick(self) -> None:
-        """Have the modules do what is due."""
-        self._act(self.chain.tick(time.monotonic()))
-
-    def _next_due(self, now: float) -> float:
+    def _trial_due(self, _: float) -> float:
         trial = self.transactions.trial
-        return min(self.chain.next_due(now), trial.deadline if trial is not None else math.inf)
+        return trial.deadline if trial is not None else math.inf
 
     async def _finish(self) -> None:
         """Stop everything, each whatever becomes of the others: the host gets back what is its own."""
@@ -270,11 +313,17 @@ class Engine:
             last_first.callback(self.event_file.close)
             last_first.push_async_callback(self.server.close)
             last_first.callback(self.forwarding.stop)
+            last_first.push_async_callback(self._end_writing)
+            last_first.push_async_callback(self.rota.stop)
             last_first.push_async_callback(self.prober.close)
             last_first.callback(self.control_sockets.close)
             for frame in self.chain.farewell():
                 self.control_sockets.send(frame)
         log.info("stopped")
+
+    async def _end_writing(self) -> None:
+        if not await self.transactions.writer.drain(DISK_S):
+            log.warning("the disk of %s does not answer; not waited for", self.options.state_dir)
 
     # -- frames, answers, time --------------------------------------------------------------------------------------
 
@@ -313,19 +362,45 @@ class Engine:
         if self.server.consoles:
             self.server.publish_state(self.backend.state())
 
-    async def _every_second(self, now: float) -> None:
-        counters = self.forwarding.counters()
-        self.rates.update(counters, now)
-        self.measuring.look(counters, now)
-        self.lights.look(counters, now)
-        self.floods.look(self.control_sockets.counts(), now)
-        sessions = counters.target_sessions
+    # -- duties -----------------------------------------------------------------------------------------------------
+
+    def _tick(self, _: float | None = None) -> None:
+        """Have the modules do what is due."""
+        self._act(self.chain.tick(time.monotonic()))
+
+    def _count(self, now: float) -> None:
+        self._counters = self.forwarding.counters()
+        self.rates.update(self._counters, now)
+        sessions = self._counters.target_sessions
         self.world.target_sessions = {t.number: int(sessions[t.number]) for t in self.world.config.targets}
+        self.settler.want_shown()
+
+    def _measure(self, now: float) -> None:
+        self.measuring.look(self._counters, now)
+
+    def _look_at_lights(self, now: float) -> None:
+        self.lights.look(self._counters, now)
+
+    def _look_for_floods(self, now: float) -> None:
+        self.floods.look(self.control_sockets.counts(), now)
+
+    def _watch_workers(self, now: float) -> None:
         for notice in self.forwarding.watch(now):
             self.event_log.add(notice)
+            self.settler.want_shown()
+
+    async def _follow_host(self, _: float) -> None:
         await self.follower.keep_following()
-        await self.records.keep(now)
-        self.settler.want_shown()
+        self.settler.wake()
+
+    async def _keep_sockets(self, _: float) -> None:
+        for text in await self.server.keep_listening():
+            self.tell("warning", text, None)
+
+    def _watch_duties(self, now: float) -> None:
+        for fault in ("frame", "answer"):  # told once a second at most, and gone when it is over
+            self.alarms.clear(fault)
+        self.duties.watch(now)
 
     # -- changes ----------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.modules.chain import Chain
     from engine.modules.state.world import World
     from engine.report.alarms import Alarms
+    from engine.report.duties import Duty
     from engine.report.events import EventLog
     from engine.settle import Settler
 
@@ -48,7 +49,9 @@ class HostFollower:
         settler: Settler,
         alarms: Alarms,
         event_log: EventLog,
+        notices: Duty,
     ) -> None:
+        """`notices` is told how following the kernel's notices comes out."""
         self._world = world
         self._chain = chain
         self._host = host
@@ -57,6 +60,7 @@ class HostFollower:
         self._settler = settler
         self._alarms = alarms
         self._event_log = event_log
+        self._notices = notices
         self._lock = asyncio.Lock()
         self._link_told: dict[str, str] = {}
         self._wrong: set[str] = set()
@@ -93,13 +97,10 @@ class HostFollower:
         """Follow whenever the kernel says that something has changed; `followed` is called each time, then it is settled."""
         while True:
             await self._host.changed()
-            try:
+            with self._notices.attempt():
                 await self.keep_following()
                 followed()
                 self._settler.wake()
-                self._alarms.clear("notices")
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next notice is followed
-                self._alarms.report_fault("notices", error)
             await asyncio.sleep(NOTICES_S)
 
     async def _take_links(self) -> None:

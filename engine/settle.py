@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from engine.forwarding import Forwarding
     from engine.modules.slb.slb import Slb
-    from engine.report.alarms import Alarms
+    from engine.report.duties import Duty
 
 IN_FORCE_S = 3.0
 """A worker takes a table up within milliseconds; one that is held up for longer must not hold up its operator."""
@@ -23,10 +23,14 @@ PREPARE_AGAIN = 4
 class Settler:
     """Knows whether tables and consoles are behind. `show` is called where there is something new to show."""
 
-    def __init__(self, slb: Slb, forwarding: Forwarding, alarms: Alarms, show: Callable[[], None]) -> None:
+    def __init__(
+        self, slb: Slb, forwarding: Forwarding, tables: Duty, publishing: Duty, show: Callable[[], None]
+    ) -> None:
+        """`tables` and `publishing` are told how compiling and showing come out."""
         self._slb = slb
         self._forwarding = forwarding
-        self._alarms = alarms
+        self._tables = tables
+        self._publishing = publishing
         self._show = show
         self.changing = False  # the configuration has changed, and the modules have not taken it up yet
         self._table_wanted = True
@@ -53,20 +57,17 @@ class Settler:
         while True:
             await self._unsettled.wait()
             self._unsettled.clear()
-            took = 0.0
-            try:
+            begin = time.monotonic()
+            with self._tables.attempt():
                 await self._prepare()
                 if (
                     self.changing
                 ):  # its targets would seem untried, and lose their flows; whoever changes it settles
                     continue
                 begin = time.monotonic()
-                self._settle_now()
-                took = time.monotonic() - begin
-                self._alarms.clear("table")
-            except Exception as error:  # noqa: BLE001 - whatever it is, consoles and checks go on
-                self._alarms.report_fault("table", error)
-            await asyncio.sleep(2 * took)
+                self._compile()
+            self._publish()
+            await asyncio.sleep(2 * (time.monotonic() - begin))
 
     async def settle(self) -> bool:
         """Compile if a table is wanted, and show a change at once. Raises what compiling raises.
@@ -75,7 +76,8 @@ class Settler:
         after `IN_FORCE_S`.
         """
         await self._prepare()
-        self._settle_now()
+        self._compile()
+        self._publish()
         return await self._forwarding.wait_in_force(IN_FORCE_S)
 
     async def _prepare(self) -> None:
@@ -90,11 +92,14 @@ class Settler:
             if self._slb.eligibility(time.monotonic()) == decisions:
                 return
 
-    def _settle_now(self) -> None:
+    def _compile(self) -> None:
         if self._table_wanted:
             self._forwarding.compile(self._slb.eligibility(time.monotonic()))
             self._table_wanted = False  # not before: what fails is tried again, and whoever asked is told
             self._news = True
+
+    def _publish(self) -> None:
         if self._news:
             self._news = False
-            self._show()
+            with self._publishing.attempt():
+                self._show()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bngtui.command import config, lists
 from bngtui.command.spec import DONE, Argument, Call, Command, Option, UsageError, duration, positive
 from bngtui.render.printed import changes, network, node
+from bngtui.render.printed.duties import duties as duties_table
 from bngtui.render.printed.events import events as events_table
 from bngtui.render.printed.servers import servers as servers_table
 from bngtui.render.printed.sessions import sessions as sessions_table
@@ -223,6 +224,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _part("alarms", "what is wrong now, the worst first", lambda state: state.alarms, node.alarms),
     _part("modules", "modules in the order they see a frame", lambda state: state.modules, node.modules),
+    _part(
+        "duties",
+        "what the engine does all the time, and when it last did",
+        lambda state: state.duties,
+        duties_table,
+    ),
     _part("vrrp", "who is master", lambda state: state.vrrp, node.vrrp),
     _part("datapath", "what forwards, and what it dropped", lambda state: state.datapath, node.datapath),
     Command(("show", "version"), "the engine's version and host", version),

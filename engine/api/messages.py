@@ -198,6 +198,18 @@ class VrrpState(msgspec.Struct, kw_only=True):
     note: str
 
 
+class DutyState(msgspec.Struct, kw_only=True):
+    """One thing that the control process does again and again. Ages are in seconds; null: never, or not now."""
+
+    name: str
+    what: str
+    last_ok_s: float | None  # since it was last done
+    under_way_s: float | None  # since it was begun, where it is being done
+    failures: int  # since the engine's start
+    fault: str | None  # why it failed, where the last attempt did
+    longest_ms: float  # the longest it took
+
+
 class Event(msgspec.Struct, kw_only=True):
     """One thing that happened."""
 
@@ -232,6 +244,7 @@ class State(msgspec.Struct, kw_only=True):
     alarms: list[Alarm]
     last_event_id: int
     config: ConfigStatus | None = None
+    duties: list[DutyState] = []
 
 
 class Session(msgspec.Struct, kw_only=True):

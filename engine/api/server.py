@@ -58,7 +58,7 @@ class Server:
         self._max_clients = max_clients
         self._stall_s = stall_s
         self._frame_s = frame_s
-        self._listeners: list[tuple[asyncio.Server, Path, int]] = []
+        self._listeners: dict[Role, tuple[asyncio.Server, Path, int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._consoles: set[Console] = set()
         self._states = StateFrames()
@@ -73,21 +73,38 @@ class Server:
 
         A socket that a dead engine left behind is replaced; one that somebody listens on is not.
         """
-        self._run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
         try:
-            for role, name in SOCKETS.items():
-                path = self._run_dir / name
-                listening = bind(path, self._groups.get(role))
-                inode = path.stat().st_ino
-                server = await asyncio.start_unix_server(self._acceptor(role), sock=listening)
-                self._listeners.append((server, path, inode))
+            for role in SOCKETS:
+                self._listeners[role] = await self._listen(role)
         except BaseException:
             await self.close()
             raise
 
+    async def _listen(self, role: Role) -> tuple[asyncio.Server, Path, int]:
+        self._run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path = self._run_dir / SOCKETS[role]
+        listening = bind(path, self._groups.get(role))
+        inode = path.stat().st_ino
+        return await asyncio.start_unix_server(self._acceptor(role), sock=listening), path, inode
+
+    async def keep_listening(self) -> list[str]:
+        """Make a socket again that somebody removed, or whose folder; returns what there is to tell.
+
+        Consoles that are connected stay so. Raises SocketUnavailableError, OSError, to be tried again.
+        """
+        told = []
+        for role, (server, path, inode) in list(self._listeners.items()):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                if path.stat().st_ino == inode:
+                    continue
+            self._listeners[role] = await self._listen(role)
+            server.close()
+            told.append(f"{path} was removed, and is there again")
+        return told
+
     async def close(self) -> None:
         """Stop listening, disconnect every console, remove the sockets."""
-        for server, path, inode in self._listeners:
+        for server, path, inode in self._listeners.values():
             server.close()
             # Another engine may have replaced the file meanwhile; then it is not ours to remove.
             with contextlib.suppress(OSError):

@@ -132,16 +132,20 @@ class RevisionStore:
         found = [self.get(number) for number in self._look()]
         return [stored for stored in found if stored is not None]
 
-    def confirm(self, number: int, end: RevisionEnd | None = None, by: Actor | None = None) -> StoredRevision:
+    def confirm(
+        self, number: int, end: RevisionEnd | None = None, by: Actor | None = None, refusal: str = ""
+    ) -> StoredRevision:
         """Mark a revision as confirmed; a disk that refuses is owed it. Raises LookupError where there is none.
 
-        `end` and `by` say how it stopped being on trial, where it was.
+        `end` and `by` say how it stopped being on trial, where it was; `refusal` is why the disk is not asked at all.
         """
-        return self._mark(number, confirmed=True, reverted=False, end=end, by=by)
+        return self._mark(number, confirmed=True, reverted=False, end=end, by=by, refusal=refusal)
 
-    def drop(self, number: int, end: RevisionEnd | None = None, by: Actor | None = None) -> StoredRevision:
+    def drop(
+        self, number: int, end: RevisionEnd | None = None, by: Actor | None = None, refusal: str = ""
+    ) -> StoredRevision:
         """Mark a revision as one that the engine went back from; the rest as `confirm`."""
-        return self._mark(number, confirmed=False, reverted=True, end=end, by=by)
+        return self._mark(number, confirmed=False, reverted=True, end=end, by=by, refusal=refusal)
 
     def latest_confirmed(self) -> StoredRevision | None:
         """Return the newest revision that was confirmed: what a restarted engine goes by."""
@@ -246,7 +250,14 @@ class RevisionStore:
         return sorted(numbers, reverse=True)
 
     def _mark(
-        self, number: int, *, confirmed: bool, reverted: bool, end: RevisionEnd | None, by: Actor | None
+        self,
+        number: int,
+        *,
+        confirmed: bool,
+        reverted: bool,
+        end: RevisionEnd | None,
+        by: Actor | None,
+        refusal: str,
     ) -> StoredRevision:
         stored = self.get(number)
         if stored is None:
@@ -259,9 +270,18 @@ class RevisionStore:
                 end=end,
                 ended_by=None if by is None else by.text,
             )
-            with self._writing:
-                self._write_or_owe(stored)
+            if refusal:
+                self._owe(stored, refusal)
+            else:
+                with self._writing:
+                    self._write_or_owe(stored)
         return stored
+
+    def _owe(self, stored: StoredRevision, refusal: str) -> None:
+        if stored.number in self._held:
+            self._held[stored.number] = stored
+        self._owed[stored.number] = stored
+        self._refusal = refusal
 
     def _write_or_owe(self, stored: StoredRevision) -> None:
         number = stored.number
@@ -273,10 +293,10 @@ class RevisionStore:
                 raise FileExistsError(0, "there is another revision of that number", str(self._path(number)))
             self._write(stored)
         except OSError as error:
-            self._owed[number] = stored
-            self._refusal = error.strerror or str(error)
+            self._owe(stored, error.strerror or str(error))
         else:
-            self._owed.pop(number, None)
+            if self._owed.get(number) == stored:  # else it was marked anew meanwhile
+                del self._owed[number]
             self._new.discard(number)
 
     def _write(self, stored: StoredRevision) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from engine.api.ops import Consent
 from engine.api.timestamp import timestamp
 from engine.changes.aside import read_plain
 from engine.changes.configuration import Configuration, Running, Trial, host_interfaces
+from engine.changes.disk_thread import DiskThread
 from engine.changes.runner import SwitchError
 from engine.config.atomic import write_atomic
 from engine.config.editing.rewrite import CannotEdit, run_commands, write_states
@@ -70,7 +72,9 @@ class _Candidate:
 class Transactions(Configuration):
     """All changes of the running configuration go through here, one at a time. `now` is monotonic seconds."""
 
+    writer: DiskThread = field(default_factory=DiskThread)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _file_in_doubt: bool = field(default=False, init=False)
 
     # -- where texts come from --------------------------------------------------------------------------------------
 
@@ -256,7 +260,7 @@ class Transactions(Configuration):
             protect=protected,
         )
         try:
-            stored = await asyncio.to_thread(add)
+            stored = await self.writer.do(add)
         except OSError as error:
             raise OpError(
                 "refused", f"the revision cannot be stored: {error.strerror}; nothing was changed"
@@ -305,8 +309,9 @@ class Transactions(Configuration):
         """Write the text to the configuration file, in the file's own language. Raises OpError."""
         data = self.in_file(running).encode()
         try:
-            await asyncio.to_thread(self._replace_file, data)
+            await self.writer.do(self._replace_file, data)
         except OSError as error:
+            self._file_in_doubt = error.errno == errno.ETIMEDOUT
             raise OpError("refused", f"{self.file} cannot be written: {error.strerror}") from error
         self.disk.wrote(data)
 
@@ -329,14 +334,17 @@ class Transactions(Configuration):
 
     async def _mark(
         self,
-        mark: Callable[[int, RevisionEnd | None, Actor | None], object],
+        mark: Callable[..., object],
         number: int,
         end: RevisionEnd | None = None,
         by: Actor | None = None,
     ) -> None:
         """Mark a revision. The disk may refuse it: then it is owed, and `mend_records` writes it."""
         with contextlib.suppress(LookupError):  # its file was removed meanwhile: there is nothing to mark
-            await asyncio.to_thread(mark, number, end, by)
+            try:
+                await self.writer.do(mark, number, end, by)
+            except OSError as error:
+                mark(number, end, by, error.strerror or str(error))
 
     async def _end(self, revisions: tuple[int, ...], actor: Actor | None, end: RevisionEnd) -> None:
         """Mark how revisions stopped being on trial: kept, or gone back from."""
@@ -352,7 +360,15 @@ class Transactions(Configuration):
 
     async def mend_records(self) -> str:
         """Write what the disk did not take before; returns what it still owes, or nothing."""
-        await asyncio.to_thread(self.store.mend)
+        try:
+            await self.writer.do(self.store.mend)
+            if self._file_in_doubt:
+                # A write that took too long was given up, and may have been done since.
+                async with self._lock:
+                    await self._write_file(self.running if self.trial is None else self.trial.back)
+                    self._file_in_doubt = False
+        except (OSError, OpError) as error:
+            return f"{self.store.folder}, {self.file}: {error}"
         return self.store.owed
 
     # -- others' work -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ state when the configuration changes, whatever their new order.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from engine.modules.arp.arp import Arp
 from engine.modules.hc.hc import Hc
@@ -25,12 +25,24 @@ from engine.packets import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from engine.config.model import Config
     from engine.domain.checks import ProbeAnswer, ProbeKey
     from engine.domain.frame import Frame, FrameMatch, Listening
     from engine.modules.module import Module, ModuleStatus
     from engine.modules.state.world import World
+
+
+class Guard(Protocol):
+    """Whoever notes how a module's ticks come out, and keeps what they raise from the others."""
+
+    not_before: float
+    """When it may tick again, in monotonic seconds, after a failure."""
+
+    def attempt(self) -> AbstractContextManager[None]:
+        """Note how what is done in the block comes out."""
+        ...
 
 
 class Chain:
@@ -49,6 +61,7 @@ class Chain:
         named = (self.vrrp, self.arp, self.ping, self.hc, self.master, self.slb)
         self.every: dict[str, Module] = {module.name: module for module in (*named, *others)}
         self.modules: list[Module] = []
+        self.guards: dict[str, Guard] = {}  # by module's name, where somebody wants to know how each fares
         self._order()
 
     def reconfigure(self, config: Config) -> None:
@@ -85,7 +98,12 @@ class Chain:
         self.view.refresh()
         outcome = Outcome()
         for module in self._awake():
-            outcome.merge(module.tick(now))
+            guard = self.guards.get(module.name)
+            if guard is None:
+                outcome.merge(module.tick(now))
+            elif guard.not_before <= now:
+                with guard.attempt():  # what one of them raises keeps none of the others
+                    outcome.merge(module.tick(now))
         return self._follow_facts(outcome, now)
 
     # -- what is asked of it ----------------------------------------------------------------------------------------
@@ -103,7 +121,12 @@ class Chain:
 
     def next_due(self, now: float) -> float:
         """Return when the next `tick` is due, in monotonic seconds; infinity where nothing waits for time to pass."""
-        return min((module.next_due(now) for module in self._awake()), default=math.inf)
+        return min((self._next_due(module, now) for module in self._awake()), default=math.inf)
+
+    def _next_due(self, module: Module, now: float) -> float:
+        guard = self.guards.get(module.name)
+        due = module.next_due(now)
+        return due if guard is None else max(due, guard.not_before)
 
     def farewell(self) -> list[Frame]:
         """Return the frames to send when the engine stops."""

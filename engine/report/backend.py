@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from engine.modules.state.world import World
     from engine.options import RunOptions
     from engine.report.alarms import Alarms
+    from engine.report.duties import Duties
     from engine.report.events import EventLog
     from engine.report.lights import Lights
     from engine.trends.rates import Rates
@@ -99,6 +100,7 @@ class Parts(Protocol):
     event_log: EventLog
     host: Host
     alarms: Alarms
+    duties: Duties
     lights: Lights
     control_sockets: ControlSockets
     recorder: Recorder
@@ -171,6 +173,7 @@ class Backend:
             alarms=[*engine.alarms, *engine.world.alarms.values()],
             last_event_id=engine.event_log.last_id,
             config=engine.transactions.status(now),
+            duties=engine.duties.states(now),
         )
 
     def events(self, since: int, limit: int) -> list[Event]:

@@ -6,8 +6,6 @@ is an alarm, and is written as soon as the disk lets it.
 
 from __future__ import annotations
 
-import asyncio
-import math
 from typing import TYPE_CHECKING
 
 from engine.domain.notices import Notice
@@ -33,24 +31,15 @@ class Records:
         self._admin = admin
         self._alarms = alarms
         self._event_log = event_log
-        self._next_look = -math.inf
-        self._saving = asyncio.Lock()  # of two states the later one stays
+        self._next_look = 0.0
         self._unsaved = False
 
-    async def keep(self, now: float) -> None:
-        """Look whether the disk has everything, where it is time to; `now` is monotonic seconds.
+    def due(self, now: float) -> float:
+        """Return when to look again, in monotonic seconds."""
+        return now if self._unsaved else self._next_look
 
-        Whether it has the configuration file as it was is looked at every time.
-        """
-        await self._transactions.watch_file()
-        alarm = self._transactions.disk.alarm()
-        over = "is what the engine read or wrote last again"
-        if alarm is None:
-            self._tell("file", "config", "configuration file", "", over=over)
-        else:
-            self._tell("file", "config", alarm.subject, alarm.message, alarm.severity)
-        if now < self._next_look and not self._unsaved:
-            return
+    async def keep(self, now: float) -> None:
+        """Look whether the disk has everything; `now` is monotonic seconds."""
         self._next_look = now + LOOK_S
         owed = await self._transactions.mend_records()
         self._tell("history", "config", "history", owed)
@@ -59,15 +48,27 @@ class Records:
         if self._unsaved or self._admin.owed:
             await self.save_operational_state()
 
+    async def watch_file(self, _: float) -> None:
+        """Look whether the disk has the configuration file as it was read or written last."""
+        await self._transactions.watch_file()
+        alarm = self._transactions.disk.alarm()
+        over = "is what the engine read or wrote last again"
+        if alarm is None:
+            self._tell("file", "config", "configuration file", "", over=over)
+        else:
+            self._tell("file", "config", alarm.subject, alarm.message, alarm.severity)
+
     def operational_state_changed(self) -> None:
         """Have operational state written at the next turn."""
         self._unsaved = True
 
     async def save_operational_state(self) -> None:
         """Write what operators have said for the next start; where the disk does not take it, that is an alarm."""
-        async with self._saving:
-            self._unsaved = False
-            trouble = await asyncio.to_thread(self._admin.save, self._admin.encoded())
+        self._unsaved = False
+        try:
+            trouble = await self._transactions.writer.do(self._admin.save, self._admin.encoded())
+        except OSError as error:  # it does not answer
+            trouble = self._admin.owed = f"operational state is not kept for the next start: {error.strerror}"
         self._tell("operational state", "admin", "operational state", trouble)
 
     def _tell(

@@ -49,7 +49,7 @@ def test_an_answer_that_a_module_fails_at_is_told(engine):
     assert "RuntimeError: at 'key'" in engine.event_log.since(0, 9)[0].message
 
 
-@pytest.mark.parametrize("bad", ["farewell", "sockets", "prober", "forwarding", "server"])
+@pytest.mark.parametrize("bad", ["farewell", "sockets", "prober", "rota", "disk", "forwarding", "server"])
 async def test_the_host_gets_its_own_back_whatever_else_fails(engine, bad):
     did = []
     note = failing_at(bad, did)
@@ -60,6 +60,8 @@ async def test_the_host_gets_its_own_back_whatever_else_fails(engine, bad):
     engine.chain = types.SimpleNamespace(farewell=lambda: note("farewell") or [])
     engine.control_sockets = types.SimpleNamespace(close=lambda: note("sockets"))
     engine.prober = types.SimpleNamespace(close=lambda: note_later("prober"))
+    engine._end_writing = lambda: note_later("disk")
+    engine.rota = types.SimpleNamespace(stop=lambda: note_later("rota"))
     engine.forwarding = types.SimpleNamespace(stop=lambda: note("forwarding"))
     engine.server = types.SimpleNamespace(close=lambda: note_later("server"))
     engine.event_file = types.SimpleNamespace(close=lambda: note("events"))
@@ -68,5 +70,19 @@ async def test_the_host_gets_its_own_back_whatever_else_fails(engine, bad):
     engine.host = types.SimpleNamespace(close=lambda: note_later("host"))
     with pytest.raises(RuntimeError, match=bad):
         await engine._finish()
-    order = ["farewell", "sockets", "prober", "forwarding", "server", "events", "trends", "mark", "host"]
+    order = [
+        *(
+            "farewell",
+            "sockets",
+            "prober",
+            "rota",
+            "disk",
+            "forwarding",
+            "server",
+            "events",
+            "trends",
+            "mark",
+        ),
+        "host",
+    ]
     assert did == [one for one in order if one != bad]

@@ -14,6 +14,7 @@ from engine.domain.notices import Notice
 from engine.follow_host import HostFollower
 from engine.io.host.host import HostError, Righted
 from engine.report.alarms import Alarms
+from engine.report.duties import Duty
 
 VIP = Address.parse("172.16.1.10")
 
@@ -87,7 +88,8 @@ class Everything:
         log = SimpleNamespace(add=self.events.append)
         self.alarms = Alarms(log)
         self.follower = HostFollower(
-            self.world, chain, self.host, forwarding, sockets, settler, self.alarms, log
+            *(self.world, chain, self.host, forwarding, sockets, settler, self.alarms, log),
+            Duty("notices", "follow", self.alarms),
         )
 
     def _listen(self, listening):

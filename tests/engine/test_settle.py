@@ -4,6 +4,9 @@ import asyncio
 
 import pytest
 
+from engine.report.alarms import Alarms
+from engine.report.duties import Duties
+from engine.report.events import EventLog
 from engine.settle import PREPARE_AGAIN, Settler
 
 
@@ -31,30 +34,22 @@ class Tables:
         return self.in_force
 
 
-class Alarms:
-    def __init__(self):
-        self.raised = {}
-
-    def clear(self, key):
-        self.raised.pop(key, None)
-
-    def report_fault(self, key, error):
-        self.raised[key] = error
-
-
 @pytest.fixture
 def tables():
     return Tables()
 
 
 @pytest.fixture
-def alarms():
-    return Alarms()
+def duties():
+    made = Duties(Alarms(EventLog()))
+    made.add("tables", "compile")
+    made.add("publishing", "show")
+    return made
 
 
 @pytest.fixture
-def settler(tables, alarms):
-    return Settler(tables, tables, alarms, lambda: tables.did.append("show"))
+def settler(tables, duties):
+    return Settler(tables, tables, duties["tables"], duties["publishing"], lambda: tables.did.append("show"))
 
 
 async def test_the_first_settling_compiles_and_shows(settler, tables):
@@ -121,18 +116,31 @@ async def until(said):
     raise AssertionError("never came")
 
 
-async def test_woken_it_settles_and_a_fault_is_an_alarm_until_it_is_over(settler, tables, alarms):
+async def test_woken_it_settles_and_a_fault_is_told_until_it_is_over(settler, tables, duties):
+    def fault():
+        return duties.states(0)[0].fault
+
     tables.error = RuntimeError("broken")
     task = asyncio.create_task(settler.keep_settled())
     try:
         await asyncio.sleep(0.01)
         assert tables.did == []  # nobody has woken it
         settler.wake()
-        await until(lambda: "table" in alarms.raised)
-        assert alarms.raised["table"] is tables.error
+        await until(lambda: fault() == "RuntimeError: broken")
+        await until(lambda: "show" in tables.did)  # consoles see the alarm, whatever becomes of the table
         tables.error = None
         settler.wake()
-        await until(lambda: "show" in tables.did)
-        await until(lambda: not alarms.raised)
+        await until(lambda: ("compile", {1: "a"}) in tables.did)
+        await until(lambda: fault() is None)
     finally:
         task.cancel()
+
+
+async def test_what_cannot_be_shown_keeps_no_table_back(tables, duties):
+    def broken():
+        raise RuntimeError("no such row")
+
+    settler = Settler(tables, tables, duties["tables"], duties["publishing"], broken)
+    assert await settler.settle()
+    assert ("compile", {1: "a"}) in tables.did
+    assert [d.fault for d in duties.states(0)] == [None, "RuntimeError: no such row"]

@@ -232,6 +232,19 @@ def large_state(servers: int, targets: int, *, each: int) -> m.State:
     )
 
 
+def duty(name: str, what: str, **changes: Any) -> m.DutyState:
+    values: dict[str, Any] = {
+        "name": name,
+        "what": what,
+        "last_ok_s": 0.4,
+        "under_way_s": None,
+        "failures": 0,
+        "fault": None,
+        "longest_ms": 0.8,
+    }
+    return m.DutyState(**(values | changes))
+
+
 def event(number: int, **changes: Any) -> m.Event:
     values: dict[str, Any] = {
         "id": number,

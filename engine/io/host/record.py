@@ -31,6 +31,7 @@ class Record:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._written: Owned | None = None
+        self._refusal = ""
 
     def read(self) -> Owned:
         """Return what is recorded; nothing where the file is missing or cannot be read, which is said."""
@@ -47,8 +48,11 @@ class Record:
         return Owned(addresses, frozenset(content.routes))
 
     def write(self, owned: Owned) -> None:
-        """Write what is owned, where that has changed. What prevents it is said: the marks are still there."""
-        if owned == self._written:
+        """Write what is owned, where that has changed or somebody removed the file.
+
+        What prevents it is said once, and it is tried again: the marks are still there.
+        """
+        if owned == self._written and self._path.exists():
             return
         content = _Content(
             [(at.ifindex, at.address, at.length, marked) for at, marked in sorted(owned.addresses.items())],
@@ -56,11 +60,15 @@ class Record:
         )
         aside = self._path.with_suffix(".new")
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             aside.write_bytes(msgspec.json.encode(content))
             aside.replace(self._path)
         except OSError as error:
-            log.warning("%s: cannot be written: %s", self._path, error)
-        self._written = owned
+            if self._refusal != str(error):
+                log.warning("%s: cannot be written: %s", self._path, error)
+            self._refusal = str(error)
+        else:
+            self._written, self._refusal = owned, ""
 
     def remove(self) -> None:
         """Remove the file: there is nothing left to take back."""

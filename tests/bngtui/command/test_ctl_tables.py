@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from bngtui.render.printed import changes, network, node
 from bngtui.render.printed.cells import ranges
+from bngtui.render.printed.duties import duties
 from bngtui.render.printed.events import event_line, events
 from bngtui.render.printed.explanation import explanation
 from bngtui.render.printed.history import history
@@ -35,6 +36,7 @@ BOTH = [
         "networks",
         "arp",
         "alarms",
+        "duties",
         "modules",
         "vrrp",
         "datapath",
@@ -89,6 +91,16 @@ def draw(canned, name, style):
         ),
     )
     match name:
+        case "duties":
+            state.duties = [
+                states.duty("counters", "read the workers' counters, compute rates"),
+                states.duty("links", "follow links", last_ok_s=61.0, under_way_s=60.2, longest_ms=12.0),
+                states.duty(
+                    "records", "keep the history", last_ok_s=9.4, failures=3, fault="OSError: no room"
+                ),
+                states.duty("trials", "take back what nobody confirmed", last_ok_s=None, longest_ms=0.0),
+            ]
+            return duties(state, style)
         case "events":
             return events(backend.kept, style)
         case "sessions":

@@ -1,6 +1,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import socket
 import stat
 import struct
@@ -67,6 +68,36 @@ async def test_a_group_that_a_socket_cannot_have_is_told(backend, tmp_path, monk
     server = Server(backend, tmp_path / "run", groups={"operator": 4242})
     with pytest.raises(SocketUnavailableError, match=r"operator\.sock: operation not permitted"):
         await server.start()
+
+
+@pytest.mark.parametrize("what", ["a socket", "the folder", "a socket by another file"])
+async def test_a_socket_that_somebody_removes_is_made_again(backend, tmp_path, raw, what):
+    run = tmp_path / "run"
+    server = Server(backend, run)
+    await server.start()
+    assert await server.keep_listening() == []
+    async with raw() as before:
+        assert (await before.frame())["type"] == "hello"
+        if what == "the folder":
+            shutil.rmtree(run)
+        else:
+            (run / "operator.sock").unlink()
+        if what == "a socket by another file":
+            (run / "operator.sock").write_text("mine")
+            with pytest.raises(SocketUnavailableError, match="in the way"):
+                await server.keep_listening()
+            (run / "operator.sock").unlink()
+        told = await server.keep_listening()
+        names = ["operator.sock", "monitor.sock"] if what == "the folder" else ["operator.sock"]
+        assert told == [f"{run / name} was removed, and is there again" for name in names]
+        assert await server.keep_listening() == []
+        for role in ("operator", "monitor"):
+            async with raw(role) as peer:
+                assert (await peer.frame())["role"] == role
+        assert stat.S_IMODE((run / "operator.sock").stat().st_mode) == 0o660
+        assert (await before.ask({"id": 1, "op": "version"}))["ok"]
+    await server.close()
+    assert list(run.iterdir()) == []
 
 
 async def test_a_dead_engines_socket_is_replaced(backend, tmp_path, raw):

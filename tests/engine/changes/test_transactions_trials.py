@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 
 import pytest
 
 from engine.api.ops import ApplyArgs, RollbackArgs
+from engine.changes.disk_thread import DiskThread
+from engine.config.atomic import write_atomic
 from engine.domain.actor import TIMER, Actor
 from engine.domain.errors import OpError
 from tests.helpers.changes import ACTOR, HASH, NAMED, SEED, states
@@ -233,3 +236,48 @@ async def test_a_trial_that_runs_is_kept_when_the_change_after_it_is_refused(tra
     with pytest.raises(OpError):
         await transactions.apply(ApplyArgs(text=NAMED, confirm_within_s=60), ACTOR, 1)
     assert transactions.revision(2).text == transactions.running.text == HASH
+
+
+async def test_a_disk_that_hangs_holds_up_no_change_for_long_and_ends_with_one_story(
+    transactions, file, start, monkeypatch
+):
+    """Whatever hangs is done at last: the file that was written too late is written back."""
+    transactions.writer = DiskThread(0.1)
+    gate, hung = threading.Event(), []
+
+    def hang(path, data, **more):
+        hung.append(path.name)
+        gate.wait(10)
+        return write_atomic(path, data, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.changes.transactions.write_atomic", hang)
+        with pytest.raises(OpError, match="cannot be written: the disk does not answer; revision 1 runs on"):
+            await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
+        assert (transactions.running.text, transactions.trial, hung) == (SEED, None, ["bng.conf"])
+        assert states(transactions) == [(2, False, False, True), (1, True, True, False)]
+        with pytest.raises(OpError, match="cannot be stored: the disk does not answer; nothing was changed"):
+            await transactions.apply(ApplyArgs(text=NAMED), ACTOR, 0)
+        assert "the disk does not answer" in await transactions.mend_records()
+    gate.set()
+    assert await transactions.writer.drain(5)
+    assert file.read_text() == HASH  # too late
+    assert await transactions.mend_records() == ""
+    assert file.read_text() == SEED
+    assert (start().running.revision, start().store.get(2).reverted) == (1, True)
+
+
+async def test_a_trial_is_taken_back_in_time_while_the_disk_hangs(transactions, monkeypatch):
+    transactions.writer = DiskThread(0.1)
+    gate = threading.Event()
+    await transactions.apply(ApplyArgs(text=HASH, confirm_within_s=60), ACTOR, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.changes.revisions.write_atomic", lambda *_, **__: gate.wait(10))
+        with pytest.raises(OpError, match="the disk does not answer"):
+            await transactions.apply(ApplyArgs(text=NAMED), ACTOR, 1)
+        await transactions.tick(60)
+        assert transactions.running.text == SEED
+        assert states(transactions)[-2:] == [(2, False, False, True), (1, True, True, False)]
+        gate.set()
+        assert await transactions.writer.drain(5)
+    assert await transactions.mend_records() == ""

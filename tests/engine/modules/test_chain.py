@@ -1,5 +1,7 @@
 """The walk through the modules, the gate, and whatever the network throws at it."""
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from scapy.layers.l2 import Ether
 
 from engine.config.model import DEFAULT_MODULES, MODULES, Vrrp
 from engine.domain.frame import Frame
+from engine.modules.state.world import Outcome
 
 
 def test_the_modules_stand_in_the_order_of_the_line(kit):
@@ -154,3 +157,40 @@ def test_nor_do_real_frames_with_bytes_changed_and_cut(kit, running, data):
     for _ in range(data.draw(st.integers(0, 4))):
         frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
     running.chain.handle(Frame(1, bytes(frame[: data.draw(st.integers(0, len(frame)))])), running.now)
+
+
+class Guarded:
+    """Notes how the ticks of a module come out."""
+
+    def __init__(self):
+        self.not_before = 0.0
+        self.errors = []
+
+    @contextlib.contextmanager
+    def attempt(self):
+        try:
+            yield
+        except RuntimeError as error:
+            self.errors.append(error)
+
+
+def test_a_module_that_fails_keeps_none_of_the_others_from_its_tick(play, monkeypatch):
+    def fail(_now):
+        raise RuntimeError("broken")
+
+    ticked = []
+    monkeypatch.setattr(play.chain.arp, "tick", fail)
+    monkeypatch.setattr(play.chain.slb, "tick", lambda now: ticked.append(now) or Outcome())
+    with pytest.raises(RuntimeError):
+        play.chain.tick(1.0)
+    guard = play.chain.guards["arp"] = Guarded()
+    play.chain.tick(2.0)
+    assert (ticked, len(guard.errors)) == ([2.0], 1)
+    guard.not_before = 5.0
+    play.chain.tick(3.0)
+    assert (ticked, len(guard.errors)) == ([2.0, 3.0], 1)
+    monkeypatch.setattr(play.chain.arp, "next_due", lambda _now: 3.0)
+    for other in play.chain.modules:
+        if other is not play.chain.arp:
+            monkeypatch.setattr(other, "next_due", lambda _now: 9.0)
+    assert play.chain.next_due(3.0) == 5.0

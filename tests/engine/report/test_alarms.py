@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from engine.report.alarms import Alarms
+from engine.report.alarms import FAULT_AGAIN_S, Alarms
 
 
 def make():
@@ -37,5 +37,19 @@ def test_a_fault_is_an_alarm_and_an_event_once():
     assert [(e.kind, e.severity, e.subject, e.message) for e in events] == [
         ("config", "error", "engine", text)
     ]
-    alarms.report_fault("turn", ValueError("less room"))
-    assert len(events) == 2
+
+
+def test_a_fault_whose_words_change_all_the_time_is_told_now_and_then_with_a_count():
+    events, now = [], [0.0]
+    alarms = Alarms(SimpleNamespace(add=events.append), lambda: now[0])
+    for second in range(2 * int(FAULT_AGAIN_S) + 1):
+        now[0] = second
+        alarms.report_fault("turn", ValueError(f"no room for {second}"))
+        assert next(a.message for a in alarms).endswith(f"no room for {second}")
+    assert [e.message.rpartition(": ")[2] for e in events] == [
+        "no room for 0",
+        "no room for 10 (9 times more meanwhile)",
+        "no room for 20 (9 times more meanwhile)",
+    ]
+    alarms.report_fault("another", ValueError("no room"))
+    assert len(events) == 4

@@ -32,6 +32,7 @@ from engine.modules.state.world import World
 from engine.report.backend import SESSIONS_MOST, Backend, _handlers
 from engine.report.events import EventLog
 from engine.trends.rates import Rates
+from tests.helpers import states
 
 ACTOR = Actor("alice", 1000, 42)
 
@@ -165,6 +166,7 @@ def running(*, first_round_done=True, settled=True, role=NodeRole.MASTER):
         control_sockets=SimpleNamespace(counts=list),
         event_log=EventLog(),
         alarms=[Alarm(severity="error", subject="host", message="refused")],
+        duties=SimpleNamespace(states=lambda _: [states.duty("links", "follow links")]),
         lights=None,
         transactions=SimpleNamespace(status=lambda _: ConfigStatus(revision=4, language="toml")),
     )
@@ -192,6 +194,7 @@ def test_a_state_has_the_engine_s_own_alarms_before_those_of_its_modules():
     state = Backend(engine).state()
     assert [alarm.message for alarm in state.alarms] == ["refused", "conflict"]
     assert (state.config_file, state.config.revision) == ("/etc/bng/bng.conf", 4)
+    assert [duty.name for duty in state.duties] == ["links"]
 
 
 def test_the_newest_event_of_a_state_is_the_last_that_is_kept():

@@ -1,5 +1,7 @@
 """The file that says what was added."""
 
+import shutil
+
 from engine.io.host.record import Record
 from engine.io.host.state import Owned, Placed
 
@@ -45,15 +47,25 @@ def test_it_is_written_only_where_something_has_changed(tmp_path):
     assert Record(path).read() == Owned()
 
 
-def test_what_prevents_writing_is_said_once(tmp_path, caplog):
+def test_what_prevents_writing_is_said_once_and_tried_again(tmp_path, caplog):
     path = tmp_path / "gone" / "added.json"
+    path.parent.write_text("in the way")
     record = Record(path)
     record.write(OWNED)
     record.write(OWNED)
-    assert caplog.text.count(str(path)) == 1
-    path.parent.mkdir()
-    record.write(Owned())
-    assert path.exists()
+    assert caplog.text.count("cannot be written") == 1
+    path.parent.unlink()
+    record.write(OWNED)
+    assert Record(path).read() == OWNED
+
+
+def test_a_folder_that_somebody_removes_is_made_again(tmp_path):
+    path = tmp_path / "run" / "added.json"
+    record = Record(path)
+    record.write(OWNED)
+    shutil.rmtree(path.parent)
+    record.write(OWNED)
+    assert Record(path).read() == OWNED
 
 
 def test_removed_it_is_written_anew(tmp_path):
