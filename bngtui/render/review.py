@@ -13,7 +13,7 @@ from bngtui.render.trial import file_differs, key_of
 from bngtui.render.units import age
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bngtui.actions import Action
     from bngtui.candidate import Candidate
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def hinted(actions: Sequence[Action], *, outdated: bool) -> list[Action]:
-    """Give the footer its words: what goes back, and how to re-base where that is needed."""
+    """Give the footer its words: what goes back, and how to come together with what runs now."""
     hints = {"clear": "back to the text", "quit": "", "theme": ""}
     if outdated:
-        hints["rebase"] = "re-base"
+        hints |= {"merge": "merge", "replace": "replace"}
     return [
         replace(action, hint=hints[action.name], worth=1) if action.name in hints else action
         for action in actions
@@ -78,8 +78,8 @@ def paint_review(
 def _outdated(candidate: Candidate, running: int, width: int) -> list[Line]:
     text = (
         f"Made from revision {candidate.base}, but revision {running} runs: applying is refused until you have "
-        f"looked. Below is your text against revision {running}; {key_of('rebase')} re-bases it, and then what you "
-        "see is what is applied."
+        f"looked. Below is your text against revision {running}. {key_of('merge')} merges what both have changed; "
+        f"{key_of('replace')} replaces revision {running} by your text, whatever was changed there."
     )
     pieces = wrap(text, width - 4)
     return [
@@ -130,6 +130,14 @@ def _trial(candidate: Candidate, within_s: int) -> Line:
         Span(", then back by itself unless confirmed ", "muted"),
         note,
     )
+
+
+def clash_words(clashes: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Say what both have changed, each as (where, mine, theirs), for a dialog."""
+    return [
+        f"{clean(where)}: yours {clean(mine) or 'removed'}, theirs {clean(theirs) or 'removed'}"
+        for where, mine, theirs in clashes
+    ]
 
 
 def change_words(changes: Sequence[Change]) -> list[str]:

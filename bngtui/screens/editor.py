@@ -275,6 +275,13 @@ class EditorScreen(Page):
         self.keeper.drop()
         self.title_bar.update_lines()
 
+    def merged(self) -> None:
+        """Show the candidate's text: others' changes have come into it."""
+        candidate = self.edited.candidate
+        if candidate is not None:
+            self.begin(candidate)
+            self.keeper.touch()
+
     def take_running(self, running: RunningConfig) -> None:
         """Drop the text and show what runs."""
         self.begin(Candidate.of(running))

@@ -9,6 +9,7 @@ from bngtui.actions import REVIEW, available
 from bngtui.changes import CHOICES_S, CONFIRM_WITHIN_S, SLOW_S
 from bngtui.connection import trouble_of
 from bngtui.dialogs.line_input import LineInput
+from bngtui.editor.merge import merge
 from bngtui.pages.beside import Beside
 from bngtui.pages.page import bindings
 from bngtui.pages.scrolled import ScrolledPage
@@ -16,10 +17,11 @@ from bngtui.render import review
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.diff import Row, rows
 from bngtui.render.findings import errors
+from bngtui.render.review import clash_words
 from engine.api.client import EngineUnreachable, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bngtui.actions import Action
     from bngtui.candidate import Candidate
@@ -32,6 +34,9 @@ class Author(Protocol):
 
     def applied(self, applied: Applied) -> None:
         """Go on from the text that runs now."""
+
+    def merged(self) -> None:
+        """Show the candidate's text: others' changes have come into it."""
 
     def take_running(self, running: RunningConfig) -> None:
         """Drop the text and show what runs."""
@@ -110,7 +115,7 @@ class ReviewScreen(ScrolledPage):
     def offered(self) -> Sequence[Action]:
         """Return the actions that make sense now."""
         keys = available("review", read_only=not self.may_change)
-        hidden: set[str] = set() if self.outdated else {"rebase"}
+        hidden: set[str] = set() if self.outdated else {"merge", "replace"}
         if not self._may_apply():
             hidden |= {"apply", "apply_for_good", "trial(1)", "trial(-1)", "note"}
         return review.hinted([action for action in keys if action.name not in hidden], outdated=self.outdated)
@@ -224,14 +229,18 @@ class ReviewScreen(ScrolledPage):
             (message, *theirs),
             (
                 Answer("s", f"Show my text against revision {running.revision}", "show"),
-                Answer("b", "Keep my text, apply it against what runs now", "rebase"),
+                Answer("m", f"Merge: my changes and those of revision {running.revision}", "merge"),
+                Answer("r", f"Replace revision {running.revision} by my text", "replace"),
                 Answer("d", f"Discard my text, take revision {running.revision}", "discard"),
             ),
             grave=tuple(theirs),
         )
         self.ask(
             question,
-            {answer: partial(self._chose, answer, running) for answer in ("show", "rebase", "discard", "")},
+            {
+                answer: partial(self._chose, answer, running)
+                for answer in ("show", "merge", "replace", "discard", "")
+            },
             opened_by="apply",
         )
 
@@ -240,23 +249,71 @@ class ReviewScreen(ScrolledPage):
             self.leave()
             self._author.take_running(running)
             return
-        if answer == "rebase":
-            self._rebase_on(running)
+        if answer == "merge":
+            self._merge_with(running)
+        if answer == "replace":
+            self._replace(running)
         self.start_look()
 
-    def _rebase_on(self, running: RunningConfig) -> None:
-        self.candidate.rebase(running)
-        self.say(
-            f"Based on revision {running.revision} now: look at what would change, then apply.", "warning"
-        )
+    def action_merge(self) -> None:
+        """Put what both have changed into one text."""
+        self._with_running(self._merge_with)
 
-    def action_rebase(self) -> None:
-        """Keep the text and apply it against what runs now."""
+    def action_replace(self) -> None:
+        """Keep the text as it is, in the place of what runs now."""
+        self._with_running(self._replace)
+
+    def _with_running(self, then: Callable[[RunningConfig], None]) -> None:
         if self.outdated and self.console.changes.may():
-            self.start(self._rebase, "rebase")
+            self.start(partial(self._fetch_running, then), "running")
 
-    async def _rebase(self) -> None:
+    async def _fetch_running(self, then: Callable[[RunningConfig], None]) -> None:
         running: RunningConfig | None = await self.fetch("running")
         if running is not None:
-            self._rebase_on(running)
-            await self._look()
+            then(running)
+            self.start_look()
+
+    def _replace(self, running: RunningConfig) -> None:
+        self.candidate.rebase(running)
+        self.say(
+            f"Your text replaces revision {running.revision}: look at what would change, then apply.",
+            "warning",
+        )
+
+    def _merge_with(self, running: RunningConfig) -> None:
+        candidate = self.candidate
+        if running.language != candidate.language:
+            self.say(
+                f"Revision {running.revision} is in {running.language}, your text is not: it cannot be merged.",
+                "down",
+            )
+            return
+        merged = merge(candidate.base_text, candidate.text, running.text, candidate.language)
+        if not merged.clashes:
+            self._take_merged(running, merged.mine)
+            return
+        clashes = tuple(clash_words(merged.clashes))
+        question = Question(
+            f"You and revision {running.revision} changed the same. Whose shall stand there?",
+            clashes,
+            (
+                Answer("c", "Change nothing, I look at it", ""),
+                Answer("y", "Yours there, and every other change of both", "mine"),
+                Answer("t", "Theirs there, and every other change of both", "theirs"),
+            ),
+            grave=clashes,
+        )
+        then = {
+            "mine": lambda: self._take_merged(running, merged.mine),
+            "theirs": lambda: self._take_merged(running, merged.theirs),
+        }
+        self.ask(question, then, opened_by="merge")
+
+    def _take_merged(self, running: RunningConfig, text: str) -> None:
+        self.candidate.text = text
+        self.candidate.rebase(running)
+        self._author.merged()
+        self.say(
+            f"Merged with revision {running.revision}: look at what would change, then apply.", "warning"
+        )
+        self.start_look()

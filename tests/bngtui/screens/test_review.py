@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from bngtui.dialogs.line_input import LineInput
 from bngtui.dialogs.question import QuestionDialog
 from bngtui.screens.dashboard import DashboardScreen
@@ -177,14 +179,54 @@ async def test_the_second_is_told_who_changed_what_and_chooses(config_engine, ru
         assert page.candidate.base == 1
         assert "method random" in text_of(pilot)
 
-        await pilot.press("b")  # re-base
+        await pilot.press("R")
         await until(pilot, lambda: page.candidate.base == 2)
-        await shown(pilot, "Based on revision 2 now")
+        await shown(pilot, "Your text replaces revision 2")
         assert [change.message for change in page.diff.changes] == ["method random → rr", "weight 1 → 3"]
         await pilot.press("a")
         await until(pilot, lambda: pilot.app.screen is screen)
         assert config_engine.transactions.running.revision == 3
         assert "weight 3" in config_engine.transactions.running.text
+
+
+async def test_what_both_have_changed_is_merged(config_engine, run_dir):
+    async with console(run_dir, (100, 40)) as pilot:
+        screen = await open_editor(pilot)
+        await set_weight(pilot, 3)
+        theirs = SEED.replace("172.16.1.101", "172.16.1.109")
+        await other_applies(run_dir, theirs)
+        page = await review(pilot)
+        await pilot.press("m")
+        await shown(pilot, "Merged with revision 2")
+        await until(pilot, lambda: page.diff.base == page.candidate.base == 2)
+        assert [change.message for change in page.diff.changes] == ["weight 1 → 3"]
+        assert screen.area.text == page.candidate.text == theirs.replace("weight 1", "weight 3")
+        await pilot.press("a")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert config_engine.transactions.running.text == theirs.replace("weight 1", "weight 3")
+
+
+@pytest.mark.parametrize(("key", "weight"), [("y", 3), ("t", 7), ("c", None)])
+async def test_where_both_have_changed_the_same_the_operator_decides(config_engine, run_dir, key, weight):
+    async with console(run_dir, (100, 40)) as pilot:
+        screen = await open_editor(pilot)
+        await set_weight(pilot, 3)
+        theirs = SEED.replace("weight 1", "weight 7").replace("172.16.1.101", "172.16.1.109")
+        await other_applies(run_dir, theirs)
+        page = await review(pilot)
+        await pilot.press("a")
+        await answer(pilot, "m")
+        await shown(pilot, "target 1: yours weight 3, theirs weight 7")
+        await answer(pilot, key)
+        await until(pilot, lambda: pilot.app.screen is page)
+        wanted = (
+            SEED.replace("weight 1", "weight 3")
+            if weight is None
+            else theirs.replace("weight 7", f"weight {weight}")
+        )
+        assert page.candidate.text == wanted
+        assert page.candidate.base == (1 if weight is None else 2)
+        assert screen.area.text == wanted
 
 
 async def test_the_second_may_give_way(config_engine, run_dir):
