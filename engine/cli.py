@@ -8,14 +8,13 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from engine import __version__, streams
 from engine.config.finding import Finding
 from engine.config.load import Loaded, load
 from engine.config.model import MAX_THREADS
+from engine.domain.encoding import writable
 from engine.options import DATAPATHS, RUN_DIR, STATE_DIR, RunOptions
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ def _check(args: argparse.Namespace) -> int:
     findings = [loaded] if isinstance(loaded, Finding) else loaded.findings
     if args.json:
         rows = [{field: getattr(finding, field) for field in _FINDING_FIELDS} for finding in findings]
-        print(json.dumps(rows, indent=1))
+        print(json.dumps(writable(rows), indent=1))
     else:
         for finding in findings:
             print(finding)
@@ -178,8 +177,7 @@ def _doctor(args: argparse.Namespace) -> int:
         facts = collect(args.run_dir, args.state_dir)
         advice = rules.examine(loaded.config, facts, str(args.config))
     if args.json:
-        rows: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in advice]
-        print(json.dumps(rows, indent=1))
+        print(json.dumps(writable(advice), indent=1))
     else:
         _print_advice(advice)
     severities = {one.severity for one in advice}

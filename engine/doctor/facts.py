@@ -127,7 +127,7 @@ def _network() -> tuple[dict[str, LinkFacts], tuple[AddressFacts, ...]]:
     with IPRoute() as ip:
         rows = list(ip.get_links())
         owned = list(ip.get_addr(family=socket.AF_INET))
-    names = {row["index"]: row.get_attr("IFLA_IFNAME") for row in rows}
+    names = {row["index"]: _name(row) for row in rows}
     features = _offloads(list(names.values()))
     links = {names[row["index"]]: _link(row, features) for row in rows}
     addresses = tuple(
@@ -141,7 +141,7 @@ def _network() -> tuple[dict[str, LinkFacts], tuple[AddressFacts, ...]]:
 
 
 def _link(row: Any, features: dict[str, tuple[bool | None, bool | None]]) -> LinkFacts:
-    name = row.get_attr("IFLA_IFNAME")
+    name = _name(row)
     gro, lro = features.get(name, (None, None))
     attached = row.get_attr("IFLA_XDP")
     return LinkFacts(
@@ -154,6 +154,11 @@ def _link(row: Any, features: dict[str, tuple[bool | None, bool | None]]) -> Lin
         bridge_port=row.get_attr("IFLA_MASTER") is not None,
         xdp=bool(attached and attached.get_attr("IFLA_XDP_ATTACHED")),
     )
+
+
+def _name(row: Any) -> str:
+    """Return an interface's name; one that is not UTF-8 comes as bytes."""
+    return os.fsdecode(row.get_attr("IFLA_IFNAME"))
 
 
 def _offloads(names: list[str]) -> dict[str, tuple[bool | None, bool | None]]:

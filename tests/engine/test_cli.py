@@ -196,3 +196,11 @@ def test_a_wrong_command_line_ends_with_2(arguments, capsys):
         cli.main(arguments)
     assert ended.value.code == 2
     assert "usage: bng-engine" in capsys.readouterr().err
+
+
+def test_json_of_a_file_whose_name_is_not_unicode_is_unicode(tmp_path, capsys):
+    file = tmp_path / os.fsdecode(b"x\xff.conf")
+    file.write_text("bogus\n")
+    for command in ("check", "doctor"):
+        assert cli.main([command, str(file), "--json"]) == 1
+        assert "x?.conf" in json.dumps(json.loads(capsys.readouterr().out))

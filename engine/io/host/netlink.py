@@ -173,7 +173,9 @@ def _link(message: Any) -> FoundLink:
     up = bool(message["flags"] & _IFF_UP and message["flags"] & _IFF_LOWER_UP)
     vlan = message.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", "IFLA_VLAN_ID")
     below = message.get("link") if vlan is not None else None
-    return FoundLink(message["index"], message.get("ifname"), mac, message.get("mtu"), up, below, vlan)
+    # A name that is not UTF-8 comes as bytes.
+    name = os.fsdecode(message.get("ifname") or "")
+    return FoundLink(message["index"], name, mac, message.get("mtu"), up, below, vlan)
 
 
 def _address(message: Any) -> FoundAddress:
