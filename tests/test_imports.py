@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[1]
 
 PACKAGES = ("engine", "bngtui")
 
+BY_TEXT = {"__import__", "import_module", "run_module", "run_path", "resolve_name"}
+"""What imports the module that a text names (exec and eval are the linter's business)."""
+
 
 def modules(folder: Path) -> dict[str, Path]:
     """Modules of a package by their dotted names, a package's own code under the package's name."""
@@ -43,7 +46,7 @@ def imported(module: str, text: str, known: Collection[str]) -> set[str]:
                     inner if (inner := f"{node.module}.{alias.name}") in known else str(node.module)
                     for alias in node.names
                 }
-            case ast.Name(id="__import__" | "import_module") | ast.Attribute(attr="import_module"):
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in BY_TEXT:
                 raise AssertionError(f"{module}:{node.lineno}: no contract sees what is imported by a text")
     around = {package for name in names for package in packages_around(name)}
     return (names | around - {module, *packages_around(module)}) & set(known)
@@ -153,6 +156,8 @@ def test_a_circle_by_what_a_package_hands_on_is_found():
         ("import importlib\nimportlib.import_module('p.b')", "p.a:2: no contract sees"),
         ("from importlib import import_module\nlate = import_module", "p.a:2: no contract sees"),
         ("__import__('p.b')", "p.a:1: no contract sees"),
+        ("import runpy\nrunpy.run_module('p.b')", "p.a:2: no contract sees"),
+        ("from pkgutil import resolve_name\nresolve_name('p.b:thing')", "p.a:2: no contract sees"),
     ],
 )
 def test_an_import_that_cannot_be_followed_is_refused(text, why):
