@@ -70,6 +70,7 @@ class HostFollower:
         async with self._lock:
             before = self._world.links
             await self._take_links()
+            self._host.refuse_held()
             self._host.refuse_owned(self._virtual())
             await self._put_right()
             self._follow_links(before)
@@ -82,6 +83,7 @@ class HostFollower:
                 await self._take_links()
                 try:
                     await self._put_right()
+                    self._host.refuse_held()
                     self._host.refuse_owned(self._virtual())
                 finally:
                     # A change that the host refuses just now is taken back: then there is nothing to follow.

@@ -32,6 +32,7 @@ class Host:
     def __init__(self):
         self.has = {1: Link(1, "eth0", 2, b"\x02" * 6, 1500, True)}
         self.refusal = None
+        self.held = ""
         self.lacking = []
         self.asked = []
         self.during = lambda: None
@@ -41,6 +42,10 @@ class Host:
     async def links(self, config):
         self.asked.append(("links", config))
         return dict(self.has)
+
+    def refuse_held(self):
+        if self.held:
+            raise HostError(self.held)
 
     def refuse_owned(self, virtual):
         self.asked.append(("refuse_owned", list(virtual)))
@@ -265,3 +270,15 @@ async def test_a_link_that_is_down_or_missing_is_an_alarm_and_every_step_is_told
         ("error", "interface 1", "eth0 is missing"),
         ("info", "interface 1", "eth0 is up"),
     ]
+
+
+async def test_an_interface_that_another_engine_has_ends_the_start_and_is_an_alarm_while_running(all_):
+    all_.host.held = "another engine (pid 7) forwards on eth0"
+    with pytest.raises(HostError, match="pid 7"):
+        await all_.follower.follow()
+    assert "datapaths" not in all_.did
+    await all_.follower.keep_following()
+    assert ("error", "host", "another engine (pid 7) forwards on eth0") in all_.raised()
+    all_.host.held = ""
+    await all_.follower.keep_following()
+    assert ("error", "host", "another engine (pid 7) forwards on eth0") not in all_.raised()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pyroute2.netlink.exceptions import NetlinkError
 
 from engine.domain.notices import Notice
+from engine.io.host.claims import Claims, Holder
 from engine.io.host.netlink import RTPROT_KERNEL, Netlink
 from engine.io.host.netlink_notices import NetlinkNotices
 from engine.io.host.presence import Presence
@@ -84,6 +85,8 @@ class Host:
         self._record = Record(record)
         self._netlink: Netlink | None = None
         self._presence: Presence | None = None
+        self._claims = Claims()
+        self._elsewhere: dict[int, Holder] = {}  # interfaces that another engine has, by index
         self._notices = NetlinkNotices((MARK, RTPROT_KERNEL))
         self._found = Found()
         self._owned = Owned()
@@ -101,16 +104,23 @@ class Host:
     # -- what there is ----------------------------------------------------------------------------------------------
 
     async def links(self, config: Config) -> dict[int, Link]:
-        """Look at the host; return the configured, enabled interfaces that exist, by number."""
+        """Look at the host; return the configured, enabled interfaces that exist and no other engine has, by number."""
         with contextlib.suppress(OSError):  # the next look tries again; it comes within a second anyway
             self._notices.ensure_open()
         async with self._asking() as netlink:
             self._take(await netlink.look())
-        return configured_links(config, self._found.links)
+        found = configured_links(config, self._found.links)
+        self._elsewhere = self._claims.follow({link.ifindex: link.name for link in found.values()})
+        return {number: link for number, link in found.items() if link.ifindex not in self._elsewhere}
 
     async def changed(self) -> None:
         """Wait until the kernel says that a link, an address or a route has changed."""
         await self._notices.changed()
+
+    def refuse_held(self) -> None:
+        """Raise HostError where another engine has an interface."""
+        for holder in self._elsewhere.values():
+            raise HostError(str(holder))
 
     def refuse_owned(self, virtual: Iterable[str]) -> None:
         """Raise HostError where the host itself owns a virtual address: its kernel would answer in place of the engine."""
@@ -321,6 +331,7 @@ class Host:
         self._close_sockets()
 
     def _close_sockets(self) -> None:
+        self._claims.close()
         self._notices.close()
         if self._netlink is not None:
             self._netlink.close()
