@@ -35,6 +35,7 @@ from engine.forwarding import Forwarding
 from engine.health.runner import Prober
 from engine.io.control_sockets import ControlSockets
 from engine.io.host.host import Host
+from engine.io.log_lines import LogLines
 from engine.io.service_manager import Watchdog, log_format, notify
 from engine.modules.chain import build_chain
 from engine.modules.state.world import Outcome, World
@@ -71,6 +72,9 @@ if TYPE_CHECKING:
 SECOND_S = 1.0
 """Pace of what is done all the time, snapshots too; a change of health or admin state is published at once."""
 
+LOG_S = 5.0
+"""How long a line may wait for who reads the log until that is an alarm."""
+
 DISK_S = 2.0
 """How long the end of the engine waits for a disk that does not answer."""
 
@@ -96,9 +100,9 @@ log = logging.getLogger("engine")
 
 def run(options: RunOptions) -> int:
     """Run the engine until SIGTERM or SIGINT: 0 after a clean stop, 1 where it cannot start (the reason is logged)."""
-    to_stderr = logging.StreamHandler(sys.stderr)
-    to_stderr.setFormatter(log_format(sys.stderr))
-    logging.basicConfig(level=logging.INFO, handlers=[to_stderr])
+    lines = LogLines(sys.stderr.fileno(), whole=("engine.event",))
+    lines.setFormatter(log_format(sys.stderr))
+    logging.basicConfig(level=logging.INFO, handlers=[lines])
     _raise_file_limit()
     try:
         choice = choose(options.datapath)
@@ -123,7 +127,7 @@ def run(options: RunOptions) -> int:
         return 1
     sys.setswitchinterval(SWITCH_S)
     try:
-        return asyncio.run(Engine(options, data, loaded, choice, groups).main())
+        return asyncio.run(Engine(options, data, loaded, choice, groups, lines).main())
     except (*HOST_REFUSES, SocketUnavailableError) as error:
         log.error("%s", error)  # noqa: TRY400 - an operator's error, no stack trace
         return 1
@@ -162,12 +166,14 @@ class Engine:
         loaded: Loaded,
         choice: Choice,
         groups: dict[Role, int] | None = None,
+        log_lines: LogLines | None = None,
     ) -> None:
         """Put the parts together; `data` is the configuration file's content, `loaded` what it says, without errors.
 
-        `groups` are the ids of the groups that may use a socket, by role.
+        `groups` are the ids of the groups that may use a socket, by role; `log_lines` writes the log.
         """
         self.options = options
+        self._log_lines = log_lines
         store = RevisionStore(options.state_dir / "revisions")
         running, self._recalled = recall(store, data, loaded)
         self.world = World(running.config, force_claim=options.force_claim)
@@ -401,6 +407,11 @@ class Engine:
         for fault in ("frame", "answer"):  # told once a second at most, and gone when it is over
             self.alarms.clear(fault)
         self.duties.watch(now)
+        if self._log_lines is not None and self._log_lines.waits_s() > LOG_S:
+            dropped = self._log_lines.dropped
+            self.alarms.set("log", "log", f"nobody reads the log; {dropped} lines were dropped", "warning")
+        else:
+            self.alarms.clear("log")
 
     # -- changes ----------------------------------------------------------------------------------------------------
 

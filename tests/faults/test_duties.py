@@ -11,7 +11,7 @@ from tests.helpers.scene import Refused, until
 
 BREAK = {
     "counters": """
-        from engine.report.rates import Rates
+        from engine.trends.rates import Rates
         def update(self, counters, now):
             raise RuntimeError("no such counter")
         Rates.update = update

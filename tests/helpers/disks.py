@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class SmallDisk:
     """A tmpfs at `path`; a context manager that unmounts it."""
 
-    def __init__(self, path: Path, size: str = "512k") -> None:
+    def __init__(self, path: Path, size: str = "64m") -> None:
         self.path = path
         self._size = size
         self._filler = path / "filler"
@@ -40,7 +40,7 @@ class SmallDisk:
     def fill(self) -> None:
         """Leave not one byte."""
         with self._filler.open("ab", buffering=0) as file:
-            for size in (65536, 4096, 1):
+            for size in (1 << 20, 4096, 1):
                 try:
                     while file.write(b"f" * size):
                         pass
