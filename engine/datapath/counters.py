@@ -43,6 +43,11 @@ def word(name: str) -> int:
     return _FIRST[name]
 
 
+def block_words() -> int:
+    """Return the size of a block in words."""
+    return _WORDS
+
+
 class CounterBlock:
     """The counters of one worker: it alone writes, anybody reads.
 

@@ -18,7 +18,14 @@ from engine.datapath.contract import Counters, DropReason
 from engine.datapath.counters import CounterBlock
 from engine.datapath.flow_records import records_of
 from engine.datapath.flow_states import FlowState
-from engine.datapath.flowtable import FlowTable, pack, table_bytes
+from engine.datapath.flowtable import (
+    GENERATION_MASK,
+    SERVER_SHIFT,
+    FlowTable,
+    Rules,
+    pack,
+    table_bytes,
+)
 from engine.datapath.keys import flow_hash, swap16
 from engine.datapath.lookup import Lookup
 from engine.datapath.shared_memory import SharedMemory
@@ -74,31 +81,10 @@ class Bench:
         return self.interfaces[ifindex].sender(self.block)
 
     def write(self, flow: Flow, now_s: int) -> None:
-        client, port = Address.parse(flow.client), swap16(flow.port or 0)
-        found = flow_hash(client, port, flow.server)
-        flows = self.tables.flows
-        index = flows.victim(found, now_s, self.tables.lookup.rules)
-        state = FlowState[flow.state.upper()]
-        generation = self.tables.generation(flow.server, flow.target)
-        entry = pack(flow.target, flow.server, state, generation, now_s - flow.idle_s, found)
-        flows.flat[index] = entry
-        high, low = (int.from_bytes(client[at : at + 8], "little") for at in (0, 8))
-        flows.remember_client(index, high, low, port)
-        self.tables.count_session(entry, 1)
+        self.tables.count_session(write(flow, self.tables.flows, now_s, self.tables.lookup.rules), 1)
 
     def flows(self, now_s: int) -> list[Flow]:
-        found = [
-            Flow(
-                server=int(record["server"]),
-                target=int(record["target"]),
-                client=str(Address(record["client"].tobytes())),
-                idle_s=int(record["idle_s"]),
-                state=FlowState(int(record["state"])).name.lower(),
-                port=int(record["port"]) or None,
-            )
-            for record in records_of(self.tables.flows, now_s, self.tables.lookup.rules)
-        ]
-        return sorted(found, key=lambda flow: (flow.client, flow.port or 0))
+        return flows_of(self.tables.flows, now_s, self.tables.lookup.rules)
 
     def transmit(self, how: str) -> None:
         if how == "full":
@@ -120,6 +106,35 @@ class Bench:
         self.block.memory.close()
 
 
+def write(flow: Flow, flows: FlowTable, now_s: int, rules: Rules) -> int:
+    """Write a flow into a table that has no seed; returns the entry."""
+    client, port = Address.parse(flow.client), swap16(flow.port or 0)
+    found = flow_hash(client, port, flow.server)
+    index = flows.victim(found, now_s, rules)
+    state = FlowState[flow.state.upper()]
+    generation = int(rules.member[flow.server << SERVER_SHIFT | flow.target]) & GENERATION_MASK
+    entry = pack(flow.target, flow.server, state, generation, now_s - flow.idle_s, found)
+    flows.flat[index] = entry
+    high, low = (int.from_bytes(client[at : at + 8], "little") for at in (0, 8))
+    flows.remember_client(index, high, low, port)
+    return entry
+
+
+def flows_of(flows: FlowTable, now_s: int, rules: Rules) -> list[Flow]:
+    found = [
+        Flow(
+            server=int(record["server"]),
+            target=int(record["target"]),
+            client=str(Address(record["client"].tobytes())),
+            idle_s=int(record["idle_s"]),
+            state=FlowState(int(record["state"])).name.lower(),
+            port=int(record["port"]) or None,
+        )
+        for record in records_of(flows, now_s, rules)
+    ]
+    return sorted(found, key=lambda flow: (flow.client, flow.port or 0))
+
+
 def flat(counters: Counters) -> dict[str, int]:
     """Every counter that is not 0, arrays as NAME.INDEX, drops by their labels."""
     found = {}
@@ -136,7 +151,13 @@ def flat(counters: Counters) -> dict[str, int]:
     return found
 
 
-def _fate(moved: dict[str, int]) -> int | str:
+def difference(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
+    """Return what moved, sorted by name."""
+    moved = {name: now.get(name, 0) - before.get(name, 0) for name in now.keys() | before.keys()}
+    return {name: value for name, value in sorted(moved.items()) if value}
+
+
+def fate_of(moved: dict[str, int]) -> int | str:
     """Tell the fate of one frame from the counters that it moved: a drop, though it had been handed over, is a drop."""
     dropped: list[int | str] = [
         name.removeprefix("dropped.") for name in moved if name.startswith("dropped.")
@@ -172,9 +193,8 @@ def _run(case: Case, handle: Handle, others: int = 0) -> Result:
         now = flat(bench.block.read())
         now["received"] -= 2 * others
         now["dropped.loop"] = now.get("dropped.loop", 0) - 2 * others
-        moved = {name: now.get(name, 0) - before.get(name, 0) for name in now.keys() | before.keys()}
-        moved = {name: value for name, value in sorted(moved.items()) if value}
-        return Result(_fate(moved), bench.sent()[sent:], moved, bench.flows(case.now_s))
+        moved = difference(before, now)
+        return Result(fate_of(moved), bench.sent()[sent:], moved, bench.flows(case.now_s))
     finally:
         bench.close()
 

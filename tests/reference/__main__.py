@@ -2,7 +2,8 @@
 
 python -m tests.reference --scenarios 5000 --seed 1 --paths all
 
-`pretended` are scalar and vector path between rings of memory, `sockets` one and two real workers on a veth (root).
+`pretended` are scalar and vector path between rings of memory, `sockets` one and two real workers on a veth (root), `xdp`
+the program in the kernel, run on frames in memory (root).
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
-SORTS = {"pretended": ("pretended",), "sockets": ("sockets",), "all": ("pretended", "sockets")}
-JOBS_A_CPU = {"pretended": 1, "sockets": 4}
+SORTS = {
+    **{sort: (sort,) for sort in ("pretended", "sockets", "xdp")},
+    "all": ("pretended", "sockets", "xdp"),
+}
+JOBS_A_CPU = {"pretended": 1, "sockets": 4, "xdp": 1}
 """Processes that play at a time: on sockets most of the time goes by in the kernel's opening and closing of them."""
 
 
@@ -124,6 +128,11 @@ def _job(sort: str, mine: list[tuple[Kind, int]], job: int, show: int, report: C
 def _courses(sort: str, job: int) -> Iterator[Course]:
     if sort == "pretended":
         yield Course(PATHS)
+        return
+    if sort == "xdp":
+        from tests.reference import xdp
+
+        yield xdp.COURSE
         return
     from tests.reference.sockets import on_sockets
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.datapath.table import Compiler
-from tests.reference.lived import lived, without_limits
 from tests.reference.scenario import Batch, Change, Install, Scenario, Sweep, Wait
 from tests.reference.shares import Models
 from tests.reference.table import Table
@@ -41,11 +40,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Course:
-    """Paths that are played one history beside one model: `workers` share the frames, on real sockets or pretended ones."""
+    """Paths that are played one history beside one model: `workers` share the frames.
+
+    `adapted` makes of a history what these paths can be played.
+    """
 
     paths: Mapping[str, Make]
     workers: int = 1
-    on_sockets: bool = False
+    adapted: Callable[[Scenario], Scenario] = lambda scenario: scenario
 
     def only(self, path: str) -> Course:
         """Leave the other paths out."""
@@ -53,9 +55,7 @@ class Course:
 
     def history(self, scenario: Scenario) -> Scenario:
         """Return what is played of a scenario."""
-        if not self.on_sockets:
-            return scenario
-        return lived(scenario if self.workers == 1 else without_limits(scenario))
+        return self.adapted(scenario)
 
     def compare(self, scenario: Scenario) -> dict[str, Difference]:
         """Play a history to the model and to the paths; the first difference of each that differs, by its name."""

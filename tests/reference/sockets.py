@@ -30,6 +30,7 @@ from engine.lab.namespaces import CLONE_NEWNET, unshare
 from tests.reference.agreement import START_S, Course
 from tests.reference.draws import table_seed
 from tests.reference.forked import NS, Clock, Forked, fork_workers
+from tests.reference.lived import lived, without_limits
 from tests.reference.model import UNSEEN
 from tests.reference.paths import MOST_FRAMES, counted, entries, seen, vnet
 from tests.reference.scenario import WAYS_OUT
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from tests.reference.flows import Shown
     from tests.reference.model import Fate, Name
+    from tests.reference.scenario import Scenario
 
 NEAR, FAR = "near", "far"
 OTHERS = {one.ifindex for one in WAYS_OUT if one is not None} - {0, NO_INTERFACE}
@@ -239,6 +241,11 @@ def on_sockets(cpus: tuple[int, int]) -> dict[str, Course]:
     fork_workers()
     wire = Wire()
     return {
-        name: Course({name: partial(RealWorkers, wire, workers=n)}, n, on_sockets=True)
+        name: Course({name: partial(RealWorkers, wire, workers=n)}, n, lived if n == 1 else _shared)
         for name, n in WORKERS.items()
     }
+
+
+def _shared(scenario: Scenario) -> Scenario:
+    """Return the history for several workers."""
+    return lived(without_limits(scenario))
