@@ -133,6 +133,12 @@ class HookedTextArea(TextArea):
         # Textual's own works out the colours of the whole text, and does so at every key.
         self.forget_highlights()
 
+    def _recompute_cursor_offset(self) -> None:
+        # While an undo shortens the text the cursor is still where the text had a line, and a scrollbar that goes asks
+        # for its place: Textual's own raises then.
+        location = self.clamp_visitable(self.cursor_location)
+        self._cursor_offset = self.wrapped_document.location_to_offset(location)
+
     def _render_line(self, y: int) -> Strip:
         return self.draw_line(y)
 

@@ -99,6 +99,7 @@ TEXTS = [
     "\x1b[31m",
     "\t",
     "x" * 300,
+    "// more\n" * 80,
 ]
 NEWS = ("move", "move", "fewer", "event", "name", "override", "apply", "confirm")
 WEIGHTS = {
@@ -107,6 +108,7 @@ WEIGHTS = {
     "wait": 8,
     "news": 6,
     "click": 5,
+    "drag": 3,
     "paste": 4,
     "size": 4,
     "come": 3,
@@ -247,6 +249,9 @@ class Walk:
                 return (kind, *[self._any_key()] * chance.randrange(2, 5))
             case "burst":
                 return (kind, *[self._any_key() for _ in range(chance.randrange(2, 6))])
+            case "drag":
+                sides = self.app.size
+                return (kind, *(chance.randrange(max(1, side)) for side in (*sides, *sides)))
             case "click" | "wheel":
                 return (kind, *(chance.randrange(max(1, side)) for side in self.app.size))
             case "paste":
@@ -276,12 +281,13 @@ class Walk:
             case ("click", x, y):
                 if x < app.size.width and y < app.size.height:
                     await pilot.click(offset=(x, y))
+            case ("drag", x, y, to_x, to_y):
+                await self._post(mouse(events.MouseDown, x, y), mouse(events.MouseMove, to_x, to_y))
+                if self.chance.random() < 0.3:  # something is opened or left meanwhile
+                    await self._press(self._any_key())
+                await self._post(mouse(events.MouseUp, to_x, to_y))
             case ("wheel", x, y):
-                await self._post(
-                    events.MouseScrollDown(
-                        None, x, y, 0, 0, 0, shift=False, meta=False, ctrl=False, screen_x=x, screen_y=y
-                    )
-                )
+                await self._post(mouse(events.MouseScrollDown, x, y))
             case ("paste", text):
                 await self._post(events.Paste(text))
             case ("size", width, height):
@@ -401,6 +407,11 @@ class Walk:
         """Whether only the dashboard is there, with the connection's worker and the widgets of the beginning."""
         app = self.app
         return len(app.screen_stack) == 1 and len(app.workers) == 1 and widgets(app) == self.widgets
+
+
+def mouse(kind: type[events.MouseEvent], x: int, y: int) -> events.MouseEvent:
+    """Return what a terminal tells of its pointer."""
+    return kind(None, x, y, 0, 0, 1, shift=False, meta=False, ctrl=False, screen_x=x, screen_y=y)
 
 
 def widgets(app: BngApp) -> Counter[str]:

@@ -14,6 +14,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.app import App
 from textual.document._document import Document
 from textual.document._document_navigator import DocumentNavigator
@@ -83,7 +84,10 @@ def test_the_version_is_the_one_that_was_looked_at():
         (ChopsUpdate.render_segments, ["console"]),
         (TextArea._set_document, ["text", "language"]),
         (TextArea._build_highlight_map, []),
+        (TextArea._recompute_cursor_offset, []),
         (TextArea._render_line, ["y"]),
+        (TextArea.clamp_visitable, ["location"]),
+        (WrappedDocument.location_to_offset, ["location"]),
         (TextArea._on_key, ["event"]),
         (TextArea._watch_selection, ["previous_selection", "selection"]),
         (TextArea._replace_via_keyboard, ["insert", "start", "end"]),
@@ -102,7 +106,15 @@ def test_what_is_called_or_overridden_takes_what_it_took(function, names):
 
 def test_a_text_area_keeps_what_is_used_under_the_names_that_are_used():
     area = TextArea("one\ntwo")
-    for name in ("_line_cache", "_highlights", "_highlight_query", "_theme", "_bindings", "navigator"):
+    for name in (
+        "_line_cache",
+        "_highlights",
+        "_highlight_query",
+        "_theme",
+        "_bindings",
+        "_cursor_offset",
+        "navigator",
+    ):
         assert hasattr(area, name), name
     assert hasattr(area._line_cache, "clear")
     assert isinstance(area._theme, TextAreaTheme)
@@ -226,6 +238,17 @@ async def test_keys_come_once_and_are_typed():
         assert area.text in {"ab", ""}
         assert [binding.action for binding in area.bindings_of("left")] == ["cursor_left"]
         assert area.bindings_of("nothing") == ()
+
+
+async def test_a_long_paste_is_undone_to_a_text_that_is_shorter_than_the_screen():
+    async with AreaApp().run_test(size=(20, 4)) as pilot:
+        area = pilot.app.query_one(Area)
+        area.focus()
+        pilot.app.post_message(events.Paste("\n".join("line" for _ in range(200))))
+        for key, text in (("ctrl+z", ""), ("ctrl+y", "line"), ("ctrl+z", "")):
+            await pilot.press(key)
+            assert area.document.get_line(0) == text
+        assert area.cursor_location == (0, 0)
 
 
 async def test_the_grammar_names_what_stands_in_one_line():
