@@ -36,6 +36,9 @@ class BngApp(HookedApp[None]):
 
     TITLE = "bngtui"
     ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = (
+        False  # Textual would select and copy the names of our widgets: they draw lines, not one text
+    )
 
     def __init__(
         self,

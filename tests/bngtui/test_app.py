@@ -25,6 +25,14 @@ async def test_redraw_keeps_the_screen(engine, run_dir):
         assert screen_text(pilot.app) == before
 
 
+async def test_the_mouse_selects_nothing_that_could_be_copied(engine, run_dir):
+    async with console(run_dir, (80, 24)) as pilot:
+        await pilot.mouse_down(offset=(5, 8))
+        await pilot.hover(offset=(40, 20))
+        assert pilot.app.screen.get_selected_text() is None
+        await pilot.mouse_up(offset=(40, 20))
+
+
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
 async def test_quit(engine, run_dir, key):
     async with console(run_dir) as pilot:
