@@ -33,6 +33,7 @@ from engine.domain.notices import Notice
 from engine.follow_host import HOST_REFUSES, HostFollower
 from engine.forwarding import Forwarding
 from engine.health.runner import Prober
+from engine.io import privileges
 from engine.io.control_sockets import ControlSockets
 from engine.io.host.host import Host
 from engine.io.log_lines import LogLines
@@ -125,6 +126,8 @@ def run(options: RunOptions) -> int:
     if not loaded.ok or loaded.config is None:
         log.error("%s is not valid; nothing was started", options.config)
         return 1
+    for left in privileges.restrict_control(groups.values()):
+        log.warning("%s", left)
     sys.setswitchinterval(SWITCH_S)
     try:
         return asyncio.run(Engine(options, data, loaded, choice, groups, lines).main())

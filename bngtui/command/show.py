@@ -9,6 +9,7 @@ from bngtui.command.spec import DONE, Argument, Call, Command, Option, UsageErro
 from bngtui.render.printed import changes, network, node
 from bngtui.render.printed.duties import duties as duties_table
 from bngtui.render.printed.events import events as events_table
+from bngtui.render.printed.processes import processes as processes_table
 from bngtui.render.printed.servers import servers as servers_table
 from bngtui.render.printed.sessions import sessions as sessions_table
 from bngtui.render.printed.targets import targets as targets_table
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
 
     from bngtui.command.session import Session
     from bngtui.render.printed.table import Style
-    from engine.api.messages import Event, Pending, Revision, RunningConfig, Sessions, State, Trend, Version
+    from engine.api.messages import (
+        Event,
+        Pending,
+        ProcessState,
+        Revision,
+        RunningConfig,
+        Sessions,
+        State,
+        Trend,
+        Version,
+    )
 
 
 async def servers(session: Session, call: Call) -> int:
@@ -97,6 +108,16 @@ async def version(session: Session, call: Call) -> int:  # noqa: ARG001 - as eve
         session.say_json(answer)
     else:
         session.say(node.version(answer, session.style))
+    return DONE
+
+
+async def processes(session: Session, call: Call) -> int:  # noqa: ARG001 - as every command
+    """Print the engine's processes, and what each may do."""
+    answer: list[ProcessState] = await session.ask("processes")
+    if session.as_json:
+        session.say_json(answer)
+    else:
+        session.say(processes_table(answer, session.style))
     return DONE
 
 
@@ -232,6 +253,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _part("vrrp", "who is master", lambda state: state.vrrp, node.vrrp),
     _part("datapath", "what forwards, and what it dropped", lambda state: state.datapath, node.datapath),
+    Command(("show", "processes"), "the engine's processes, and what each may do", processes),
     Command(("show", "version"), "the engine's version and host", version),
     Command(
         ("show", "conf"),

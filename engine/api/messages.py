@@ -222,6 +222,17 @@ class Event(msgspec.Struct, kw_only=True):
     actor: str | None = None  # who did it: "root(0) pid 812", or null
 
 
+class ProcessState(msgspec.Struct, kw_only=True):
+    """One process of the engine, and what it may do; null where the host does not show it."""
+
+    name: str
+    pid: int
+    user: str | None
+    capabilities: list[str] | None
+    no_new_privileges: bool | None
+    seccomp: bool | None  # whether it is barred from system calls that it does not need
+
+
 class State(msgspec.Struct, kw_only=True):
     """A snapshot of everything a console shows."""
 

@@ -16,6 +16,7 @@ from engine.api.messages import (
     ConfigDiff,
     Event,
     Explanation,
+    ProcessState,
     Revision,
     RunningConfig,
     Sessions,
@@ -195,6 +196,7 @@ OPS: dict[str, Op] = {
     "conf": Op(NoArgs, str),  # the running configuration as BalanceNG text
     "check": Op(CheckArgs, list[Finding]),
     "admin": Op(AdminArgs, AdminResult, changes=True),
+    "processes": Op(NoArgs, list[ProcessState]),
     "running": Op(NoArgs, RunningConfig),
     "diff": Op(DiffArgs, ConfigDiff),
     "file-diff": Op(NoArgs, ConfigDiff),  # what the file on the disk would change in what runs

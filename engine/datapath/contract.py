@@ -242,12 +242,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Description:
-    """What a datapath is and how much it takes; `workers` are those that run, `sessions_max` how many flows fit."""
+    """What a datapath is and how much it takes; `workers` are those that run, `sessions_max` how many flows fit.
+
+    `pids` are the process ids of its workers, where they are processes.
+    """
 
     kind: Kind
     ifname: str
     workers: int
     sessions_max: int
+    pids: tuple[int, ...] = ()
 
 
 FLOW_RECORD = np.dtype(

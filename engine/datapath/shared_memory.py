@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 
@@ -25,8 +26,10 @@ class SharedMemory:
     @classmethod
     def create(cls, name: str, size: int) -> SharedMemory:
         """Make one of `size` bytes, all zero; `name` is what /proc shows."""
-        fd = os.memfd_create(name, os.MFD_CLOEXEC)
+        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(fd, size)
+        # Nobody who gets the descriptor can make it smaller, which would end whoever reads what is gone (SIGBUS).
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         return cls(fd, size)
 
     @classmethod

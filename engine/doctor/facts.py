@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.io import seccomp
+from engine.io.privileges import worker_user
+
 _CAPABILITIES = {
     "CAP_NET_ADMIN": 12,
     "CAP_NET_RAW": 13,
@@ -66,6 +69,8 @@ class HostFacts:
     links: dict[str, LinkFacts] = field(default_factory=dict)
     addresses: tuple[AddressFacts, ...] = ()
     folders: dict[str, FolderFault | None] = field(default_factory=dict)
+    worker_user: str | None = "bng-worker"  # whom workers would run as; None: there is nobody, or no choice
+    libseccomp: bool = True
     neighbours_max: int | None = None  # net.ipv4.neigh.default.gc_thresh3; None: a namespace does not show it
 
 
@@ -82,6 +87,8 @@ def collect(run_dir: Path, state_dir: Path) -> HostFacts:
         links=links,
         addresses=addresses,
         folders={str(folder): _folder_fault(folder) for folder in (run_dir, state_dir)},
+        worker_user=_worker_user(),
+        libseccomp=seccomp.library() is not None,
         neighbours_max=int(_read("/proc/sys/net/ipv4/neigh/default/gc_thresh3") or 0) or None,
     )
 
@@ -99,6 +106,16 @@ def _capabilities() -> frozenset[str]:
             bits = int(line.split()[1], 16)
             return frozenset(name for name, bit in _CAPABILITIES.items() if bits >> bit & 1)
     return frozenset()
+
+
+def _worker_user() -> str | None:
+    """Return the name of whom workers would run as, None where this process may not choose: in most user namespaces."""
+    user = worker_user()
+    for line in _read("/proc/self/uid_map").splitlines():
+        first, _, count = (int(word) for word in line.split())
+        if user is not None and os.geteuid() == 0 and first <= user.pw_uid < first + count:
+            return user.pw_name
+    return None
 
 
 def _packet_socket_errno() -> int | None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from engine.domain.address import Prefix
+from engine.io.privileges import WORKER_USER
+from engine.io.seccomp import LIBRARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,6 +88,34 @@ def privileges(case: Case) -> Iterator[Advice]:
             subject="kernel",
             message=f"a packet socket cannot be opened: {os.strerror(refused)}",
             command="modprobe af_packet" if refused == errno.EAFNOSUPPORT else "",
+        )
+
+
+def confinement(case: Case) -> Iterator[Advice]:
+    """Workers as somebody of their own, barred from system calls that they do not need."""
+    if not case.host.libseccomp:
+        yield Advice(
+            severity="warning",
+            code="seccomp",
+            subject="privileges",
+            message=f"{LIBRARY} is not installed: every system call is open to workers",
+            command="apt install libseccomp2",
+        )
+    user = case.host.worker_user
+    if user is None:
+        yield Advice(
+            severity="info",
+            code="worker-user",
+            subject="privileges",
+            message="workers keep the user id of the engine, without its capabilities: there is no other here to give them",
+        )
+    elif user != WORKER_USER:
+        yield Advice(
+            severity="info",
+            code="worker-user",
+            subject="privileges",
+            message=f"workers run as {user}, as other services may; the user {WORKER_USER} would be theirs alone",
+            command=f"useradd --system --no-create-home --shell /usr/sbin/nologin {WORKER_USER}",
         )
 
 
@@ -288,6 +318,7 @@ def neighbours(case: Case) -> Iterator[Advice]:
 
 RULES: tuple[Callable[[Case], Iterator[Advice]], ...] = (
     privileges,
+    confinement,
     versions,
     folders,
     interfaces,

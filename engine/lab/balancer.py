@@ -27,7 +27,7 @@ STOP_TIMEOUT_S = 10.0
 
 def entry(module: str) -> list[str]:
     """Return the beginning of a command line that runs `main` of a module, installed or in a checkout."""
-    return [sys.executable, "-c", f"from {module} import main; raise SystemExit(main())"]
+    return [sys.executable, "-P", "-c", f"from {module} import main; raise SystemExit(main())"]
 
 
 def sample_config(name: str) -> Path:

@@ -19,6 +19,7 @@ from engine.config.load import load
 from engine.datapath.flow_states import FlowState
 from engine.domain.errors import OpError
 from engine.report.explain import Explainer
+from engine.report.processes import processes
 from engine.report.snapshot import Gatherer
 from engine.report.trend_answers import trend, trends
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         ConfigDiff,
         Event,
         Explanation,
+        ProcessState,
         Revision,
         RunningConfig,
         Trend,
@@ -256,6 +258,10 @@ class Backend:
             return await asyncio.to_thread(read, engine.recorder, engine.world.config, args, int(time.time()))
         except OSError as error:
             raise OpError("internal", f"what was recorded cannot be read: {error.strerror}") from error
+
+    @answers("processes")
+    async def _processes(self, _: NoArgs, __: Actor) -> list[ProcessState]:
+        return processes(self._engine.forwarding.describe())
 
     @answers("running")
     async def _running(self, _: NoArgs, __: Actor) -> RunningConfig:

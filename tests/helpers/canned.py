@@ -154,6 +154,43 @@ class CannedBackend:
             uptime_s=93_784.0,
         )
 
+    async def _processes(self, _: ops.NoArgs) -> list[m.ProcessState]:
+        control = ["CAP_SETGID", "CAP_SETUID", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_NICE"]
+        return [
+            m.ProcessState(
+                name="control",
+                pid=4711,
+                user="root",
+                capabilities=control,
+                no_new_privileges=True,
+                seccomp=False,
+            ),
+            m.ProcessState(
+                name="worker 0 on eth0",
+                pid=4712,
+                user="bng-worker",
+                capabilities=[],
+                no_new_privileges=True,
+                seccomp=True,
+            ),
+            m.ProcessState(
+                name="worker 1 on eth0",
+                pid=4713,
+                user=None,
+                capabilities=None,
+                no_new_privileges=None,
+                seccomp=None,
+            ),
+            m.ProcessState(
+                name="worker 0 on eth1",
+                pid=4714,
+                user="root",
+                capabilities=[],
+                no_new_privileges=False,
+                seccomp=False,
+            ),
+        ]
+
     async def _conf(self, _: ops.NoArgs) -> str:
         return "modules arp,slb\nserver 1 {\n          ipaddr 172.16.1.10\n}\n"
 

@@ -114,7 +114,8 @@ class AfPacketDatapath:
     def describe(self) -> Description:
         """Count the workers that run and the flows that fit."""
         fit = sum(process.flows.buckets * WAYS for process in self._processes)
-        return Description(self.kind, self.ifname, len(self.process_ids()), fit)
+        pids = tuple(self.process_ids())
+        return Description(self.kind, self.ifname, len(pids), fit, pids)
 
     # -- tables in --------------------------------------------------------------------------------------------------
 

@@ -91,6 +91,7 @@ class WorkerProcess:
         )
         command = [
             sys.executable,
+            "-P",  # nothing in the working directory is imported (python(1))
             "-m",
             "engine.datapath.afpacket.worker",
             msgspec.json.encode(arguments).decode(),

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.datapath.afpacket import sockets
 from engine.datapath.afpacket.slot import LENGTH_U32
 from engine.io import if_packet as c
 from engine.io import packet_filter
-from engine.io.if_packet import want_buffer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 _FRAMES_A_BLOCK = (
     32  # 32 slots of a multiple of 128 bytes are whole pages, so that slots run on across blocks
 )
-_RCVBUF_BYTES = (
-    32 << 20
-)  # room for whole frames that are larger than a slot (64 KiB super-frames, with overhead)
-
 
 RX_SLOTS, RX_BYTES = 16384, 64 << 20
 """Frames that may wait while a worker is held up, and the most memory for them: 30 ms at 0.5 Mpps, 26 MiB at MTU 1500.
@@ -53,7 +49,7 @@ def packet_socket(ifname: str, *, protocol: int = c.ETH_P_ALL, direct: bool = Tr
     `direct`: what it sends passes by the queueing discipline. The kernel does not cut super-frames on that way: it
     drops them where the device cannot (net/core/dev.c, __dev_direct_xmit).
     """
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock = sockets.take()
     try:
         packet_filter.attach(sock, packet_filter.nothing())
         sock.setsockopt(c.SOL_PACKET, c.PACKET_VNET_HDR, 1)
@@ -103,7 +99,6 @@ class ReceiveRing(_Ring):
         sock.setsockopt(c.SOL_PACKET, c.PACKET_VERSION, c.TPACKET_V2)
         sock.setsockopt(c.SOL_PACKET, c.PACKET_RESERVE, c.RX_RESERVE)
         sock.setsockopt(c.SOL_PACKET, c.PACKET_COPY_THRESH, 1)
-        want_buffer(sock, c.SO_RCVBUFFORCE, _RCVBUF_BYTES)
         super().__init__(sock, c.PACKET_RX_RING, slots, slot)
         self.troubled = False  # the socket's error was taken from it by a call that only wanted a frame
         self._large = bytearray(c.VNET_BYTES + 65536 + 64)

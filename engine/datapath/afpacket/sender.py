@@ -13,7 +13,6 @@ from engine.datapath.afpacket.ring import TransmitRing, packet_socket
 from engine.datapath.contract import DropReason
 from engine.datapath.counters import word
 from engine.io import if_packet as c
-from engine.io.if_packet import want_buffer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,8 +51,6 @@ class Sender:
         tx = TransmitRing(ifname, slots, slot)
         plain = packet_socket(ifname, protocol=0)
         cutting = packet_socket(ifname, protocol=0, direct=False)
-        for sock in (tx.sock, plain, cutting):
-            want_buffer(sock, c.SO_SNDBUFFORCE, 32 << 20)  # super-frames are 64 KiB each
         return cls(tx, plain, cutting, counters)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.random import default_rng  # with the module: a worker imports nothing later
 
 from engine.datapath.afpacket import slot
 from engine.datapath.contract import GENERATIONS, SERVER_ROWS, TARGET_ROWS, Pick
@@ -64,7 +65,7 @@ class Tables:
         self.beside = beside
         self.turn = [0] * SERVER_ROWS  # of round robin, by server number: survives a change of table
         self.random = random.Random()
-        self.generator = np.random.default_rng()
+        self.generator = default_rng()
         self._swept = 0
         self._stale = 0  # buckets not looked at since the last change of rules
         self._unswept = 0  # changes of rules since all buckets were looked at

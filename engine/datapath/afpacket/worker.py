@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 import numpy as np
+import numpy.ma  # numpy imports it at need, when a worker may import nothing any more
 
+from engine.datapath.afpacket import sockets
 from engine.datapath.afpacket.forwarder import BATCH, Forwarder
 from engine.datapath.afpacket.messages import (
     EXIT_INTERFACE_GONE,
@@ -40,7 +42,7 @@ from engine.datapath.flow_records import of_worker, write_records
 from engine.datapath.flowtable import FlowTable
 from engine.datapath.lookup import Lookup
 from engine.datapath.shared_memory import SharedMemory, load_table
-from engine.io import packet_filter
+from engine.io import packet_filter, privileges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +52,9 @@ IDLE_POLL_MS = 25
 
 NICE = -10
 """Before consoles, checks and whatever else runs on the box: a worker held up for a ring's length loses frames."""
+
+SOCKETS = 128
+"""Packet sockets that are opened ahead: four for its interface, three for each further one that frames leave by."""
 
 _FAULT_CHARACTERS = 160
 """Of the text of a fault, so that it fits `MESSAGE_BYTES` whatever its letters are."""
@@ -87,7 +92,10 @@ class Worker:
 
     def open_sender(self, ifname: str) -> Sender:
         """Open the way out by an interface, whose slots take what comes in. Raises OSError."""
-        return Sender.open(ifname, self.args.tx_slots, slot_bytes(self.args.mtu), self.counters)
+        try:
+            return Sender.open(ifname, self.args.tx_slots, slot_bytes(self.args.mtu), self.counters)
+        except PermissionError:
+            sys.exit("the sockets opened ahead are used up")  # its successor has new ones
 
     def install(self, descriptor: int) -> None:
         """Take up the table in a memory file: from the next frame on it decides, whole."""
@@ -232,6 +240,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the control process decides
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    sockets.open_ahead(SOCKETS)
+    privileges.restrict_worker()
     worker = Worker(args)
     worker.control.send(encode(Ready(worker.tables.lookup.generation)))
     gc.collect()

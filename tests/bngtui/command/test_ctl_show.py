@@ -72,6 +72,7 @@ def test_servers_datapath_events_have_the_contracts_fields(engine, bngctl):
         ("modules", list, "frames"),
         ("vrrp", list, "vrid"),
         ("version", dict, "kernel"),
+        ("processes", list, "capabilities"),
         ("conf", dict, "text"),
     ],
 )

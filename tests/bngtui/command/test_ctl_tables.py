@@ -15,6 +15,7 @@ from bngtui.render.printed.duties import duties
 from bngtui.render.printed.events import event_line, events
 from bngtui.render.printed.explanation import explanation
 from bngtui.render.printed.history import history
+from bngtui.render.printed.processes import processes
 from bngtui.render.printed.servers import servers
 from bngtui.render.printed.sessions import sessions
 from bngtui.render.printed.table import Col, Style, facts, table
@@ -44,6 +45,7 @@ BOTH = [
         "sessions",
         "trend",
         "version",
+        "processes",
         "explanation",
         "target",
         "history",
@@ -108,6 +110,8 @@ def draw(canned, name, style):
         case "trend":
             course = ops.TrendArgs(what="target", number=1, step_s=10)
             return trend(asyncio.run(backend._trend(course)), style, states=True)
+        case "processes":
+            return processes(asyncio.run(backend._processes(ops.NoArgs())), style)
         case "version":
             return node.version(asyncio.run(backend._version(ops.NoArgs())), style)
         case "explanation":

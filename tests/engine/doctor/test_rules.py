@@ -51,6 +51,7 @@ def test_a_host_that_is_well_gets_information_only():
             ("error", "packet-socket", "kernel", "modprobe af_packet"),
         ),
         ({"packet_socket_errno": errno.EPERM}, ("error", "packet-socket", "kernel", "")),
+        ({"libseccomp": False}, ("warning", "seccomp", "privileges", "apt install libseccomp2")),
         ({"links": {}}, ("error", "interface-missing", "interface eth0", "ip -brief link")),
         ({"links": link(up=False)}, ("error", "interface-down", "interface eth0", "ip link set dev eth0 up")),
         ({"links": link(ethernet=False)}, ("error", "not-ethernet", "interface eth0", "ip -brief link")),
@@ -162,3 +163,17 @@ def test_the_facts_of_this_host_are_what_the_host_says_elsewhere(tmp_path):
     )
     assert all(own.link in facts.links for own in facts.addresses)
     assert ("CAP_NET_RAW" in facts.capabilities) == (facts.packet_socket_errno is None)
+
+
+@pytest.mark.parametrize(
+    ("user", "said", "command"),
+    [
+        ("nobody", "workers run as nobody, as other services may", "useradd --system"),
+        (None, "workers keep the user id of the engine", ""),
+    ],
+)
+def test_whom_workers_run_as_is_information(user, said, command):
+    (one,) = [a for a in advice(worker_user=user) if a.code == "worker-user"]
+    assert one.severity == "info"
+    assert said in one.message
+    assert one.command.startswith(command)

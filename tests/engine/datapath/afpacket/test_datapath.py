@@ -126,7 +126,9 @@ def test_workers_are_started_with_what_they_need(started, datapath):
     assert (one.beside_fds, two.beside_fds) == ((two.counters_fd,), (one.counters_fd,))
     assert {*one.beside_fds, one.counters_fd} <= set(made[0].inherited)
     assert datapath.process_ids() == [worker.pid for worker in made]
-    assert datapath.describe() == Description("afpacket", "eth9", 2, 2 * BUCKETS * WAYS)
+    assert datapath.describe() == Description(
+        "afpacket", "eth9", 2, 2 * BUCKETS * WAYS, tuple(worker.pid for worker in made)
+    )
 
 
 def test_a_worker_that_does_not_start_says_why_and_none_runs(started, datapath):

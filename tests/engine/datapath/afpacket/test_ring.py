@@ -10,6 +10,7 @@ import struct
 import pytest
 
 from engine.datapath.afpacket import ring as module
+from engine.datapath.afpacket import sockets
 from engine.datapath.afpacket.ring import RX_BYTES, RX_SLOTS, ReceiveRing, receive_slots, slot_bytes
 from engine.io import if_packet as c
 from tests.helpers.rings import PretendedReceiveRing, PretendedTransmitRing
@@ -154,7 +155,7 @@ def kernel(monkeypatch):
 
     monkeypatch.setattr(module.socket, "socket", open_one)
     monkeypatch.setattr(module.packet_filter, "attach", lambda sock, _program: sock.asked.append(("filter",)))
-    monkeypatch.setattr(module, "want_buffer", lambda sock, *wanted: sock.asked.append(wanted))
+    monkeypatch.setattr(sockets, "want_buffer", lambda sock, *wanted: sock.asked.append(wanted))
     yield made
     for sock in made:
         sock.close()
@@ -163,7 +164,8 @@ def kernel(monkeypatch):
 def test_a_socket_is_bound_when_its_filter_is_there_and_is_not_shown_what_others_send(kernel):
     asked = module.packet_socket("eth9").asked
     assert asked[0] == (socket.AF_PACKET, socket.SOCK_RAW, 0)
-    assert asked[1] == ("filter",)
+    assert asked[1:3] == [(c.SO_RCVBUFFORCE, 32 << 20), (c.SO_SNDBUFFORCE, 32 << 20)]
+    assert asked[3] == ("filter",)
     assert asked[-1] == ("bind", "eth9", c.ETH_P_ALL)
     assert (c.PACKET_VNET_HDR, 1) in asked
     assert (c.PACKET_IGNORE_OUTGOING, 1) in asked
@@ -175,6 +177,14 @@ def test_a_socket_that_only_sends_passes_by_the_queues_if_wanted(kernel, options
     asked = module.packet_socket("eth9", protocol=0, **options).asked
     assert asked[-1] == ("bind", "eth9", 0)
     assert ((c.PACKET_QDISC_BYPASS, 1) in asked) == direct
+
+
+def test_sockets_that_were_opened_ahead_are_taken_before_others_are_opened(kernel, monkeypatch):
+    sockets.open_ahead(2)
+    monkeypatch.setattr(sockets, "_open", lambda: "opened later")
+    taken = {id(module.packet_socket("eth9")), id(module.packet_socket("eth9", protocol=0))}
+    assert taken == {id(sock) for sock in kernel}
+    assert sockets.take() == "opened later"
 
 
 def test_a_socket_that_cannot_be_bound_is_closed(kernel, monkeypatch):

@@ -27,6 +27,7 @@ from engine.datapath.shared_memory import SharedMemory, store_table
 from engine.datapath.table import Compiler
 from engine.domain.address import Address
 from tests.helpers.frames import compiled, server
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture
@@ -474,7 +475,6 @@ def built(monkeypatch):
     monkeypatch.setattr(module, "ReceiveRing", ring("rx"))
     monkeypatch.setattr(sender, "TransmitRing", ring("tx"))
     monkeypatch.setattr(sender, "packet_socket", plain)
-    monkeypatch.setattr(sender, "want_buffer", lambda sock, _option, octets: made.append((sock, octets)))
     monkeypatch.setattr(module.packet_filter, "attach", lambda sock, _program: made.append(("filter", sock)))
     return made
 
@@ -486,7 +486,6 @@ def test_a_worker_begins_with_the_flows_and_the_table_that_are_there(arguments, 
         assert built[:2] == [("rx", "eth9", 64, slot), ("tx", "eth9", 32, slot)]
         assert ("socket", "eth9", {"protocol": 0}) in built
         assert ("socket", "eth9", {"protocol": 0, "direct": False}) in built
-        assert {sock for sock, octets, *_ in built if octets == 32 << 20} == {"tx", "socket"}
         assert built[-1] == ("filter", "rx")  # nothing was received before
         counters = worker.counters.read()
         assert worker.counters.flat[GENERATION] == 5
@@ -496,6 +495,40 @@ def test_a_worker_begins_with_the_flows_and_the_table_that_are_there(arguments, 
         assert worker.tables.sessions(np.array([1, 2])).tolist() == [1, 7]
     finally:
         worker.control.close()
+
+
+def test_a_worker_that_may_open_no_more_sockets_makes_room_for_one_that_has_them(
+    arguments, built, monkeypatch
+):
+    worker = Worker(arguments)
+
+    def refuse(*_args, **_options):
+        raise PermissionError
+
+    monkeypatch.setattr(sender, "packet_socket", refuse)
+    with pytest.raises(SystemExit, match="the sockets opened ahead are used up"):
+        worker.open_sender("eth9")
+    worker.control.close()
+
+
+def test_a_worker_imports_nothing_later():
+    """It may not read the files of modules any more, and what is written into memory cannot be executed."""
+    program = """
+import sys
+from engine.datapath.afpacket import worker
+before = set(sys.modules)
+from tests.helpers.conformance import PATHS
+from tests.helpers.fixtures import cases
+helpers = set(sys.modules)
+for path in PATHS:
+    for case in cases():
+        path.run(case)
+print(sorted(set(sys.modules) - helpers), sorted(n for n in helpers - before if n.startswith("numpy")))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("[] []\n", "")
 
 
 def test_without_addresses_a_worker_still_begins_with_a_filter(arguments, built):
@@ -526,10 +559,20 @@ def test_it_runs_before_others_ignores_ctrl_c_and_says_that_it_is_ready(argument
     monkeypatch.setattr(module.sys, "argv", ["-c", "something", msgspec.json.encode(arguments).decode()])
     monkeypatch.setattr(module.signal, "signal", lambda *args: did.append(args))
     monkeypatch.setattr(module.os, "setpriority", lambda _kind, who, nice: did.append((who, nice < 0)))
+    monkeypatch.setattr(module.sockets, "open_ahead", did.append)
+    monkeypatch.setattr(module.privileges, "restrict_worker", lambda: did.append("restricted"))
     monkeypatch.setattr(
         module, "gc", types.SimpleNamespace(collect=int, freeze=int, disable=lambda: did.append("gc"))
     )
     module.main()
-    assert did == [(signal.SIGINT, signal.SIG_IGN), (0, True), messages.Ready(5), "gc", "run"]
+    assert did == [
+        (signal.SIGINT, signal.SIG_IGN),
+        (0, True),
+        module.SOCKETS,
+        "restricted",
+        messages.Ready(5),
+        "gc",
+        "run",
+    ]
     os.close(arguments.control_fd)
     os.close(arguments.table_fd)

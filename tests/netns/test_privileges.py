@@ -1,0 +1,60 @@
+"""What each process of a running engine may do, read from /proc, and that nothing of the working directory runs in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from engine.io import seccomp
+from engine.io.privileges import CONTROL, worker_user
+from tests.helpers.scene import until
+
+pytestmark = pytest.mark.netns
+
+KEPT = sum(1 << one for one in CONTROL)
+
+
+def status(pid):
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def processes(scene):
+    return {one["name"]: one for one in scene.balancer.json("show", "processes")}
+
+
+def test_each_process_holds_what_it_needs_and_nothing_else(scene):
+    shown = processes(scene)
+    assert sorted(shown) == ["control", "worker 0 on eth0"]
+    control, worker = (status(shown[name]["pid"]) for name in ("control", "worker 0 on eth0"))
+    for held in ("CapEff", "CapPrm", "CapBnd"):
+        assert int(control[held], 16) & ~KEPT == 0
+        assert int(worker[held], 16) == 0
+    assert int(worker["CapInh"], 16) == int(worker["CapAmb"], 16) == 0
+    assert control["NoNewPrivs"] == worker["NoNewPrivs"] == "1"
+    assert worker["Seccomp"] == ("2" if seccomp.library() is not None else "0")
+    if os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]:
+        assert worker["Uid"].split() == [str(worker_user().pw_uid)] * 4
+        assert worker["Groups"].split() == []
+    assert shown["worker 0 on eth0"]["capabilities"] == []
+    assert shown["worker 0 on eth0"]["no_new_privileges"] is True
+
+
+def test_a_worker_that_hangs_is_ended_although_it_is_somebody_else(scene):
+    pid = processes(scene)["worker 0 on eth0"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: processes(scene).get("worker 0 on eth0", {"pid": pid})["pid"] != pid, 10, "another worker")
+    assert dict(scene.traffic(32).failed) == {}
+
+
+def test_nothing_that_lies_in_the_working_directory_is_imported(start_engine, tmp_path, monkeypatch):
+    """Whoever may write there would be root otherwise."""
+    for name in ("numpy", "msgspec", "asyncio", "traceback", "engine", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write({name!r})\n")
+    monkeypatch.chdir(tmp_path)
+    balancer = start_engine()
+    balancer.ctl("show", "targets")
+    assert not (tmp_path / "imported").exists()
