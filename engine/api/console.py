@@ -203,8 +203,11 @@ def refuse(number: int, code: ErrorCode, message: str, findings: list[Finding] |
 
 
 def _shown(args: Any) -> str:
-    """Arguments for the log; a configuration text is not repeated there, its revision keeps it."""
-    text = msgspec.json.encode(args).decode()
+    """Arguments for the log, which more people read than may read the configuration: of a text its length."""
+    fields: dict[str, Any] = msgspec.to_builtins(args)
+    if "text" in fields:
+        fields["text"] = f"({len(fields['text'])} characters)"
+    text = msgspec.json.encode(fields).decode()
     return text if len(text) <= _LOGGED else f"{text[:_LOGGED]}… ({len(text)} characters)"
 
 

@@ -72,12 +72,19 @@ async def test_whoever_subscribes_anew_gets_what_was_kept_anew(server, raw, back
 @pytest.mark.parametrize(("length", "cut"), [(200, False), (201, True)])
 async def test_a_long_request_is_cut_in_the_log(length, cut):
     args = OPS["check"].args(text="", file="")
-    text = "x" * (length - len(console_module._shown(args)))
-    shown = console_module._shown(OPS["check"].args(text=text, file=""))
-    assert ("characters" in shown) is cut
-    assert shown.startswith('{"text":"xxx')
+    file = "x" * (length - len(console_module._shown(args)))
+    shown = console_module._shown(OPS["check"].args(text="", file=file))
+    assert ("… (" in shown) is cut
+    assert '"file":"xxx' in shown
     assert shown.endswith("… (201 characters)") is cut
     assert len(shown.split("…")[0]) == 200
+
+
+async def test_the_log_has_no_configuration_text():
+    """A command is short enough to be logged whole, and may hold what only some may know."""
+    text = "vrrp { password geheim }"
+    shown = console_module._shown(OPS["command"].args(text=text, confirm_within_s=30))
+    assert shown == f'{{"text":"({len(text)} characters)","base":null,"confirm_within_s":30}}'
 
 
 async def test_only_changes_that_were_made_are_logged_as_such(server, raw, backend, caplog):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import pytest
 
 from engine.io import privileges, seccomp
 from engine.io.privileges import CONTROL, WORKER_CALLS, Capability, names
-from tests.helpers.paths import ROOT
+from tests.helpers.paths import ROOT, SAMPLES
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give up")
 filtering = pytest.mark.skipif(
@@ -217,6 +218,18 @@ def test_every_system_call_of_the_list_is_one(tmp_path):
     assert [
         call.name for call in WORKER_CALLS if lib.seccomp_syscall_resolve_name(call.name.encode()) == -1
     ] == []
+
+
+def test_the_document_lists_what_is_kept_and_what_for():
+    text = (ROOT / "docs" / "SECURITY.md").read_text()
+    listed = dict(re.findall(r"^\| (CAP_\w+) \| (.*) \|$", text, re.MULTILINE))
+    assert listed == {one.label: reason for one, reason in CONTROL.items()}
+
+
+def test_the_unit_bounds_the_engine_to_what_it_keeps():
+    unit = (SAMPLES / "bng-engine.service").read_text()
+    (bounding,) = re.findall(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)
+    assert set(bounding.split()) == {one.label for one in CONTROL}
 
 
 def test_capabilities_have_the_names_that_people_know():
