@@ -312,7 +312,8 @@ def test_one_worker_is_started_afresh_while_the_other_forwards_on(bench):
     assert other == second
     bench.send(*clients(100))
     assert goes_to(bench.back()) == homes  # with the flows they had
-    assert bench.datapath.describe() == Description("afpacket", "eth0", 2, 2 * DEFAULT_BUCKETS * WAYS)
+    pids = tuple(bench.datapath.process_ids())
+    assert bench.datapath.describe() == Description("afpacket", "eth0", 2, 2 * DEFAULT_BUCKETS * WAYS, pids)
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["that forwards", "not started yet"])

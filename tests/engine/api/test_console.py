@@ -84,7 +84,8 @@ async def test_the_log_has_no_configuration_text():
     """A command is short enough to be logged whole, and may hold what only some may know."""
     text = "vrrp { password geheim }"
     shown = console_module._shown(OPS["command"].args(text=text, confirm_within_s=30))
-    assert shown == f'{{"text":"({len(text)} characters)","base":null,"confirm_within_s":30}}'
+    assert f'"text":"({len(text)} characters)"' in shown
+    assert "geheim" not in shown
 
 
 async def test_only_changes_that_were_made_are_logged_as_such(server, raw, backend, caplog):
