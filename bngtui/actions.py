@@ -259,6 +259,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("edge(-1)", ("home", "g"), "first row", "Move", where=PAGES),
     Action("edge(1)", ("end", "G"), "last row", "Move", where=PAGES),
     Action("theme", ("t",), "next theme", "Program", "theme", 7, where=PAGES),
+    Action("zone", ("T",), "times in the local zone, or in UTC", "Program", where=PAGES),
     Action("repaint", ("ctrl+l",), "draw the screen anew", "Program", where=EVERYWHERE),
     Action("help", ("question_mark", "f1"), "this page", "Program", "help", 1, where=PAGES),
     Action("palette", ("colon",), "find an action by its name", "Program", where=ANYWHERE),

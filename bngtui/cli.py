@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bngtui.options import Options
+from bngtui.render import zone
 from engine import __version__, streams
 from engine.options import RUN_DIR
 
@@ -49,6 +50,11 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "--mouse", action="store_true", help="take the mouse; every movement is then sent to this host"
     )
+    parse.add_argument(
+        "--local-time",
+        action="store_true",
+        help="times in this host's zone instead of UTC; T turns it around",
+    )
     parse.add_argument("--once", action="store_true", help="print one reading and leave")
     parse.add_argument("--json", action="store_true", help="with --once: the reading as JSON")
     return parse
@@ -74,6 +80,7 @@ def _main(argv: Sequence[str] | None) -> int:
         refresh_s=args.refresh,
         mouse=args.mouse,
     )
+    zone.use_local(on=args.local_time)
     if args.once:
         from bngtui.once import print_once
 

@@ -20,6 +20,7 @@ from bngtui.command.registry import match, parse
 from bngtui.command.session import Session, style_of
 from bngtui.command.spec import DONE, FAILED, UNREACHABLE, USAGE, Call, CommandError, UsageError
 from bngtui.engine_socket import EngineSocket
+from bngtui.render import zone
 from engine import __version__, streams
 from engine.api.client import AnswerMissing, EngineUnreachable, RequestError
 from engine.options import RUN_DIR
@@ -46,6 +47,7 @@ class _Invocation:
     socket: Path | None = None
     as_json: bool = False
     version: bool = False
+    local_time: bool = False
     words: tuple[str, ...] = ()
     raw: str = ""  # instead of words: a command of the configuration language as it was typed
     first: int = 1  # the line it began in
@@ -67,6 +69,7 @@ def _main(argv: Sequence[str]) -> int:
     except UsageError as error:
         print(f"bngctl: {error}\nusage: {USAGE_LINE}", file=sys.stderr)
         return USAGE
+    zone.use_local(on=invocation.local_time)
     if invocation.version:
         print(f"bngctl {__version__}")
         return DONE
@@ -95,6 +98,8 @@ def _read(argv: Sequence[str]) -> _Invocation:
             found = replace(found, run_dir=path) if name == "--run-dir" else replace(found, socket=path)
         elif token == "--json":  # noqa: S105 - an option
             found = replace(found, as_json=True)
+        elif token == "--local-time":  # noqa: S105 - an option
+            found = replace(found, local_time=True)
         elif token == "--version":  # noqa: S105 - an option
             found = replace(found, version=True)
         elif token.startswith("-") and not words and token not in {"-h", "--help"}:

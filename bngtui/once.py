@@ -77,7 +77,7 @@ def _table(spec: Spec[Any], rows: Sequence[Any], width: int, drop: set[str] | No
     if not rows:
         return [*out, spec.empty]
     if spec.heading:
-        out.append(SEPARATOR.join(fit(i.column.title, i.width, right=i.column.right) for i in fitted))
+        out.append(SEPARATOR.join(fit(i.column.heading, i.width, right=i.column.right) for i in fitted))
     return out + [
         SEPARATOR.join(
             fit(item.column.cell(row, item.width, shown).text, item.width, right=item.column.right)

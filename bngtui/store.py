@@ -15,6 +15,7 @@ from bngtui.render.servers import ServerRow
 from bngtui.render.targets import TargetRow
 from bngtui.render.trial import Trial
 from bngtui.render.units import clock
+from bngtui.render.zone import label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +117,7 @@ class Store:
         return Freshness(
             connection=self.connection,
             age_s=None if self._read_at is None or self.live is None else now - self._read_at,
-            seen=clock(self.live.time) if self.live else None,
+            seen=f"{clock(self.live.time)} {label()}" if self.live else None,
             trouble=self.trouble if self.connection == "down" else "",
             held_s=None if self._held_since is None else now - self._held_since,
             read_only=self.read_only,

@@ -19,6 +19,8 @@ from bngtui.command.spec import (
 )
 from bngtui.render.printed import changes
 from bngtui.render.printed.history import history as history_table
+from bngtui.render.units import clock
+from bngtui.render.zone import label, of_seconds
 from engine.api.messages import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
@@ -145,10 +147,10 @@ def warn(session: Session, findings: Sequence[Finding]) -> None:
 
 
 def until(pending: Pending | None) -> str:
-    """Return the local time of day at which a change under trial reverts."""
+    """Return the time of day at which a change under trial reverts, with its zone."""
     if pending is None:
         return ""
-    return time.strftime("%H:%M:%S", time.localtime(time.time() + pending.seconds_left))
+    return f"{clock(of_seconds(time.time() + pending.seconds_left))} {label()}"
 
 
 def revision(text: str) -> int:

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
     from bngtui.command.session import Session
 
-USAGE_LINE = "bngctl [--run-dir DIR | --socket PATH] [--json] COMMAND"
+USAGE_LINE = "bngctl [--run-dir DIR | --socket PATH] [--json] [--local-time] COMMAND"
 
 _OPTIONS = (
     ("--run-dir DIR", f"where the engine's sockets are ({RUN_DIR})"),
     ("--socket PATH", "one socket, operator's or monitor's"),
     ("--json", "JSON instead of tables; before or after the command"),
+    ("--local-time", "times in this host's zone instead of UTC; before or after the command"),
     ("--help", "what a command does, as help COMMAND and COMMAND ? do"),
     ("--version", "the version of this console"),
 )

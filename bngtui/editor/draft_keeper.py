@@ -13,6 +13,7 @@ from bngtui.editor.drafts import Draft, Drafts
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.revision_list import when
 from bngtui.render.units import plural
+from bngtui.render.zone import label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +112,7 @@ class DraftKeeper:
         if running is not None and running.revision != draft.base:
             based += f"; revision {running.revision} runs now, the review shows the difference"
         question = Question(
-            f"There is a text of {when(draft.saved)} UTC that was not applied. Go on with it?",
+            f"There is a text of {when(draft.saved)} {label()} that was not applied. Go on with it?",
             (f"{draft.file} on {draft.host}, {plural(draft.text.count(chr(10)), 'line')}", based),
             (
                 Answer("g", "Go on with it", "go"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bngtui.candidate import Candidate
 from bngtui.render.revision_list import when
 from bngtui.render.text import clean
+from bngtui.render.zone import label
 from engine.api.client import EngineUnreachable, RequestError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Meanwhile:
 
     def _tell(self, running: RunningConfig, revision: Revision, candidate: Candidate) -> None:
         page, area = self._page, self._edited.area
-        who = f"revision {running.revision} by {clean(revision.user)}, {when(revision.time)}: {clean(revision.note)}"
+        who = f"revision {running.revision} by {clean(revision.user)}, {when(revision.time)} {label()}: {clean(revision.note)}"
         if running.revision < candidate.base:
             # Our own trial, or one that we built on, was taken back: what stands here is a change of what runs again.
             candidate.rebase(running)

@@ -12,6 +12,7 @@ from bngtui.actions import ACTIONS, ANYWHERE, first_key
 from bngtui.connection import trouble_of
 from bngtui.dialogs.palette import PaletteDialog
 from bngtui.dialogs.question import QuestionDialog
+from bngtui.render import zone
 from bngtui.widgets.footer import Footer
 from bngtui.widgets.header import Header
 from bngtui.widgets.lines import LineView
@@ -191,6 +192,13 @@ class Page(Screen[None]):
     def action_theme(self) -> None:
         """Change to the next theme."""
         self.console.next_theme()
+
+    def action_zone(self) -> None:
+        """Tell times in the local zone, or in UTC again."""
+        zone.use_local(on=not zone.is_local())
+        self.renew()
+        self.repaint()
+        self.say(f"Times are in {zone.label()}.", "text")
 
     def action_repaint(self) -> None:
         """Redraw the screen."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bngtui.render.fitting import Size, fit_sizes
 from bngtui.render.text import cell_len
+from bngtui.render.zone import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +38,11 @@ class Column(Generic[Row]):
     grow: int = 0  # share of the room that is left
     sort: Callable[[Row], Any] | None = None
     descending: bool = False  # the first order one gets: large numbers first
+
+    @property
+    def heading(self) -> str:
+        """The title, with the zone that times are told in."""
+        return labelled(self.title)
 
 
 @dataclass(frozen=True)

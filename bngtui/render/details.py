@@ -8,6 +8,7 @@ from bngtui.render.spark import ceiling, sparkline
 from bngtui.render.states import SEVERITY, arp_mark, check_role, member_mark, server_mark, target_mark
 from bngtui.render.text import Line, Role, Span, clean, line, wrap
 from bngtui.render.units import age, clock, count, endpoint, rtt, short
+from bngtui.render.zone import in_zone, labelled
 from engine.api.messages import Event
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def event_lines(event: Event, width: int) -> list[Line]:
     """Return an event with its whole text."""
     mark = SEVERITY[event.severity]
     lines = fact("severity", f"{mark.glyph} {mark.word}: {mark.help}", width, mark.role)
-    lines += fact("time", event.time, width)
+    lines += fact("time", in_zone(event.time), width)
     lines += fact("kind", event.kind, width)
     lines += fact("subject", event.subject, width, "strong")
     lines += fact("by", event.actor or "the engine", width)
@@ -218,7 +219,7 @@ def _check(check: CheckState, width: int) -> list[Line]:
 
 def _recent(events: Iterable[Event], subjects: set[str], width: int) -> list[Line]:
     found = [event for event in events if event.subject in subjects][:RECENT]
-    lines = heading("Recent events (UTC)")
+    lines = heading(labelled("Recent events (UTC)"))
     if not found:
         return lines + fact("none", "nothing since this console knows it", width, "muted")
     for event in found:

@@ -9,6 +9,7 @@ from bngtui.render.states import SEVERITY
 from bngtui.render.text import Span, clean
 from bngtui.render.units import clock, plural
 from bngtui.render.view import Spec
+from bngtui.render.zone import labelled
 
 if TYPE_CHECKING:
     from engine.api.messages import Event
@@ -73,7 +74,7 @@ SPEC: Spec[Event] = Spec(
 
 def summary(events: list[Event], missed: int) -> list[Span]:
     """Return how many events are kept, and how many this console missed."""
-    spans = [Span(f"{len(events)}, UTC", "muted")]
+    spans = [Span(labelled(f"{len(events)}, UTC"), "muted")]
     if missed:
         spans.append(Span(f"  ▲ {plural(missed, 'event')} missed", "warning"))
     return spans

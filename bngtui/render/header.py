@@ -29,7 +29,7 @@ class Freshness:
 
     connection: Literal["connecting", "up", "down"]
     age_s: float | None
-    seen: str | None = None  # clock time of the last reading, HH:MM:SS
+    seen: str | None = None  # clock time of the last reading, HH:MM:SS and its zone
     trouble: str = ""  # why the engine is not reachable
     held_s: float | None = None
     read_only: bool = False

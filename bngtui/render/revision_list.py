@@ -8,6 +8,7 @@ from bngtui.render.columns import Column
 from bngtui.render.states import Mark
 from bngtui.render.text import Span, clean
 from bngtui.render.view import Spec
+from bngtui.render.zone import in_zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ def _note(revision: Revision) -> str:
 
 def when(rfc3339: str) -> str:
     """Return ``03-01 12:00:30`` of an RFC 3339 time."""
-    date, mark, rest = rfc3339.partition("T")
+    date, mark, rest = in_zone(rfc3339).partition("T")
     return f"{date[5:10]} {rest[:8]}" if mark else rfc3339[:14]
 
 

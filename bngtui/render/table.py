@@ -87,7 +87,7 @@ def _title(
         right.append(Span(f" {len(view.rows)} of {view.total}", "muted"))
     column = next((c for c in view.spec.columns if c.id == view.order), None)
     if column is not None and not view.spec.heading:
-        right.append(Span(f" by {column.title} {'↓' if view.reverse else '↑'}", "muted"))
+        right.append(Span(f" by {column.heading} {'↓' if view.reverse else '↑'}", "muted"))
     if len(view.rows) > body:
         last = min(view.top + body, len(view.rows))
         right.append(Span(f" {view.top + 1}-{last}/{len(view.rows)}", "muted"))
@@ -104,7 +104,7 @@ def _heading(view: View[Row], fitted: Sequence[Fitted[Row]], width: int) -> Line
             spans.append(Span(SEPARATOR))
         column = item.column
         ordered = column.id == view.order
-        title = column.title + (("↓" if view.reverse else "↑") if ordered else "")
+        title = column.heading + (("↓" if view.reverse else "↑") if ordered else "")
         spans.append(Span(fit(title, item.width, right=column.right), "accent" if ordered else "muted"))
     return Line(fit_spans(spans, width))
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from bngtui.actions import first_key, key_text
 from bngtui.render.text import Span
+from bngtui.render.units import clock
+from bngtui.render.zone import label
 
 if TYPE_CHECKING:
     from engine.api.messages import FileDiffers, Pending
@@ -53,7 +55,7 @@ def trial_spans(trial: Trial) -> list[Span]:
 
 def file_differs(found: FileDiffers) -> str:
     """Say that the file on the disk is not what the engine read or wrote last, since when, and what is wrong with it."""
-    since = f"{found.since[11:16]} UTC"
+    since = f"{clock(found.since)[:5]} {label()}"
     if not found.readable:
         return f"the file cannot be read since {since}: {found.trouble}"
     if found.trouble:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bngtui.render.zone import in_zone
+
 _STEPS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -78,8 +80,8 @@ def uptime(value_s: float) -> str:
 
 
 def clock(rfc3339: str) -> str:
-    """Return ``HH:MM:SS`` of an RFC 3339 time, which the engine gives in UTC; unreadable text as it is."""
-    _, mark, rest = rfc3339.partition("T")
+    """Return ``HH:MM:SS`` of an RFC 3339 time in the zone in use; unreadable text as it is."""
+    _, mark, rest = in_zone(rfc3339).partition("T")
     return rest[:8] if mark and len(rest) >= 8 else rfc3339[:8]
 
 

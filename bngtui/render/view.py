@@ -115,7 +115,7 @@ class View(Generic[Row]):
         self.order = ids[(place + step) % len(ids)]
         column = next((c for c in columns if c.id == self.order), None)
         self.reverse = column.descending if column else False
-        return column.title if column else "the engine's order"
+        return column.heading if column else "the engine's order"
 
     def narrowed(self) -> bool:
         """Whether rows are hidden on purpose."""

@@ -15,6 +15,7 @@ from bngtui.render import revision_list
 from bngtui.render.dialog import Answer, Question
 from bngtui.render.review import change_words
 from bngtui.render.text import Line, Span, line
+from bngtui.render.zone import label
 from bngtui.widgets.header import Header
 from bngtui.widgets.pager import Pager
 from bngtui.widgets.panel import Panel
@@ -238,7 +239,7 @@ class RevisionsScreen(Page):
             for words, change in zip(change_words(found.changes), found.changes, strict=True)
             if change.cuts
         }
-        note = f"of {revision_list.when(row.time)} UTC by {revision_list.who(row)}: {row.note}"
+        note = f"of {revision_list.when(row.time)} {label()} by {revision_list.who(row)}: {row.note}"
         question = Question(
             f"Roll back to revision {row.number}?",
             (note, *(change_words(found.changes) or ["nothing that the engine acts on changes"])),

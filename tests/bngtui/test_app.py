@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from bngtui.render import zone
 from tests.helpers.driving import console, screen_text, until
 
 
@@ -50,3 +53,22 @@ async def test_news_are_shown_at_most_once_a_refresh(engine, run_dir):
             engine.publish(uptime_s=engine.current.uptime_s + 0.05)
             await pilot.pause(0.05)
         assert 1 <= len(shown) <= 4
+
+
+async def test_a_key_turns_the_zone_around(engine, run_dir, monkeypatch):
+    monkeypatch.setenv("TZ", "XYZ-5:30")
+    time.tzset()
+    try:
+        async with console(run_dir) as pilot:
+            assert "12:00:07" in screen_text(pilot.app)
+            assert "7, UTC" in screen_text(pilot.app)
+            await pilot.press("T")
+            assert "17:30:07" in screen_text(pilot.app)
+            assert "7, XYZ" in screen_text(pilot.app)
+            assert "Times are in XYZ." in screen_text(pilot.app)
+            await pilot.press("T")
+            assert "7, UTC" in screen_text(pilot.app)
+    finally:
+        zone.use_local(on=False)
+        monkeypatch.undo()
+        time.tzset()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bngtui.render.printed.table import Col, listing, plain
 from bngtui.render.states import SEVERITY
 from bngtui.render.text import Span
+from bngtui.render.zone import in_zone, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ def _by(event: Event) -> str:
 
 _COLS: tuple[Col[Event], ...] = (
     Col("ID", lambda event: str(event.id), right=True, drop=2),
-    Col("TIME", lambda event: event.time.replace("T", " ")[:19]),
+    Col("TIME (UTC)", lambda event: stamp(event.time)),
     Col("KIND", lambda event: event.kind, drop=1),
     Col("SEVERITY", lambda event: Span(event.severity, SEVERITY[event.severity].role)),
     Col("SUBJECT", lambda event: event.subject, flex=True),
@@ -38,4 +39,4 @@ def event_line(event: Event, style: Style) -> str:
     """Return one event of `bngctl watch`, on one line however long."""
     severity = style.paint(f"{event.severity:<7}", SEVERITY[event.severity].role)
     text = plain(f"{event.subject}: {event.message}{_by(event)}")
-    return f"{event.time} {severity} {event.kind:<8} {text}"
+    return f"{in_zone(event.time)} {severity} {event.kind:<8} {text}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bngtui.render.printed.table import Col, listing
 from bngtui.render.revision_list import ended
 from bngtui.render.text import Span
+from bngtui.render.zone import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ def _note(one: Revision) -> str:
 
 _COLS: tuple[Col[Revision], ...] = (
     Col("#", lambda one: str(one.number), right=True),
-    Col("TIME", lambda one: one.time.replace("T", " ")[:19]),
+    Col("TIME (UTC)", lambda one: stamp(one.time)),
     Col("WHO", lambda one: one.user or f"uid {one.uid}", flex=True),
     Col("LINES", lambda one: str(one.lines), right=True, drop=1),
     Col("STATE", _state),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bngtui.render.fitting import SEPARATOR, Size, fit_sizes, total
 from bngtui.render.text import Span, cell_len, clean, cut, wrap
+from bngtui.render.zone import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,7 +76,7 @@ class Col(Generic[Row]):
 
     def size(self, rows: Sequence[Sequence[Span]], at: int) -> Size:
         """Return what it asks for: what its cells need, less where it is cut or goes on below itself."""
-        natural = max([cell_len(self.title), *(cell_len(cells[at].text) for cells in rows)])
+        natural = max([cell_len(labelled(self.title)), *(cell_len(cells[at].text) for cells in rows)])
         if self.wrap:
             wanted = min(natural, self.wrap)
             return Size(wanted, floor=wanted, priority=self.drop, grow=1, widest=natural)
@@ -95,7 +96,7 @@ def table(
     sizes = [col.size(cells, at) for at, col in enumerate(cols)]
     room = total(size.widest or size.wanted for size in sizes) if style.width is None else style.width
     widths = fit_sizes(sizes, room)
-    lines = _row(cols, [Span(col.title, "muted") for col in cols], widths, style)
+    lines = _row(cols, [Span(labelled(col.title), "muted") for col in cols], widths, style)
     for row, spans in zip(rows, cells, strict=True):
         lines += _row(cols, spans, widths, style)
         for note in notes(row) if notes is not None else ():

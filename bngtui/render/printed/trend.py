@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from bngtui.render.printed.table import Col, listing
 from bngtui.render.text import Span
 from bngtui.render.units import rtt, short
+from bngtui.render.zone import of_seconds, stamp
 
 if TYPE_CHECKING:
     from bngtui.render.printed.table import Style
@@ -57,7 +57,7 @@ def _state(step: Step) -> Span:
 
 
 def _time(step: Step) -> str:
-    return datetime.fromtimestamp(step.time_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return stamp(of_seconds(step.time_s))
 
 
 def trend(answer: Trend, style: Style, *, states: bool) -> list[str]:

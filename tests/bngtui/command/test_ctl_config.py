@@ -126,7 +126,7 @@ def test_a_change_of_nothing_that_matters_is_said(engine, bngctl, file, monkeypa
 def test_reload_within_a_time_says_until_when_and_how_to_keep_it(engine, bngctl, file):
     done = bngctl("reload", str(file), "--confirm-within", "60")
     assert re.search(
-        r"\nto keep it: confirm within 60 s, until \d\d:\d\d:\d\d; otherwise revision 1 runs again by itself\n",
+        r"\nto keep it: confirm within 60 s, until \d\d:\d\d:\d\d UTC; otherwise revision 1 runs again by itself\n",
         done.stdout,
     )
     assert bngctl.json("show", "conf")["pending"]["reverts_to"] == 1
@@ -173,7 +173,7 @@ def test_rollback_history_and_save(engine, bngctl, file):
     bngctl("rollback")
     assert sent(engine, "rollback")[1].revision is None
     lines = bngctl("history").stdout.splitlines()
-    assert lines[0].split() == ["#", "TIME", "WHO", "LINES", "STATE", "NOTE"]
+    assert lines[0].split() == ["#", "TIME", "(UTC)", "WHO", "LINES", "STATE", "NOTE"]
     assert [line.split()[0] for line in lines[1:]] == ["4", "3", "2", "1"]
     assert [one["number"] for one in bngctl.json("history")] == [4, 3, 2, 1]
     assert bngctl("save").stdout == "saved: revision 4 is in the file\n"

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import threading
 import time
 
@@ -162,3 +163,16 @@ def test_what_the_engine_says_of_itself_failing_is_exit_code_1(engine, bngctl):
     done = bngctl("show", "sessions", "--client", "0.0.0.0")
     assert (done.returncode, done.stdout) == (1, "")
     assert "the engine's log says how" in done.stderr
+
+
+def test_times_are_in_utc_or_in_the_local_zone_and_say_so(engine, bngctl):
+    env = {"TZ": "XYZ-5:30"}
+    assert "TIME (UTC)" in bngctl("show", "events", env=env).stdout
+    local = bngctl("show", "events", "--local-time", env=env).stdout
+    assert "TIME (XYZ)" in local
+    assert "UTC" not in local
+    engine.backend.trial = None
+    told = bngctl(
+        "--local-time", "reload", "-", "--confirm-within", "60", stdin=engine.backend.running.text, env=env
+    ).stdout
+    assert re.search(r"until \d\d:\d\d:\d\d XYZ", told)
