@@ -123,7 +123,7 @@ ACTIONS: tuple[Action, ...] = (
         where=EDITOR,
     ),
     Action("start_over", ("f5",), "begin again with what runs now", "Edit", changes=True, where=EDITOR),
-    Action("leave", ("escape", "ctrl+q"), "leave the editor", "Edit", "leave", 1, where=EDITOR),
+    Action("leave", ("escape",), "leave the editor", "Edit", "leave", 1, where=EDITOR),
     Action("help", ("f1",), "this page", "Program", "help", 2, where=EDITOR),
     Action(
         "apply",
@@ -259,6 +259,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("edge(-1)", ("home", "g"), "first row", "Move", where=PAGES),
     Action("edge(1)", ("end", "G"), "last row", "Move", where=PAGES),
     Action("theme", ("t",), "next theme", "Program", "theme", 7, where=PAGES),
+    Action("suspend", ("ctrl+z",), "stop, and give the terminal to the shell", "Program", where=PAGES),
     Action("zone", ("T",), "times in the local zone, or in UTC", "Program", where=PAGES),
     Action("repaint", ("ctrl+l",), "draw the screen anew", "Program", where=EVERYWHERE),
     Action("help", ("question_mark", "f1"), "this page", "Program", "help", 1, where=PAGES),

@@ -14,6 +14,7 @@ from bngtui.pages.page import Page
 from bngtui.store import Store
 from bngtui.terminal.driver import CleanDriver
 from bngtui.terminal.partial_updates import Sent, exact
+from bngtui.terminal.restore import may_suspend
 from bngtui.terminal.textual_internals import HookedApp
 from bngtui.theme import palette
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bngtui.options import Options
     from bngtui.render.text import Role
     from bngtui.terminal.restore import Terminal
+    from bngtui.theme import Palette
 
 TERMINATED = 143
 """Exit code after SIGTERM, as a shell would give it."""
@@ -47,7 +49,6 @@ class BngApp(HookedApp[None]):
         theme: str,
         *,
         terminal: Terminal | None = None,
-        ascii_only: bool = False,
     ) -> None:
         super().__init__(driver_class=None if terminal is None else CleanDriver)
         self.options = options
@@ -57,14 +58,19 @@ class BngApp(HookedApp[None]):
         self.changes = Changes(self, self.store, self.connection, self.say)
         self._sent = Sent()
         self._themes = themes
-        self._ascii_only = ascii_only
         self._terminal = terminal
         self._due: Timer | None = None
         self._shown_at = float("-inf")
         for one in themes.values():
             self.register_theme(one)
         self.theme = theme
-        self.palette = palette(themes[theme], ascii_only=ascii_only)
+        self.palette = self._palette(theme)
+        if not options.colours:
+            self.drop_colours()
+
+    def _palette(self, name: str) -> Palette:
+        options = self.options
+        return palette(self._themes[name], ascii_only=options.plain_signs, coloured=options.colours)
 
     def get_default_screen(self) -> Screen[None]:
         """Open with the dashboard."""
@@ -74,6 +80,8 @@ class BngApp(HookedApp[None]):
         """Follow the engine, and watch the terminal."""
         self.run_worker(self.connection.run(), name="connection", exit_on_error=True)
         self.set_interval(1.0, self._tick)
+        # Whoever had the terminal meanwhile has left something else on it.
+        self.app_resume_signal.subscribe(self, lambda _: self.redraw())
         if self._terminal is not None:
             loop = asyncio.get_running_loop()
             self._terminal.on_stop(lambda: loop.call_soon_threadsafe(self.exit, None, TERMINATED))
@@ -123,14 +131,21 @@ class BngApp(HookedApp[None]):
             page.say(text, role)
 
     async def action_quit(self) -> None:
-        """Leave the page in front, which may have something to ask first (Textual's own Ctrl-Q)."""
-        await self.run_action("quit", self.screen)
+        """Do not leave by Textual's own Ctrl-Q: a finger presses it after Ctrl-S, which stopped the output once."""
+        self.say("Ctrl-Q does not leave: q or Esc does.", "text")
+
+    def suspend_to_shell(self) -> None:
+        """Stop, and go on when the shell says so; where there is no shell to say it do nothing."""
+        if may_suspend():
+            self.action_suspend_process()
+        else:
+            self.say("There is no shell below this console to go back to.", "text")
 
     def next_theme(self) -> None:
         """Change to the next theme."""
         names = list(self._themes)
         name = names[(names.index(self.theme) + 1) % len(names)]
-        self.palette = palette(self._themes[name], ascii_only=self._ascii_only)
+        self.palette = self._palette(name)
         self.theme = name
         self.redraw()
         self.say(f"Theme {name} ({names.index(name) + 1} of {len(names)}).", "text")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bngtui.options import Options
 from bngtui.render import zone
+from bngtui.terminal.abilities import COLOURS, SIGNS, colour_system, plain_signs, without_colour
 from engine import __version__, streams
 from engine.options import RUN_DIR
 
@@ -48,6 +49,19 @@ def parser() -> argparse.ArgumentParser:
         help="change the screen at most every S seconds (%(default)s)",
     )
     parse.add_argument(
+        "--signs",
+        choices=SIGNS,
+        default="auto",
+        help="signs of Unicode, or ASCII alone (auto: what TERM and the locale have)",
+    )
+    parse.add_argument(
+        "--colours",
+        "--colors",
+        choices=COLOURS,
+        default="auto",
+        help="how many there are (auto: what the terminal has, and none where NO_COLOR is set)",
+    )
+    parse.add_argument(
         "--mouse", action="store_true", help="take the mouse; every movement is then sent to this host"
     )
     parse.add_argument(
@@ -79,8 +93,11 @@ def _main(argv: Sequence[str] | None) -> int:
         theme=args.theme,
         refresh_s=args.refresh,
         mouse=args.mouse,
+        plain_signs=plain_signs(args.signs, os.environ, sys.__stderr__.encoding if sys.__stderr__ else None),
+        colours=not without_colour(args.colours, os.environ),
     )
     zone.use_local(on=args.local_time)
+    os.environ["TEXTUAL_COLOR_SYSTEM"] = colour_system(args.colours)
     if args.once:
         from bngtui.once import print_once
 
@@ -91,6 +108,8 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def _run(parse: argparse.ArgumentParser, options: Options) -> int:
+    # Textual has a way of its own to be without colours, in which faults are darker than the rest.
+    os.environ.pop("NO_COLOR", None)
     # A size that a shell exported would hide the terminal's own, and every change of it.
     for exported in ("COLUMNS", "LINES"):
         os.environ.pop(exported, None)
@@ -103,11 +122,12 @@ def _run(parse: argparse.ArgumentParser, options: Options) -> int:
 
     name = options.theme
     if name is None:
-        few = Console(file=sys.__stderr__).color_system in {None, "standard"}
-        name = DEFAULT_16 if few else DEFAULT
-    encoding = (sys.__stderr__.encoding if sys.__stderr__ else None) or "ascii"
+        system = os.environ["TEXTUAL_COLOR_SYSTEM"]
+        if system == "auto":
+            system = Console(file=sys.__stderr__).color_system or "standard"
+        name = DEFAULT_16 if system == "standard" else DEFAULT
     terminal = Terminal()
-    app = BngApp(options, themes, name, terminal=terminal, ascii_only=not encoding.lower().startswith("utf"))
+    app = BngApp(options, themes, name, terminal=terminal)
     app.run(mouse=options.mouse)
     return app.return_code or 0
 

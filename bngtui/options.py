@@ -22,6 +22,8 @@ class Options:
     theme: str | None = None
     refresh_s: float = 1.0
     mouse: bool = False
+    plain_signs: bool = False  # only ASCII is drawn
+    colours: bool = True
 
     @property
     def engine_socket(self) -> EngineSocket:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from rich.style import Style
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
-from bngtui.render.text import ROLES, TONES, Role, Tone
+from bngtui.render.text import ROLES, TONES, Role, Tone, cell_len, fit
 
 DEFAULT = "night"
 """The theme of a terminal with 256 colours or more."""
@@ -57,10 +59,20 @@ class Palette:
     plain_signs: bool = False
 
     def text(self, text: str) -> str:
-        """Return the text in signs that the theme's terminals have."""
-        if not self.plain_signs or text.isascii():
-            return text
-        return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+        """Return the text in signs that the terminal has, in as many cells."""
+        return text if not self.plain_signs or text.isascii() else _in_ascii(text)
+
+
+@lru_cache(maxsize=4096)
+def _in_ascii(text: str) -> str:
+    """Return a text in ASCII: our own signs as their likes, letters without their accents, ``?`` for every other cell."""
+    out = []
+    for char in text.translate(_ASCII):
+        cells = cell_len(char)
+        base = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode("ascii")
+        out.append(base if len(base) == cells else "?" * cells)
+    # Several characters may share their cells, as those of a family emoji do.
+    return fit("".join(out), cell_len(text)).replace("…", "?")
 
 
 def theme_dirs() -> tuple[Path, ...]:
@@ -99,13 +111,28 @@ def load_theme(path: Path) -> Theme:
     for key in _VARIABLES:
         if key != "cursor" or variables.get(key) != "reverse":
             _check_colour(path, f"variables.{key}", variables.get(key))
-    if variables.get("signs", "unicode") not in {"unicode", "ascii"}:
-        raise ThemeError(f'{path}: key \'variables.signs\' is neither "unicode" nor "ascii"')
     return Theme(**data)
 
 
-def palette(theme: Theme, *, ascii_only: bool = False) -> Palette:
-    """Return the styles of a theme that `load_theme` accepted; `ascii_only` where the terminal has no more."""
+_WITHOUT_COLOUR: dict[Role, Style] = {
+    "strong": Style(bold=True),
+    "accent": Style(bold=True),
+    "down": Style(bold=True, reverse=True),
+    "warning": Style(bold=True, underline=True),
+    "unknown": Style(bold=True),
+    "draining": Style(underline=True),
+    "faint": Style(dim=True),
+}
+"""How roles differ where there are no colours: faults most of all."""
+
+
+def palette(theme: Theme, *, ascii_only: bool = False, coloured: bool = True) -> Palette:
+    """Return the styles of a theme that `load_theme` accepted.
+
+    `ascii_only`: the terminal has no other signs. `coloured` False: nothing but bold, underlined and reverse text.
+    """
+    if not coloured:
+        return Palette(_without_colour(), plain_signs=ascii_only)
     variables = theme.variables
     colours: dict[Role, str | None] = {
         "text": theme.foreground,
@@ -137,7 +164,19 @@ def palette(theme: Theme, *, ascii_only: bool = False) -> Palette:
                 bold=role in bold or None,
                 reverse=(reverse and tone == "cursor") or None,
             )
-    return Palette(styles, plain_signs=ascii_only or variables.get("signs") == "ascii")
+    return Palette(styles, plain_signs=ascii_only)
+
+
+def _without_colour() -> dict[tuple[Role, Tone], Style]:
+    styles: dict[tuple[Role, Tone], Style] = {}
+    for role in ROLES:
+        style = _WITHOUT_COLOUR.get(role, Style())
+        styles[role, "plain"] = styles[role, "bar"] = style
+        # The selected row is reverse itself: a fault in it is underlined.
+        styles[role, "cursor"] = Style(
+            bold=style.bold, underline=style.underline or style.reverse, reverse=True
+        )
+    return styles
 
 
 def _colour(text: str | None) -> Any:

@@ -27,5 +27,8 @@ class Console(Application, Protocol):
     def next_theme(self) -> None:
         """Change to the next theme."""
 
+    def suspend_to_shell(self) -> None:
+        """Stop, and go on when the shell says so."""
+
     def redraw(self) -> None:
         """Send the whole screen to the terminal again."""

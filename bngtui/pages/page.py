@@ -193,6 +193,10 @@ class Page(Screen[None]):
         """Change to the next theme."""
         self.console.next_theme()
 
+    def action_suspend(self) -> None:
+        """Stop, and give the terminal to the shell."""
+        self.console.suspend_to_shell()
+
     def action_zone(self) -> None:
         """Tell times in the local zone, or in UTC again."""
         zone.use_local(on=not zone.is_local())

@@ -312,7 +312,3 @@ class EditorScreen(Page):
             self.keeper.ask_leave()
         else:
             self.leave()
-
-    def action_quit(self) -> None:
-        """Leave the editor: what Ctrl-Q does everywhere is to leave the page."""
-        self.action_leave()

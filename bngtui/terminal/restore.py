@@ -21,6 +21,18 @@ GRACE_S = 3
 """Time for an orderly end after SIGTERM. A terminal that takes no output blocks Textual's loop for ever."""
 
 
+def may_suspend() -> bool:
+    """Whether a shell with job control started this program, and so can go on with it after a stop.
+
+    Without one (a login shell's place, `tmux new bngtui`, a container) a program that stops stays stopped for ever.
+    """
+    parent = os.getppid()
+    try:
+        return os.getsid(parent) == os.getsid(0) and os.getpgid(parent) != os.getpgrp()
+    except OSError:
+        return False
+
+
 class Terminal:
     """Remembers how the terminal was, and can put it back without Textual's help."""
 

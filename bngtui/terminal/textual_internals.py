@@ -18,6 +18,7 @@ from textual.document._document_navigator import DocumentNavigator
 from textual.document._edit import Edit
 from textual.document._syntax_aware_document import SyntaxAwareDocument
 from textual.document._wrapped_document import WrappedDocument
+from textual.filter import Monochrome, NoColor
 from textual.widgets import TextArea
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ def ansi_codes(style: Style, system: ColorSystem) -> str:
 
 class HookedApp(App[ReturnType], Generic[ReturnType]):
     """An application that may change what is sent to the terminal: override `to_terminal`."""
+
+    def drop_colours(self) -> None:
+        """Send no colours; bold, underlined and reverse text stay."""
+        self._filters = [one for one in self._filters if not isinstance(one, Monochrome)]
+        self._filters.append(NoColor())
 
     def to_terminal(self, update: RenderableType | None) -> RenderableType | None:
         """Return what is sent in place of `update`."""

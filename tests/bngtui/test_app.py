@@ -72,3 +72,11 @@ async def test_a_key_turns_the_zone_around(engine, run_dir, monkeypatch):
         zone.use_local(on=False)
         monkeypatch.undo()
         time.tzset()
+
+
+async def test_ctrl_q_does_not_leave_by_reflex(engine, run_dir):
+    async with console(run_dir) as pilot:
+        await pilot.press("ctrl+s", "ctrl+q", "enter", "ctrl+q")
+        assert not pilot.app._exit
+        assert len(pilot.app.screen_stack) == 2
+        assert "Ctrl-Q does not leave" in screen_text(pilot.app)

@@ -69,7 +69,7 @@ CHARACTERS = {
     "tab": "\t",
     "escape": "\x1b",
 }
-LEAVING = ["q", "ctrl+c", "ctrl+q"]
+LEAVING = ["q", "ctrl+c"]
 OPENING = [
     "C",
     "H",

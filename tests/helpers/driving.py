@@ -95,7 +95,15 @@ def cpu_s(pid: int) -> float:
 class Pty:
     """The console in a real terminal of `columns` by `rows`, whose output is counted and drawn by pyte."""
 
-    def __init__(self, *args: str, columns: int = 120, rows: int = 40, term: str = "xterm-256color") -> None:
+    def __init__(
+        self,
+        *args: str,
+        columns: int = 120,
+        rows: int = 40,
+        term: str = "xterm-256color",
+        env: dict[str, str] | None = None,
+        command: list[str] | None = None,
+    ) -> None:
         self.received = 0
         self.raw = bytearray()
         self.screen = pyte.Screen(columns, rows)
@@ -104,15 +112,16 @@ class Pty:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(slave)
         self.slave = slave
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("TEXTUAL", "COLORTERM", "NO_COLOR"))}
-        env |= {"TERM": term, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+        mine = {k: v for k, v in os.environ.items() if not k.startswith(("TEXTUAL", "COLORTERM", "NO_COLOR"))}
+        mine |= {"TERM": term, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"} | (env or {})
         self.pid = os.fork()
         if self.pid == 0:
             os.setsid()
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
             for fd in (0, 1, 2):
                 os.dup2(slave, fd)
-            os.execve(COMMAND[0], [*COMMAND, *args], env)
+            command = command or [*COMMAND, *args]
+            os.execve(command[0], command, mine)
         self.reading = False
         self.ended: int | None = None
 

@@ -59,7 +59,7 @@ async def test_a_key_held_down_in_the_editor_opens_one_page(config_engine, run_d
         await burst(pilot, "f1", "f1", "f1")
         assert names(pilot) == ["DashboardScreen", "EditorScreen", "HelpScreen"]
         await pilot.press("escape")
-        await burst(pilot, "ctrl+q", "ctrl+q", "ctrl+q")
+        await burst(pilot, "escape", "escape", "escape")
         assert names(pilot) == ["DashboardScreen"]
 
 

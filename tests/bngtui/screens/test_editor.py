@@ -234,7 +234,7 @@ async def test_hostile_text_does_not_reach_the_terminal(run_dir):
 
 
 async def test_themes_are_taken_up_and_plain_signs_kept(config_engine, run_dir):
-    async with console(run_dir, theme="serial") as pilot:
+    async with console(run_dir, theme="serial", plain_signs=True) as pilot:
         screen = await open_editor(pilot)
         await go(pilot, line_of(screen, "weight 1"), 12)
         await pilot.press("x")

@@ -78,6 +78,8 @@ async def test_leaving_asks_and_the_text_can_be_kept_or_discarded(config_engine,
         await answer(pilot, "g")
         await until(pilot, lambda: "weight 42" in pilot.app.screen.area.text)
         await pilot.press("ctrl+q")
+        assert pilot.app.screen.area.text
+        await pilot.press("escape")
         await answer(pilot, "d")
         await until(pilot, lambda: isinstance(pilot.app.screen, DashboardScreen))
         assert not list((state_home / "bngtui" / "drafts").glob("*.draft"))

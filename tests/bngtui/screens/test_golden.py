@@ -48,7 +48,7 @@ async def test_the_seed(run_dir, size):
 
 
 async def test_sixteen_colours_and_plain_signs(run_dir):
-    await shot(run_dir, "serial-80x24", busy_state(40), (80, 24), theme="serial")
+    await shot(run_dir, "serial-80x24", busy_state(40), (80, 24), theme="serial", plain_signs=True)
 
 
 async def test_read_only(run_dir):

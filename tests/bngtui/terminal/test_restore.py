@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import termios
+import time
 import uuid
 
 import pytest
@@ -163,3 +165,83 @@ async def test_an_operator_in_tmux(run_dir, tmux):
         await press("q")
         text = await see("left 0")
         assert "Targets" not in text
+
+
+# -- stopped by the shell ---------------------------------------------------------------------------------------------
+
+
+async def test_after_a_stop_the_whole_screen_is_drawn_anew(run_dir):
+    async with FakeEngine(run_dir, busy_state(5)), Pty("--run-dir", str(run_dir)) as console:
+        await console.until(lambda: "web5" in console.text() and "● live" in console.text())
+        os.kill(console.pid, signal.SIGTSTP)
+        deadline = time.monotonic() + 5
+        while os.waitpid(console.pid, os.WNOHANG | os.WUNTRACED) == (0, 0):  # noqa: ASYNC222 - does not block
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+        assert bytes(console.raw).rindex(b"\x1b[?1049l") > bytes(console.raw).rindex(b"\x1b[?1049h")
+        console.screen.reset()
+        os.kill(console.pid, signal.SIGCONT)
+        for words in ("● live", "Servers 3", "Targets 5", "web1", "web5", "Events", "quit"):
+            await console.until(lambda words=words: words in console.text())
+
+
+async def test_who_has_no_shell_below_does_not_stop_for_ever(run_dir):
+    async with FakeEngine(run_dir), Pty("--run-dir", str(run_dir)) as console:
+        await console.until(lambda: "● live" in console.text())
+        console.type("\x1a")
+        await console.until(lambda: "There is no shell below this console" in console.text())
+        console.type("q")
+        assert await console.exit_code() == 0
+
+
+async def test_ctrl_z_stops_where_a_shell_can_go_on_with_it(run_dir):
+    """A shell with job control starts it, in a process group of its own."""
+    script = f"set -m; {shlex.join([*COMMAND, '--run-dir', str(run_dir)])}; echo STOPPED; fg; echo LEFT"
+    async with FakeEngine(run_dir), Pty(command=["/bin/bash", "-c", script]) as console:
+        await console.until(lambda: "● live" in console.text())
+        console.type("\x1a")
+        await console.until(lambda: b"STOPPED" in console.raw)
+        await console.until(lambda: "● live" in console.text() and "quit" in console.text())
+        console.type("q")
+        await console.until(lambda: b"LEFT" in console.raw)
+
+
+# -- signs and colours --------------------------------------------------------------------------------------------------
+
+
+async def test_a_terminal_of_few_colours_has_the_signs_its_locale_has(run_dir):
+    async with FakeEngine(run_dir), Pty("--run-dir", str(run_dir), term="xterm") as console:
+        await console.until(lambda: "● live" in console.text())
+        assert not re.search(rb"\x1b\[[0-9;]*[34]8;[0-9;]*m", bytes(console.raw)), "sixteen colours"
+
+
+async def test_cells_are_cells_in_ascii(run_dir):
+    state = busy_state(5)
+    names = ["web1", "店舗の二", "cafe\u0301", "\U0001f469\u200d\U0001f469\u200d\U0001f467", "é"]
+    for target, name in zip(state.targets, names, strict=True):
+        target.name = name
+    async with FakeEngine(run_dir, state), Pty("--run-dir", str(run_dir), term="linux") as console:
+        await console.until(lambda: "+ live" in console.text() and "172.17.2.105" in console.text())
+        assert console.text().isascii()
+        rows = [row for row in console.text().splitlines() if re.search(r"172\.17\.2\.10\d:80", row)]
+        assert len(rows) == 5
+        assert len({row.index("172.17.2.10") for row in rows}) == 1
+
+
+async def test_no_color_sends_none_and_faults_stand_out(run_dir):
+    async with (
+        FakeEngine(run_dir, busy_state(5)),
+        Pty("--run-dir", str(run_dir), env={"NO_COLOR": "1"}) as console,
+    ):
+        await console.until(lambda: "✖ down" in console.text() and "● live" in console.text())
+        for codes in re.findall(rb"\x1b\[([0-9;]*)m", bytes(console.raw)):
+            numbers = {int(code or 0) for code in codes.split(b";")}
+            assert not numbers & {*range(30, 39), *range(40, 49), *range(90, 98), *range(100, 108)}, codes
+        lines = console.text().splitlines()
+        y = next(y for y, row in enumerate(lines) if "✖ down" in row and "172.17.2.103" in row)
+        cell = console.screen.buffer[y][lines[y].index("✖")]
+        assert cell.bold
+        assert cell.reverse
+        well = next(y for y, row in enumerate(lines) if "● up" in row and "172.17.2.102" in row)
+        assert not console.screen.buffer[well][lines[well].index("●")].bold
