@@ -114,7 +114,7 @@ class Scalar:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self.last_row = -1
+        self.last_row = 0
         self._fragments = Fragments()
 
     def decide(self, data: memoryview, size: int, now_s: int) -> int:

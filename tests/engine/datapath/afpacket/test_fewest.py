@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.datapath.afpacket import vector_flows as module
 from engine.datapath.afpacket.fewest import MOST_ROWS
 from engine.datapath.afpacket.scalar import Scalar
 from engine.datapath.afpacket.vector_flows import VectorFlows
@@ -79,3 +80,16 @@ def test_a_flood_is_not_taken_frame_by_frame(worker_tables, monkeypatch):
         np.zeros(100, np.intp), clients, clients, np.full(100, SEGMENT | SYN, np.uint64), 1000
     )
     assert (found > 0).all()
+
+
+@pytest.mark.parametrize(("fewest", "together"), [(MOST_ROWS, True), (MOST_ROWS + 1, False)])
+def test_only_few_servers_are_given_their_new_flows_together(worker_tables, monkeypatch, fewest, together):
+    calls = []
+    pick = module.pick_fewest
+    monkeypatch.setattr(module, "pick_fewest", lambda *given: calls.append(1) or pick(*given))
+    tables = worker_tables(compiled(*servers(fewest)))
+    clients = np.arange(1, fewest + 1, dtype=np.uint64) << np.uint64(8)
+    rows, flags = np.arange(fewest), np.full(fewest, SEGMENT | SYN, np.uint64)
+    found = VectorFlows(tables, Scalar(tables)).targets(rows, clients, clients, flags, 1000)
+    assert (found > 0).all()
+    assert bool(calls) == together

@@ -10,7 +10,7 @@ import pytest
 from engine.datapath.afpacket import forwarder as module
 from engine.datapath.afpacket.forwarder import FEW
 from engine.datapath.contract import NO_INTERFACE, DropReason
-from engine.datapath.lookup import Lookup
+from engine.datapath.lookup import Egress, Lookup
 from engine.datapath.table import Compiler, TargetInput
 from engine.io import if_packet as c
 from tests.helpers import fixtures
@@ -359,3 +359,22 @@ def test_interfaces_that_a_table_does_not_need_are_closed(bench):
     two_cards(bench)
     assert bench.interfaces[8].plain.closed
     assert not bench.plain.closed
+
+
+@pytest.mark.parametrize(
+    ("tag", "ifindex", "vlan", "out"),
+    [
+        pytest.param("8100a005", 0, 5, "8100a005", id="the VLAN it came by"),
+        pytest.param("88a8a005", 0, 5, "88a8a005", id="of a provider, on the VLAN it came by"),
+        pytest.param("8100a000", 0, 0, "8100a000", id="a priority alone, on the same card"),
+        pytest.param("8100a005", 0, 7, "8100a007", id="another VLAN: the priority stays"),
+        pytest.param("8100a005", 0, 0, "", id="no VLAN any more"),
+        pytest.param("8100a000", 3, 0, "", id="a priority alone, on another card"),
+        pytest.param("8100a005", 3, 5, "8100a005", id="the same VLAN on another card"),
+        pytest.param("", 3, 7, "81000007", id="it came without"),
+        pytest.param("", 3, 0, "", id="it came without, and goes without"),
+    ],
+)
+def test_the_tag_on_another_way_out_is_the_targets(tag, ifindex, vlan, out):
+    egress = Egress(ifindex, bytes(6), 1500, vlan)
+    assert module._retagged(bytes.fromhex(tag), egress).hex() == out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.datapath.afpacket.scalar import PASS, Scalar
+from engine.datapath.afpacket.scalar import PASS, Scalar, too_big
 from engine.datapath.contract import DropReason
 from engine.datapath.flow_states import CLOSING_S
 from engine.datapath.lookup import Lookup
@@ -198,3 +198,15 @@ def test_any_port_and_any_protocol(worker_tables, client):
     assert decide(scalar, frame(UDP(dport=53), src=client)) == 3
     assert decide(scalar, frame(proto=47, transport=b"\0" * 20, src=client)) == 3
     assert decide(scalar, frame(TCP(dport=80), src=client)) in {1, 2}  # the exact server comes first
+
+
+def test_what_follows_the_packet_in_its_frame_does_not_make_it_too_big():
+    data = frame(payload=bytes(1460))
+    whole = memoryview(bytearray(VNET + data + bytes(4)))  # a trailer
+    assert not too_big(whole, len(data) + 4, 1500)
+    assert too_big(whole, len(data) + 4, 1499)
+    unsaid = memoryview(
+        bytearray(VNET + frame(payload=bytes(1460), len=0))
+    )  # of a super-frame of 64 KiB and more
+    assert too_big(unsaid, len(data), 1499)
+    assert not too_big(unsaid, len(data), 1500)
