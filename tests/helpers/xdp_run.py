@@ -43,11 +43,11 @@ def refusal() -> str:
 class Run:
     """A program of its own, on the processor that this process then stays on."""
 
-    def __init__(self, buckets: int, seed: int | None = None) -> None:
+    def __init__(self, buckets: int, seed: int | None = None, *, rings_decide: bool = False) -> None:
         self._before = os.sched_getaffinity(0)
         cpu = min(self._before)
         os.sched_setaffinity(0, {cpu})
-        self.program = Program(buckets)
+        self.program = Program(buckets, rings_decide=rings_decide)
         if seed is not None:
             self.program.flows.seed = seed
             self.program.flows._seed[0] = seed

@@ -255,7 +255,7 @@ int dsr(struct xdp_md *ctx)
 	if (found == BY_FLOW && frame.server) {
 		frame.number = frame.server->number;
 		frame.flow.row = frame.server->row;
-		found = decide(&frame.flow, frame.head, frame.server, frame.block);
+		found = decide(&frame.flow, frame.table, frame.head, frame.server, frame.block);
 	}
 	if (!found) {
 		frame.block[layout.passed]++;

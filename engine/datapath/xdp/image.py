@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from engine.datapath.xdp.rings import Ring
+
 PAGE = 4096
 
 _U4, _U2, _U1 = "<u4", "<u2", "u1"
@@ -62,6 +64,7 @@ _MOST_PROBES = 8
 _SERVER_USED = 1 << 63
 _OWN_MAC = 1 << 48
 _LEAVING = 0x40
+_BY_RING = 1
 _WAYS = 8
 _LINE = 64
 _TCP, _UDP = 6, 17
@@ -71,10 +74,19 @@ _Key = TypeVar("_Key", bound="Hashable")
 
 
 class Image:
-    """The pages of a table, and where its parts are. `flow_buckets` and `seed` are the flow table's."""
+    """The pages of a table, and where its parts are. `flow_buckets` and `seed` are the flow table's.
 
-    def __init__(self, table: ForwardingTable, flow_buckets: int, seed: int) -> None:
+    `rings` are those of the servers whose ring decides. `ring_first` and `before_first` say by server number where their
+    buckets and the targets before are, in bytes.
+    """
+
+    def __init__(
+        self, table: ForwardingTable, flow_buckets: int, seed: int, rings: Mapping[int, Ring] | None = None
+    ) -> None:
         self.table = table
+        self._rings = rings or {}
+        self.ring_first: dict[int, int] = {}
+        self.before_first: dict[int, int] = {}
         self._parts: list[NDArray[np.uint8]] = []
         self._end = PAGE
         self.head = np.zeros(1, HEAD)[0]
@@ -160,9 +172,15 @@ class Image:
         pick = int(table.server_pick[at])
         # In the order of the buckets where that decides: of targets with the same load the first is chosen.
         choice = buckets if pick == Pick.LEAST else np.unique(buckets)
-        row["number"], row["pick"] = table.server_number[at], pick
+        number = int(table.server_number[at])
+        row["number"], row["pick"] = number, pick
         row["by_port"] = table.server_by_port[at]
+        if (ring := self._rings.get(number)) is not None:
+            buckets, length = ring.buckets(), len(ring.target)
+            row["how"] = _BY_RING
+            self.before_first[number] = row["before_first"] = self._add(ring.before)
         row["ring_first"], row["ring_len"] = self._add(buckets), length
+        self.ring_first[number] = int(row["ring_first"])
         row["hash_len"] = min(length, 1) if pick == Pick.FIRST else length
         row["reciprocal"] = (_MASK64 // length + 1) & _MASK64 if length else 0
         row["choice_first"], row["choice_len"] = self._add(choice), len(choice)

@@ -6,6 +6,7 @@ import mmap
 import os
 import secrets
 import struct
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from engine.datapath.flowtable import (
     SERVER_SHIFT,
     TARGET_MASK,
     FlowTable,
+    rules_of,
     session_mask,
     table_bytes,
 )
@@ -26,6 +28,7 @@ from engine.datapath.shared_memory import SharedMemory
 from engine.datapath.xdp import declarations as words
 from engine.datapath.xdp import libbpf
 from engine.datapath.xdp.image import PAGE, Image
+from engine.datapath.xdp.rings import Rings
 
 OBJECT = Path(__file__).with_name("dsr.bpf.o")
 PROGRAM, SWEEP = "dsr", "sweep"
@@ -62,11 +65,13 @@ def processors() -> int:
 class Program:
     """The program and its maps, with the flow table and the counters in them. Raises BpfError where the kernel refuses.
 
-    `blocks` are the counters of each processor and, last, those that all share.
+    `rings_decide` False: every flow has an entry, also where the ring could decide by itself. `blocks` are the counters
+    of each processor and, last, those that all share.
     """
 
-    def __init__(self, buckets: int) -> None:
+    def __init__(self, buckets: int, *, rings_decide: bool = True) -> None:
         self.buckets = buckets
+        self.rings = Rings() if rings_decide else None
         count = processors()
         lines = -(-table_bytes(buckets) // LINE_BYTES)
         one = libbpf.Object(OBJECT.read_bytes())
@@ -95,9 +100,14 @@ class Program:
         self._unswept = -1  # changes of table since all lines were looked at; the first is none
         self.install(ForwardingTable.empty())
 
-    def install(self, table: ForwardingTable) -> None:
+    def install(self, table: ForwardingTable, now_s: float | None = None) -> None:
         """Decide by another table from the next frame on. Frames under way finish by the former one."""
-        image = Image(table, self.buckets, self.flows.seed)
+        self._rules = rules_of(table)
+        if self.rings is not None:
+            now_s = time.monotonic() if now_s is None else now_s
+            if self.rings.follow(table, now_s):
+                self.rings.mark_differing(self.flows, int(now_s), self._rules)
+        image = Image(table, self.buckets, self.flows.seed, self.rings.by_number if self.rings else None)
         fd = libbpf.create_array("bng_table", PAGE, image.pages)
         try:
             memory = MapMemory(fd, image.pages * PAGE)
@@ -106,12 +116,31 @@ class Program:
             libbpf.put_map(self._tables_fd, slot, fd)
         finally:
             os.close(fd)
+        self._image, self._pages = image, memory
         self.shared[words.IN_FORCE] = slot
         self.shared[word("swaps")] += 1
         self._unswept += 1
         if self._unswept == GENERATIONS - 1:
             # Before generations have come round, and what targets have lost would be valid again.
             self.sweep(0, self.buckets, strangers=True)
+
+    def settle(self, now_s: float | None = None) -> None:
+        """End transitions of buckets that are over, in the table in force; call every few seconds."""
+        now_s = time.monotonic() if now_s is None else now_s
+        if self.rings is None or not any(ring.marked.any() for ring in self.rings.by_number.values()):
+            return
+        differing = self.rings.differing(self.flows, int(now_s), self._rules)
+        for number, ring in self.rings.by_number.items():
+            if number not in self._image.ring_first:
+                continue  # it does not answer now
+            before, buckets = (
+                np.frombuffer(self._pages.view, np.uint16, len(ring.target), first)
+                for first in (self._image.before_first[number], self._image.ring_first[number])
+            )
+            # An entry could still be written while the target before was known, so the mark stays for another time.
+            done = ring.settle(differing[number])
+            buckets[done] = ring.target[done]
+            before[ring.expire(now_s)] = 0
 
     def sweep(self, first: int, lines: int, *, strangers: bool = False) -> None:
         """Clear what binds no flow any more in lines of the flow table, and settle the session counts.
