@@ -70,6 +70,14 @@ def test_a_loop_without_end_is_noticed_and_ended(tree):
     assert not processes_of(tree.root.parent)
 
 
+def test_growth_without_end_is_noticed_before_it_takes_all_memory(tree):
+    growing = PRODUCT.replace("return", "x = [x]\n    while True: x += x\n    return")
+    outcome = tree.try_out("product.py", growing, ["test_it.py"], 60)
+    assert not outcome.passed
+    assert not outcome.timed_out
+    assert outcome.noticed_by == "test_it.py::test_double"
+
+
 def test_a_stopped_tree_starts_nothing(tree):
     tree.stop()
     with pytest.raises(InterruptedError):

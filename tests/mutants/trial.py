@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,9 @@ from pathlib import Path
 
 from tests.mutants.leftovers import MARK, processes_of
 from tests.mutants.parts import MARKS
+
+MEMORY_BYTES = 4 << 30
+"""Address space of a trial, many times what the tests take: a mutant that grows without end must not take the machine's."""
 
 TO_END_S = 5.0
 SECOND_NS = 1_000_000_000
@@ -118,6 +122,7 @@ class Tree:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            resource.prlimit(self._running.pid, resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
             return self._running
 
     def _end_all(self, process: subprocess.Popen[bytes]) -> None:
