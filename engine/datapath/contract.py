@@ -76,6 +76,10 @@ class DropReason(enum.IntEnum):
     CHECKSUM = 12, "the IP header's checksum is wrong"
     TTL = 13, "the time to live is 0"
     MARTIAN = 14, "a source that no host may have: 0/8, 127/8, multicast, broadcast, a virtual address"
+    OVERLOAD = (
+        15,
+        "not plain (options, fragments, ICMP, other protocols), while more waited than there was time for",
+    )
 
     @property
     def label(self) -> str:
@@ -111,6 +115,7 @@ class ForwardingTable:
     virtual_addr: NDArray[np.uint8] = array(
         "every address whose frames are consumed, with or without a server", "u1", "V", 16
     )
+    virtual_vlan: NDArray[np.uint16] = array("VLAN of its network, 0: untagged", "u2", "V")
     server_number: NDArray[np.uint16] = array("number in the configuration", "u2", "S")
     server_addr: NDArray[np.uint8] = array("virtual address", "u1", "S", 16)
     server_port: NDArray[np.uint16] = array("port in host order, 0: any", "u2", "S")

@@ -82,9 +82,13 @@ class Lookup:
         breathe()
         mapped = (table.virtual_addr[:, :12] == _MAPPED).all(axis=1)
         virtual = table.virtual_addr[mapped, 12:]
-        self.virtual = _texts(virtual)
-        self.virtual_words = frozenset(virtual.view("<u4").ravel().tolist())
-        self.v_virtual = virtual.view("<u4").ravel().astype(np.uint64)
+        words = virtual.view("<u4").ravel()
+        self.virtual_vlan: dict[int, int] = dict(
+            zip(words.tolist(), table.virtual_vlan[mapped].tolist(), strict=True)
+        )
+        self.v_virtual = np.sort(words).astype(np.uint64)
+        self.v_vlan = table.virtual_vlan[mapped][np.argsort(words)].astype(np.uint64)
+        self.any_vlan = bool(self.v_vlan.any())
         # Sources that cannot be, by their first byte, and for virtual addresses by the last two.
         self.martian_first = np.zeros(1 << 8, np.bool_)
         self.martian_first[list(MARTIAN_OCTETS)] = True
@@ -158,6 +162,13 @@ class Lookup:
             start = self.bucket_start[row]
             targets = self.table.buckets[start : start + self.bucket_len[row]]
             found = self._candidates[row] = targets, self.table.target_weight[targets]
+        return found
+
+    def by_vlan(self) -> dict[int, list[bytes]]:
+        """Return the virtual addresses by the VLAN they are served on, 0: untagged."""
+        found: dict[int, list[bytes]] = {}
+        for word, vlan in self.virtual_vlan.items():
+            found.setdefault(vlan, []).append(word.to_bytes(4, "little"))
         return found
 
     def would_pick(self, row: int, flow_hash: int) -> int | None:

@@ -14,7 +14,7 @@ from engine.datapath.contract import GENERATIONS, MEMBER_COLUMNS, TARGET_ROWS, F
 from engine.datapath.declare import Array, declared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -93,11 +93,12 @@ class Compiler:
         targets: Sequence[TargetInput],
         *,
         virtual: Sequence[Address],
+        vlans: Mapping[Address, int] | None = None,
         own_mac: Sequence[bytes],
         blocked_mac: Sequence[bytes],
         mtu: int,
     ) -> ForwardingTable:
-        """Make the next table. Targets named by a server must be among `targets`; methods not built pick like rr."""
+        """Make the next table. `vlans`: of the virtual addresses that are not untagged. Targets named by a server must be among `targets`; methods not built pick like rr."""
         self.generation += 1
         by_number = {t.number: t for t in targets}
         kept = {n: by_number[n].identity for s in servers for n in s.keep}
@@ -134,6 +135,7 @@ class Compiler:
         return ForwardingTable(
             generation=self.generation,
             virtual_addr=_rows(virtual, 16),
+            virtual_vlan=np.array([(vlans or {}).get(address, 0) for address in virtual], np.uint16),
             server_number=np.array([s.number for s in answering], np.uint16),
             server_addr=_rows((s.address for s in answering), 16),
             server_port=np.array([s.port for s in answering], np.uint16),

@@ -169,6 +169,7 @@ class Forwarding:
                 inputs.servers(number),
                 inputs.targets_from(number),
                 virtual=inputs.virtual(number),
+                vlans=inputs.vlans(number),
                 own_mac=[link.mac],
                 blocked_mac=inputs.blocked_mac(number),
                 mtu=link.mtu,

@@ -95,6 +95,14 @@ class Inputs:
             if v.interface == interface and v.address not in withheld
         ]
 
+    def vlans(self, interface: int) -> dict[Address, int]:
+        """Return the VLANs of the virtual addresses on an interface, of those that are not untagged."""
+        return {
+            v.address: v.vlan
+            for v in self._view.virtuals.values()
+            if v.interface == interface and v.vlan is not None
+        }
+
     def servers(self, interface: int) -> list[ServerInput]:
         """Return the servers on an interface, those that do not answer for their flows; none on a node that is not the master."""
         found = []

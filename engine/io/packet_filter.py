@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from engine.io.if_packet import SO_ATTACH_FILTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 Instruction = tuple[int, int, int, int]
 
@@ -22,6 +22,9 @@ LDH_ABS, LDB_ABS, LD_ABS, LDX_MSH, LD_LEN = 0x28, 0x30, 0x20, 0xB1, 0x80
 LD_IND, LDH_IND, LDB_IND = 0x40, 0x48, 0x50
 ADD, AND, LSH, ADD_X, XOR_X, MOD, TAX, TXA = 0x04, 0x54, 0x64, 0x0C, 0xAC, 0x94, 0x07, 0x87
 JEQ, JGE, JGE_X, JSET, JA, RET = 0x15, 0x35, 0x3D, 0x45, 0x05, 0x06
+VLAN_TAG, VLAN_TAG_PRESENT = 0xFFFF_F02C, 0xFFFF_F030
+"""SKF_AD_OFF + SKF_AD_VLAN_TAG(_PRESENT) of linux/filter.h."""
+
 ACCEPT: Instruction = (RET, 0, 0, 0x4_0000)
 REJECT: Instruction = (RET, 0, 0, 0)
 
@@ -68,6 +71,14 @@ def _ethertype_is(value: int, otherwise: Iterable[Instruction] = (REJECT,)) -> l
     return [(LDH_ABS, 0, 0, 12), (JEQ, len(other), 0, value), *other]
 
 
+_VID: list[Instruction] = [
+    (LD_ABS, 0, 0, VLAN_TAG_PRESENT),
+    (JEQ, 2, 0, 0),
+    (LD_ABS, 0, 0, VLAN_TAG),
+    (AND, 0, 0, 0x0FFF),
+]
+"""Load the VLAN of the tag that was taken out; 0 where there was none."""
+
 _NO_ECHO: list[Instruction] = [
     (LDB_ABS, 0, 0, 23),
     (JEQ, 0, 12, 1),  # ICMP
@@ -96,8 +107,12 @@ def nothing() -> list[Instruction]:
     return [REJECT]
 
 
-def for_addresses(addresses: Iterable[bytes], share: tuple[int, int] = (0, 1)) -> list[Instruction]:
-    """Accept IPv4 frames to one of the IPv4 `addresses` but for echo requests, which the control process answers.
+def for_addresses(
+    addresses: Mapping[int, Iterable[bytes]], share: tuple[int, int] = (0, 1)
+) -> list[Instruction]:
+    """Accept IPv4 frames to IPv4 addresses on their VLANs but for echo requests, which the control process answers.
+
+    `addresses` are by VLAN, 0: untagged, or a priority alone. Whether the tag is of 802.1Q or 802.1ad makes no difference.
 
     With a `share` (index, workers) only those of every `workers`-th client: all connections of a client are in one
     flow table, and an ICMP error comes to the client that it is about. No PACKET_FANOUT: its members change places
@@ -108,15 +123,20 @@ def for_addresses(addresses: Iterable[bytes], share: tuple[int, int] = (0, 1)) -
         *_ethertype_is(0x0800),
         *_NO_ECHO,
         *(_clients(index, workers) if workers > 1 else ()),
-        (LD_ABS, 0, 0, 30),
-        *any_of(map(_word, addresses)),
-        ACCEPT,
+        *_VID,
+        *(i for vlan, served in addresses.items() for i in _on_vlan(vlan, any_of(map(_word, served)))),
         REJECT,
     ]
 
 
 _QUOTED_CLIENT = 14 + 8 + 16
 """Beside the length of the IP header: where the destination stands in the header that an ICMP error quotes (RFC 792)."""
+
+
+def _on_vlan(vlan: int, search: list[Instruction]) -> list[Instruction]:
+    """Accept on one VLAN, which the accumulator holds, what a search finds as the destination."""
+    there: list[Instruction] = [(LD_ABS, 0, 0, 30), *search, ACCEPT, REJECT]
+    return [(JEQ, 1, 0, vlan), (JA, 0, 0, len(there)), *there]
 
 
 def _clients(index: int, workers: int) -> list[Instruction]:

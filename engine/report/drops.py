@@ -44,6 +44,7 @@ CURES: dict[DropReason, str] = {
     DropReason.CHECKSUM: "a faulty network card or cable before this node: see ethtool -S",
     DropReason.TTL: "packets go round in the network before this node: traceroute to the virtual address",
     DropReason.MARTIAN: "somebody forges sources: filter them at the edge (BCP 38)",
+    DropReason.OVERLOAD: "a flood, or more of such traffic than a worker has time for: see who sends it (tcpdump), or add workers",
 }
 """What to do, by reason."""
 
@@ -56,6 +57,7 @@ _SENDERS_FAULT = frozenset(
         DropReason.CHECKSUM,
         DropReason.TTL,
         DropReason.MARTIAN,
+        DropReason.OVERLOAD,
     }
 )
 """Reasons that whoever sends the frames may bring about: warnings, the others are errors."""

@@ -37,12 +37,13 @@ def costs_us(case: Case) -> tuple[float, float]:
     try:
         data, size = memoryview(bytearray(case.virtio + case.frame)), len(case.frame)
         scalar, vector = bench.forwarder.scalar, bench.forwarder.vector
-        batch = columns([case.frame[:1500]] * BATCH)
+        vid = (case.vlan or 0) & 0x0FFF
+        batch = columns([case.frame[:1500]] * BATCH, vlan=case.vlan)
         one, many = [], []
         for _ in range(ROUNDS):
             begin = time.perf_counter()
             for _ in range(BATCH):
-                scalar.decide(data, size, case.now_s)
+                scalar.decide(data, size, case.now_s, vid)
             one.append((time.perf_counter() - begin) / BATCH * 1e6)
             begin = time.perf_counter()
             verdicts, _ = vector.decide(batch, case.now_s)

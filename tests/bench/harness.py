@@ -136,10 +136,10 @@ def load(
     return Load(sent, received(made.gen) - before, seconds)
 
 
-def table(method: str = "rr", servers: int = 1, compiler: Compiler | None = None):
+def table(method: str = "rr", servers: int = 1, compiler: Compiler | None = None, vlan: int = 0):
     """The table of the bench: server 1 is the one under load, `servers` more with two targets each are ballast.
 
-    Below 512 of them, the last number has another server on the same address, port 81.
+    They are served on one VLAN, 0: untagged. Below 512 of them, the last number has another server on the same address, port 81.
     """
     inputs = [
         ServerInput(number, Address.parse(VIP), port, "tcp", method, False, 600, (1, 2), (1, 2))
@@ -152,10 +152,12 @@ def table(method: str = "rr", servers: int = 1, compiler: Compiler | None = None
         address = Address.parse(f"10.9.{n >> 8}.{n & 255}")
         inputs.append(ServerInput(n, address, 80, "tcp", method, False, 600, pair, pair))
         targets += [TargetInput(p, f"target{p}:80", bytes([2, 0, 0, 1, p >> 8, p & 255])) for p in pair]
+    virtual = sorted({s.address for s in inputs})
     return (compiler or Compiler()).compile(
         inputs,
         targets,
-        virtual=sorted({s.address for s in inputs}),
+        virtual=virtual,
+        vlans=dict.fromkeys(virtual, vlan),
         own_mac=[OWN_MAC],
         blocked_mac=[t.mac for t in targets],
         mtu=1500,
@@ -163,12 +165,12 @@ def table(method: str = "rr", servers: int = 1, compiler: Compiler | None = None
 
 
 @contextlib.contextmanager
-def afpacket(made: Wire, method: str = "rr", **environment: str) -> Iterator[AfPacketDatapath]:
-    """The product's worker on the wire."""
+def afpacket(made: Wire, method: str = "rr", vlan: int = 0, **environment: str) -> Iterator[AfPacketDatapath]:
+    """The product's worker on the wire; the bench's servers are on a VLAN, 0: untagged."""
     with namespaces.inside(path(made.lb)), on_cpu(cpus()[1]):
         os.environ.update(environment)
         datapath = AfPacketDatapath("eth0", 1500)
-        datapath.install(table(method))
+        datapath.install(table(method, vlan=vlan))
         datapath.start()
         for name in environment:
             del os.environ[name]

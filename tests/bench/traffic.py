@@ -32,7 +32,7 @@ _SLOTS, _SLOT = 4096, 256 + 128
 _HEAD = slice(24, 30)
 """Of an untagged frame: checksum and source address of the IP header, the bytes that differ by client."""
 
-_VLAN_TAG = b"\x81\0\0\xc8"
+_VLAN = 200
 
 
 def with_checksum(frame: bytes) -> bytes:
@@ -66,14 +66,18 @@ class Traffic:
     usual: bytes
     odd: bytes | None = None
     every: int = 0
-    tag: bytes = b""
+    vlan: int = 0  # 0: untagged
+
+    @property
+    def tag(self) -> bytes:
+        return b"\x81\0" + self.vlan.to_bytes(2, "big") if self.vlan else b""
 
     def on_the_wire(self, frame: bytes) -> bytes:
         return frame[:12] + self.tag + frame[12:]
 
 
 PLAIN = Traffic("plain frames", packet(0))
-TAGGED = Traffic("tagged frames", packet(0), tag=_VLAN_TAG)
+TAGGED = Traffic("tagged frames", packet(0), vlan=_VLAN)
 OPTIONS = Traffic("frames with IP options", with_options(packet(0)))
 MIXED = Traffic("1 % with IP options", packet(0), with_options(packet(0)), 100)
 ELSEWHERE = Traffic("plain frames of the other server", packet(0, server_port=81))

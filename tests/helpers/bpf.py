@@ -19,7 +19,10 @@ CALCULATE = {
 }
 
 
-def run(program: list[Instruction], frame: bytes) -> int:
+VLAN_TAG, VLAN_TAG_PRESENT = 0xFFFF_F02C, 0xFFFF_F030
+
+
+def run(program: list[Instruction], frame: bytes, vlan: int | None = None) -> int:
     """Return how many bytes of the frame are accepted; 0 where a load is beyond its end (networking/filter.rst)."""
     accumulator = index = at = 0
     for _ in range(STEPS):
@@ -27,7 +30,11 @@ def run(program: list[Instruction], frame: bytes) -> int:
         at += 1
         if code == 0x06:  # ret k
             return value
-        if code in WIDTHS:  # ld, ldh, ldb: [k], or [x + k]
+        if value == VLAN_TAG_PRESENT:  # what the kernel knows beside the frame
+            accumulator = int(vlan is not None)
+        elif value == VLAN_TAG and code == 0x20:
+            accumulator = vlan or 0
+        elif code in WIDTHS:  # ld, ldh, ldb: [k], or [x + k]
             first = value + (index if code & 0x40 else 0)
             if first + WIDTHS[code] > len(frame):
                 return 0

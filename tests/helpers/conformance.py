@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.datapath.afpacket.forwarder import Forwarder
+from engine.datapath.afpacket.forwarder import ODD_IN_A_CROWD, Forwarder
 from engine.datapath.afpacket.tables import Tables
 from engine.datapath.contract import Counters, DropReason
 from engine.datapath.counters import CounterBlock
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
 BUCKETS = 64
 LOOP = "A frame from a target is a loop"
+ODD_LOOP = "A frame with IP options from a target is one, too"
+MANY = 1 << 16
+"""Frames in a receive ring that are more than enough for a crowd."""
+
 OTHERS = 15
 """Frames around the one of a case in a mixed batch: each is a loop, which every table drops."""
 
@@ -181,18 +185,27 @@ def _run(case: Case, handle: Handle, others: int = 0) -> Result:
             bench.rx.put(frame)
             handle(bench.forwarder, 1, case.now_s)
         before, sent = flat(bench.block.read()), len(bench.sent())
+        before_it = [*loops, *[fixtures.case(ODD_LOOP).frame] * ODD_IN_A_CROWD] if case.crowded else loops
         bench.transmit(case.transmit)
-        for frame in loops:
-            bench.rx.put(frame)
+        bench.rx.ready_frames = MANY if case.crowded else 0
+        vlan = fixtures.vlan(case.table) or None
+        for frame in before_it:
+            bench.rx.put(frame, vlan=vlan)
         bench.rx.put(
-            case.frame, virtio=case.virtio, captured=case.captured, copied=case.copied, vlan=case.vlan
+            case.frame,
+            virtio=case.virtio,
+            captured=case.captured,
+            copied=case.copied,
+            vlan=case.vlan,
+            tpid=case.tpid,
         )
         for frame in loops:
-            bench.rx.put(frame)
-        handle(bench.forwarder, 2 * others + 1, case.now_s)
+            bench.rx.put(frame, vlan=vlan)
+        count = len(before_it) + len(loops)
+        handle(bench.forwarder, count + 1, case.now_s)
         now = flat(bench.block.read())
-        now["received"] -= 2 * others
-        now["dropped.loop"] = now.get("dropped.loop", 0) - 2 * others
+        now["received"] -= count
+        now["dropped.loop"] = now.get("dropped.loop", 0) - count
         moved = difference(before, now)
         return Result(fate_of(moved), bench.sent()[sent:], moved, bench.flows(case.now_s))
     finally:

@@ -79,6 +79,8 @@ class Case(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     captured: int | None = None  # bytes of it that the ring slot holds; None: all
     copied: bool = False  # larger than a slot, the whole frame waits in the socket's queue
     vlan: int | None = None  # tag control information that the kernel took out
+    tpid: int | None = None  # its type, where the kernel tells it
+    crowded: bool = False  # more frames wait than there is time for, some that are not plain before this one
     virtio: Octets = Octets(10)
     transmit: Literal["free", "full", "down"] = "free"
     only: Kind | None = None
@@ -197,6 +199,11 @@ def interfaces() -> set[int]:
     return {one["ifindex"] for one in _tables()["egress"].values()} - {0, NO_INTERFACE}
 
 
+def vlan(name: str) -> int:
+    """Return the VLAN of a table's virtual addresses, 0: untagged."""
+    return _tables()["table"][name].get("vlan", 0)
+
+
 def table(name: str, compiler: Compiler | None = None) -> ForwardingTable:
     common = _tables()
     servers = [server_input(values) for values in common["table"][name]["servers"]]
@@ -216,6 +223,7 @@ def table(name: str, compiler: Compiler | None = None) -> ForwardingTable:
         servers,
         targets,
         virtual=sorted({s.address for s in servers}),
+        vlans=dict.fromkeys((s.address for s in servers), vlan(name)),
         own_mac=[own_mac()],
         blocked_mac=[*(t.mac for t in targets), mac(common["peer_mac"])],
         mtu=common["mtu"],

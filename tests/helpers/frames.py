@@ -11,7 +11,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 
 from engine.datapath.table import Compiler, ServerInput, TargetInput
 from engine.domain.address import Address
-from engine.io.if_packet import RX_FRAME, TP_STATUS_USER
+from engine.io.if_packet import RX_FRAME, TP_STATUS_USER, TP_STATUS_VLAN_VALID
 
 OWN = "02:00:00:00:00:02"
 ROUTER = "02:00:00:00:00:01"
@@ -69,11 +69,13 @@ def padded(data: bytes) -> bytes:
     return data + bytes(max(0, 60 - len(data)))
 
 
-def columns(frames: list[bytes]) -> np.ndarray:
-    """The first 128 bytes of the receive slots these frames would stand in."""
+def columns(frames: list[bytes], vlan: int | None = None) -> np.ndarray:
+    """The first 128 bytes of the receive slots these frames would stand in; `vlan` is the tag that they came with."""
+    status = TP_STATUS_USER | (TP_STATUS_VLAN_VALID if vlan is not None else 0)
     slots = np.zeros((len(frames), 2048), np.uint8)
     for slot, data in zip(slots, frames, strict=True):
-        head = struct.pack("<IIIHH", TP_STATUS_USER, len(data), len(data), RX_FRAME, RX_FRAME + 14)
+        head = struct.pack("<IIIHH", status, len(data), len(data), RX_FRAME, RX_FRAME + 14)
+        head += struct.pack("<8xHH", vlan or 0, 0)
         slot[: len(head)] = np.frombuffer(head, np.uint8)
         slot[RX_FRAME : RX_FRAME + len(data)] = np.frombuffer(data, np.uint8)
     return np.ascontiguousarray(slots.view(np.uint64)[:, :16].T)

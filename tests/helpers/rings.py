@@ -20,6 +20,10 @@ class PretendedReceiveRing(ReceiveRing):
         self.troubled = False
         self.empty()
         self._waiting: list[bytes] = []
+        self.ready_frames = 0  # as many are pretended to stand ready
+
+    def waits(self, behind: int) -> bool:
+        return behind < self.ready_frames
 
     def empty(self) -> None:
         """Begin again with the first slot; what stood in the slots stays there, as in a kernel's."""

@@ -1,4 +1,4 @@
-"""What the fixtures have no words for: IPv6 and two VLAN tags, decided by the XDP program on frames in memory."""
+"""What the fixtures have no words for: IPv6 and VLAN tags, decided by the XDP program on frames in memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def mac(text):
     return bytes.fromhex(text.replace(":", ""))
 
 
-def table(egress=None):
+def table(egress=None, vlan=0):
     targets = [
         TargetInput(n, f"2001:db8::{n}:80", mac(f"02:00:00:00:01:{n:02x}"), egress=egress) for n in (1, 2, 3)
     ]
@@ -46,10 +46,12 @@ def table(egress=None):
         ServerInput(3, Address.parse(OTHER6), 0, "any", by_port=False, **both),
         ServerInput(4, Address.parse(VIP4), 80, "tcp", by_port=True, **both),
     ]
+    virtual = [Address.parse(one) for one in (VIP6, OTHER6, VIP4)]
     return Compiler().compile(
         servers,
         targets,
-        virtual=[Address.parse(one) for one in (VIP6, OTHER6, VIP4)],
+        virtual=virtual,
+        vlans=dict.fromkeys(virtual, vlan),
         own_mac=[mac(OWN)],
         blocked_mac=[],
         mtu=1500,
@@ -122,18 +124,31 @@ def run_rules():
 
 
 @pytest.mark.parametrize(
-    "tags", [(Dot1Q(vlan=7),), (Dot1AD(vlan=100, prio=5), Dot1Q(vlan=7))], ids=["one", "two"]
+    ("vlan", "tag"),
+    [(7, Dot1Q(vlan=7)), (7, Dot1AD(vlan=7, prio=5)), (0, Dot1Q(vlan=0, prio=5))],
+    ids=["802.1Q", "802.1ad", "a priority alone"],
 )
-def test_tags_stay(run, tags):
-    assert target_of(run, ether(v6(tcp()), *tags)) == target_of(run, ether(v6(tcp(flags="A")), *tags))
+def test_a_tag_stays(run, vlan, tag):
+    run.program.install(table(vlan=vlan))
+    assert target_of(run, ether(v6(tcp()), tag)) == target_of(run, ether(v6(tcp(flags="A")), tag))
     packet = IP(src="192.0.2.1", dst=VIP4) / tcp()
-    assert target_of(run, ether(packet, *tags))
+    assert target_of(run, ether(packet, tag))
 
 
-@pytest.mark.parametrize("tags", [(), (Dot1Q(vlan=7, prio=3),), (Dot1AD(vlan=100, prio=3), Dot1Q(vlan=7))])
+@pytest.mark.parametrize("tags", [(), (Dot1Q(vlan=0),), (Dot1Q(vlan=8),), (Dot1AD(vlan=7), Dot1Q(vlan=7))])
+def test_what_is_not_on_the_networks_vlan_passes(run, tags):
+    run.program.install(table(vlan=7))
+    for packet in (v6(tcp()), IP(src="192.0.2.1", dst=VIP4) / tcp()):
+        frame = ether(packet, *tags)
+        assert run.decide(frame, NOW_S) == (PASS, frame)
+    assert not run.program.counters().dropped.any()
+
+
+@pytest.mark.parametrize("tags", [(), (Dot1Q(vlan=7, prio=3),), (Dot1AD(vlan=7, prio=3),)])
 @pytest.mark.parametrize("vlan", [0, 200])
 def test_a_way_out_with_a_vlan_of_its_own_has_that_alone(run, tags, vlan):
-    run.program.install(table(EgressInput(0, mac("02:00:00:00:07:01"), 1500, vlan)))
+    away = EgressInput(0, mac("02:00:00:00:07:01"), 1500, vlan)
+    run.program.install(table(away, vlan=7 if tags else 0))
     action, out = run.decide(ether(v6(tcp()), *tags), NOW_S)
     assert action == TX
     left = Ether(out)
@@ -204,6 +219,7 @@ def test_what_is_not_for_a_server_is_dropped_and_counted(run, packet, reason):
 
 
 def test_the_sender_of_a_packet_that_is_too_big_is_told(run):
+    run.program.install(table(vlan=7))
     big = ether(v6(tcp(flags="A"), Raw(bytes(1500 - 60 + 1))), Dot1Q(vlan=7))
     action, out = run.decide(big, NOW_S)
     assert action == TX

@@ -73,7 +73,8 @@ class Course:
 
 
 def _play(scenario: Scenario, model: Models, running: dict[str, Path]) -> dict[str, Difference]:
-    compiler, now_s, former = Compiler(), START_S, frozenset()
+    compiler, now_s = Compiler(), START_S
+    former: dict[bytes, int] = {}
     differ: dict[str, Difference] = {}
     for number, step in enumerate(scenario.steps):
         if isinstance(step, Wait):
@@ -82,13 +83,13 @@ def _play(scenario: Scenario, model: Models, running: dict[str, Path]) -> dict[s
         fates: list[Fate] = []
         table = None
         if isinstance(step, Install | Change):
-            former = frozenset(model.table.virtual) if model.table else frozenset()
+            former = model.table.virtual if model.table else {}
             if isinstance(step, Change):
-                fates = model.decide(step.frames, now_s, frozenset())
+                fates = model.decide(step.frames, now_s, {})
             table = (step.install if isinstance(step, Change) else step).world.compile(compiler)
             model.install(Table(table))
         elif isinstance(step, Batch):
-            fates = model.decide(step.frames, now_s, former if step.late else frozenset())
+            fates = model.decide(step.frames, now_s, former if step.late else {})
         else:
             model.sweep(now_s)
         expected = _Expected(model, fates)

@@ -37,6 +37,7 @@ class Field:
     services: list[tuple[bytes, int, int]]  # address, port, protocol
     mtu: int = 1500
     flags: tuple[int, ...] = (2, 2, 16, 16, 16, 24, 17, 4, 18, 3, 6, 0)
+    vlans: dict[bytes, int] = field(default_factory=dict)  # of virtual addresses that are not untagged
     recent: list[tuple[bytes, int, bytes, int, int]] = field(default_factory=list)  # conversations seen
 
     def talk(self, protocol: int | None = None) -> tuple[bytes, int, bytes, int, int]:
@@ -192,8 +193,9 @@ def options(scene: Field) -> Frame:
 
 
 def vlan(scene: Field) -> Frame:
-    tag = (scene.rng.choice((200, 200, 0x2064)), scene.rng.choice((0, 0x8100, 0x88A8)))
     frame = scene.rng.choice((tcp, udp, options, too_big))(scene)
+    vlan = scene.vlans.get(frame.data[30:34], 0) if scene.rng.random() < 0.9 else 0x64
+    tag = (scene.rng.choice((vlan, vlan, 0x2000 | vlan)), scene.rng.choice((0, 0x8100, 0x88A8)))
     if scene.rng.random() < 0.3:
         return replace(frame, vlan=tag, offload=Offload(flags=1, csum_start=34, csum_offset=16))
     return replace(frame, vlan=tag)
@@ -253,7 +255,7 @@ def super_frame(scene: Field) -> Frame:
     if rng.random() < 0.1:
         packet = packet[:2] + b"\0\0" + packet[4:]
     offload = Offload(flags=1, gso_type=1, gso_size=size, csum_start=34, csum_offset=16)
-    tag = (200, 0) if rng.random() < 0.2 else None
+    tag = (scene.vlans.get(to, 0), 0) if rng.random() < 0.2 else None
     kept = 1400 if rng.random() < 0.1 else None
     return Frame(
         ether(packet), tag, offload, kept, f"super-frame {text(client)}:{port} > {text(to)}:{service}"

@@ -27,7 +27,7 @@ from tests.reference.table import FIRST, HASH, NEXT, NO_INTERFACE, RANDOM, Serve
 from tests.reference.wire import GSO_NONE, Frame, Offload, Sent, checksum, tagged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 ICMP, TCP, UDP = 1, 6, 17
 FIN, SYN, RST = 1, 2, 4
@@ -38,11 +38,16 @@ HALF_OPEN_S = 10
 FRAGMENT_S = 30  # Linux keeps fragments so long (net.ipv4.ipfrag_time)
 ANSWERS_A_SECOND = 100
 
-UNSEEN = "unseen"  # by the kernel's filter: the datapath takes IPv4 to a virtual address but for echo requests, nothing else
+UNSEEN = "unseen"  # by the kernel's filter: the datapath takes IPv4 to a virtual address on its VLAN but for echo requests, nothing else
 PASS = "pass"
 
 Name = str | tuple[str, int] | tuple[str, int, str]
 """Of a counter: arrays with their index, drops of a server with its number and the reason."""
+
+
+def _vid(frame: Frame) -> int:
+    """Return the VLAN of a frame; 0 where it has no tag or a priority alone (IEEE 802.1Q 9.6)."""
+    return frame.vlan[0] & 0xFFF if frame.vlan else 0
 
 
 @dataclass(frozen=True)
@@ -127,22 +132,20 @@ class Model:
         return found
 
     def decide(
-        self, frames: Iterable[Frame], now_s: int, former: frozenset[bytes] = frozenset()
+        self, frames: Iterable[Frame], now_s: int, former: Mapping[bytes, int] | None = None
     ) -> list[Fate]:
-        """Decide about a batch. `former`: virtual addresses of a table before, whose frames still waited."""
-        return [self._one(frame, now_s, former) for frame in frames]
+        """Decide about a batch. `former`: virtual addresses and VLANs of a table before, whose frames still waited."""
+        return [self._one(frame, now_s, former or {}) for frame in frames]
 
-    def _one(self, frame: Frame, now_s: int, former: frozenset[bytes]) -> Fate:
+    def _one(self, frame: Frame, now_s: int, former: Mapping[bytes, int]) -> Fate:
         data = frame.data
-        if data[12:14] != b"\x08\0" or len(data) < 34 or data[30:34] not in self.table.virtual | former:
-            return Fate(UNSEEN)
-        if _is_echo_request(data):
+        if not self._is_seen(frame, former):
             return Fate(UNSEEN)
         self.counts["received"] += 1
         if frame.kept is not None:
             verdict: _Verdict = "truncated"
         else:
-            verdict = self._judge(data, frame.offload, now_s)
+            verdict = self._judge(frame, now_s)
         mtu = max(way_out.mtu for way_out in self.table.ways_out)
         if isinstance(verdict, _To):
             way_out = self.table.way_out(verdict.target)
@@ -155,6 +158,14 @@ class Model:
         self._count_drop(frame, verdict)
         answer = self._too_big_answer(frame, mtu, now_s) if verdict == "too-big" else ()
         return Fate(verdict, sent=answer)
+
+    def _is_seen(self, frame: Frame, former: Mapping[bytes, int]) -> bool:
+        """Whether the kernel's filter lets a frame through: IPv4 to a virtual address on its VLAN, but no echo request."""
+        data, to = frame.data, frame.data[30:34]
+        if data[12:14] != b"\x08\0" or len(data) < 34:
+            return False
+        is_ours = any(served.get(to) == _vid(frame) for served in (self.table.virtual, former))
+        return is_ours and not _is_echo_request(data)
 
     def _count_drop(self, frame: Frame, reason: str, server: int | None = None) -> None:
         """Count a drop, and for which server: told by the destination alone, where it is not known (rule 24)."""
@@ -196,11 +207,11 @@ class Model:
 
     # -- the frame --------------------------------------------------------------------------------------------------
 
-    def _judge(self, data: bytes, offload: Offload, now_s: int) -> _Verdict:
-        table = self.table
+    def _judge(self, frame: Frame, now_s: int) -> _Verdict:
+        table, data, offload = self.table, frame.data, frame.offload
         packet = data[14:]
         source, to = packet[12:16], packet[16:20]
-        if data[:6] not in table.own or to not in table.virtual:
+        if data[:6] not in table.own or table.virtual.get(to) != _vid(frame):
             return PASS
         if data[6:12] in table.blocked or data[6:12] in table.own:
             return "loop"

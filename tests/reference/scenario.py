@@ -28,12 +28,14 @@ class World:
     virtual: tuple[Address, ...]
     own: tuple[bytes, ...] = (OWN,)
     mtu: int = 1500
+    vlans: tuple[tuple[Address, int], ...] = ()
 
     def compile(self, compiler: Compiler):
         return compiler.compile(
             self.servers,
             self.targets,
             virtual=self.virtual,
+            vlans=dict(self.vlans),
             own_mac=self.own,
             blocked_mac=[t.mac for t in self.targets],
             mtu=self.mtu,
@@ -47,7 +49,12 @@ class World:
             for s in self.servers
         ]
         return "; ".join(
-            [*lines, f"weights {weights}" if weights else "", f"virtual {[*map(str, self.virtual)]}"]
+            [
+                *lines,
+                f"weights {weights}" if weights else "",
+                f"virtual {[*map(str, self.virtual)]}",
+                f"VLANs {self.vlans}" if self.vlans else "",
+            ]
         )
 
 
@@ -127,6 +134,7 @@ class Kind:
     own: tuple[bytes, ...] = (OWN,)
     limits: tuple[int, ...] = (0,)
     ways_out: tuple[EgressInput | None, ...] = (None,)
+    vlans: tuple[int, ...] = (0,)
     once_a_batch: bool = (
         False  # a client sends one frame in a batch, so that nothing in it follows from another
     )
@@ -208,11 +216,13 @@ class _Maker:
                 )
             )
         virtual = tuple(sorted({s.address for s in servers} | {Address.parse("172.16.1.13")}))
-        return World(tuple(servers), targets, virtual, kind.own, kind.mtu)
+        vlans = tuple((address, vlan) for address in virtual if (vlan := rng.choice(kind.vlans)))
+        return World(tuple(servers), targets, virtual, kind.own, kind.mtu, vlans)
 
     def _follow(self) -> None:
         """Aim at what the table has, and at what it had before."""
         self.scene.virtual = [address.packed for address in self.world.virtual]
+        self.scene.vlans = {address.packed: vlan for address, vlan in self.world.vlans}
         services = [(s.address.packed, s.port, PROTOCOL[s.protocol]) for s in self.world.servers]
         self.scene.services = list(dict.fromkeys([*self.scene.services, *services]))
 
@@ -236,10 +246,19 @@ class _Maker:
         rng, kind = self.rng, self.kind
         makers, weights = list(kind.mix), list(kind.mix.values())
         wanted = rng.choice(kind.batches)
-        frames = [maker(self.scene) for maker in rng.choices(makers, weights, k=wanted)]
+        frames = [self._tagged(maker(self.scene)) for maker in rng.choices(makers, weights, k=wanted)]
         if kind.once_a_batch:
             frames = list({f.data[26:30]: f for f in reversed(frames)}.values())[::-1]
         return Batch(tuple(frames), late)
+
+    def _tagged(self, frame: Frame) -> Frame:
+        """Put a frame on the VLAN of its address, but for one now and then."""
+        vlan = self.scene.vlans.get(frame.data[30:34])
+        if not vlan or frame.vlan is not None or self.rng.random() < 0.1:
+            return frame
+        return replace(
+            frame, vlan=(self.rng.choice((0, 0x6000)) | vlan, self.rng.choice((0, 0x8100, 0x88A8)))
+        )
 
     def _change(self) -> Install:
         why = self.rng.choice(self.kind.changes)
@@ -366,6 +385,13 @@ class _Maker:
         """A server keeps its flows and takes no new ones."""
         return self._some_server(world, new=lambda _: ())
 
+    def _vlan(self, world: World) -> World:
+        """A network moves to another VLAN."""
+        moved = self.rng.choice(world.virtual)
+        rest = tuple(pair for pair in world.vlans if pair[0] != moved)
+        vlan = self.rng.choice(self.kind.vlans)
+        return replace(world, vlans=(*rest, (moved, vlan)) if vlan else rest)
+
     def _mtu(self, world: World) -> World:
         return replace(world, mtu=self.rng.choice((1500, 1400)))
 
@@ -426,10 +452,12 @@ KINDS = [
          changes=("all down", "all back"), change_share=0.9, steps=(150,), waits=(0,), sweeps=False),
     Kind("targets at their limits", mix=_PLAIN, limits=(0, 1, 2, 5, 40), clients=30, lines=(16, 1024), changes=CHANGES),
     Kind("clients that are to leave", mix={build.plain: 6, build.options: 1}, clients=10, changes=("leave", "target back", "drain")),
-    Kind("targets in other networks", mix={build.plain: 6, build.vlan: 1, build.super_frame: 1, build.options: 1, build.error: 1},
+    Kind("targets in other networks", vlans=(0, 0, 300), mix={build.plain: 6, build.vlan: 1, build.super_frame: 1, build.options: 1, build.error: 1},
          clients=12, changes=("way out", "mac", "mtu"), ways_out=WAYS_OUT),
-    Kind("everything", limits=(0, 0, 0, 3), ways_out=WAYS_OUT, changes=(*CHANGES, "target gone", "address gone", "mtu", "nobody"),
-         late=True, own=(OWN, OWN_TOO)),
+    Kind("networks on VLANs", vlans=(0, 200, 4094), mix={build.plain: 6, build.vlan: 2, build.options: 1, build.error: 1}, changes=("vlan", "address gone"), late=True),
+    Kind("everything", limits=(0, 0, 0, 3), ways_out=WAYS_OUT, vlans=(0, 0, 0, 300), late=True,
+         changes=(*CHANGES, "target gone", "address gone", "mtu", "nobody", "vlan"),
+         own=(OWN, OWN_TOO)),
     Kind("everything, many clients", changes=(*CHANGES, "target gone", "mtu"), lines=(64,), clients=80),
 ]  # fmt: skip
 """Kinds of scenario, by name."""

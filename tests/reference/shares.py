@@ -9,7 +9,7 @@ from tests.reference.draws import Draws, table_seed
 from tests.reference.model import ICMP, ICMP_ERRORS, Fate, Model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tests.reference.flows import Shown
     from tests.reference.model import Name
@@ -46,7 +46,7 @@ class Models:
         for model in self._models:
             model.sweep(now_s)
 
-    def decide(self, frames: Iterable[Frame], now_s: int, former: frozenset[bytes]) -> list[Fate]:
+    def decide(self, frames: Iterable[Frame], now_s: int, former: Mapping[bytes, int]) -> list[Fate]:
         """Decide about a batch; the fates in the order of the frames."""
         fates: list[Fate] = []
         for frame in frames:

@@ -41,7 +41,8 @@ class Table:
     def __init__(self, table) -> None:
         self.generation = table.generation
         self.mtu = table.mtu
-        self.virtual = {bytes(row)[12:] for row in table.virtual_addr.tolist() if bytes(row[:12]) == MAPPED}
+        served = zip(table.virtual_addr.tolist(), table.virtual_vlan.tolist(), strict=True)
+        self.virtual = {bytes(row)[12:]: vlan for row, vlan in served if bytes(row[:12]) == MAPPED}
         self.own = [bytes(row) for row in table.own_mac.tolist()]
         self.blocked = {bytes(row) for row in table.blocked_mac.tolist()}
         self.mac = table.target_mac

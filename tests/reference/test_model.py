@@ -85,7 +85,7 @@ def test_a_frame_goes_out_with_two_macs_changed_and_nothing_else():
 
 
 @pytest.mark.parametrize(
-    ("vlan", "tag"), [((200, 0), b"\x81\0\0\xc8"), ((0x20C8, 0x88A8), b"\x88\xa8\x20\xc8")]
+    ("vlan", "tag"), [((0x4000, 0), b"\x81\0\x40\0"), ((0x2000, 0x88A8), b"\x88\xa8\x20\0")]
 )
 def test_a_tag_is_put_back_and_the_checksum_begins_behind_it(vlan, tag):
     play = Played()

@@ -34,6 +34,13 @@ BATCH = 512
 FEW = 12
 """From about this many waiting frames on, the vector is faster than one frame at a time."""
 
+CROWD = 1024
+"""Frames behind a batch from which on not all have their turn: what they wait for is some milliseconds by then."""
+
+ODD_IN_A_CROWD = 4
+"""Frames of a batch that are not plain and have their turn in a crowd: each costs as much as some ten plain ones.
+Where there are plain ones, these get nearly all of the time; where there are none, the crowd is gone in a moment."""
+
 _TOO_BIG = verdict(DropReason.TOO_BIG)
 _ICMP_A_SECOND = 100  # answers of our own making, so that a flood of big packets is not doubled
 _RECEIVED, _PASSED, _FORWARDED, _DROPPED = (
@@ -47,7 +54,8 @@ _SERVER_DROPPED = word("server_dropped")
 _SERVER_PACKETS, _SERVER_BYTES = word("server_packets"), word("server_bytes")
 _FAULT = _DROPPED + DropReason.FAULT
 _WORDS, _REWRITTEN, _VLAN_U32 = slots_of.WORDS, slots_of.REWRITTEN, slots_of.VLAN_U32
-_V_32 = np.uint64(32)
+_V_32, _COPY = np.uint64(32), np.uint64(c.TP_STATUS_COPY)
+_V_VID, _V_PRIORITY = np.uint64(0x0FFF), np.uint64(0xF000)
 _ETHERNET = 14  # bytes of a header
 _VID = 0x0FFF  # of a tag's control information
 
@@ -125,12 +133,13 @@ class Forwarder:
         elif captured < size:
             self._drop(DropReason.TRUNCATED, server_of(data, self.tables.lookup))
             return
-        target = self.scalar.decide(data, size, now_s)
-        tag = b""
+        tag, vid = b"", 0
         if status & c.TP_STATUS_VLAN_VALID:
             vlan = rx.words[first + _VLAN_U32]
+            vid = vlan & _VID
             known = status & c.TP_STATUS_VLAN_TPID_VALID
             tag = tag_bytes(vlan & 0xFFFF, vlan >> 16 if known else c.ETH_P_8021Q)
+        target = self.scalar.decide(data, size, now_s, vid)
         lookup = self.tables.lookup
         mtu = lookup.mtu_most
         if target > PASS and size > lookup.mtu_least + _ETHERNET:
@@ -203,59 +212,109 @@ class Forwarder:
         rx, head = self.rx, self.rx.head
         columns = self.columns[:, :count]
         columns[:] = rx.u64[head : head + count, :_WORDS].T
-        if bool((columns[slots_of.STATUS] & c.TP_STATUS_COPY).any()):
-            # Super-frames carry the bytes here; order within a flow matters more than the vector.
-            self.few(count, now_s)
-            return
         plain = self.vector.plain(columns)
         if plain.all():
             self.vectors(head, columns, plain, now_s)
+        elif rx.waits(count + CROWD):
+            self.crowd(head, columns, plain, now_s)
         else:
             self.runs(head, columns, plain, now_s)
         rx.release(count)
 
-    def runs(self, head: int, columns: U64, plain: NDArray[np.bool_], now_s: int) -> None:
-        """Handle what is plain in vectors, and what stands between in its place: a flow's frames keep their order."""
+    def crowd(self, head: int, columns: U64, plain: NDArray[np.bool_], now_s: int) -> None:
+        """Handle what is plain and a few of the other frames: there is no time for all of them.
+
+        Super-frames are segments of a client that hears of a loss and slows down: they are given up last.
+        """
+        odd = ~plain
+        if not self.rx.waits(columns.shape[1] + self.rx.slots // 3):
+            odd &= (columns[slots_of.STATUS] & _COPY | columns[slots_of.VIRTIO] & slots_of.GSO) == 0
+        given_up = np.flatnonzero(odd)[ODD_IN_A_CROWD:]
+        kept = np.delete(np.arange(len(plain)), given_up)
+        self.runs(head, columns[:, kept], plain[kept], now_s, kept)
+        # After those that came before: whole super-frames wait in the order of the ring.
+        self.give_up(columns[:, given_up])
+
+    def give_up(self, columns: U64) -> None:
+        """Count frames that nobody has time for, each for the server that has its address alone."""
+        addresses = columns[slots_of.ADDRESSES] >> _V_32
+        served = np.unique(addresses, return_counts=True)
+        for address, count in zip(*map(np.ndarray.tolist, served), strict=True):
+            server = self.tables.lookup.only_server.get(address, 0)
+            self.counters.server_dropped[server, DropReason.OVERLOAD] += count
+        self.counters.flat[_DROPPED + DropReason.OVERLOAD] += columns.shape[1]
+        self.counters.flat[_RECEIVED] += columns.shape[1]
+        for _ in range(np.count_nonzero(columns[slots_of.STATUS] & _COPY)):
+            self.rx.take_large()
+
+    def runs(
+        self,
+        head: int,
+        columns: U64,
+        plain: NDArray[np.bool_],
+        now_s: int,
+        at: NDArray[np.intp] | None = None,
+    ) -> None:
+        """Handle what is plain in vectors, and what stands between in its place: a flow's frames keep their order.
+
+        The frames stand in the slots from `head` on, or `at` these offsets from it.
+        """
         begin = 0
+        slots = range(head, head + len(plain)) if at is None else (head + at).tolist()
         for end in [*np.flatnonzero(~plain).tolist(), len(plain)]:
             if end - begin >= FEW:
                 run = slice(begin, end)
-                self.vectors(head + begin, np.ascontiguousarray(columns[:, run]), plain[run], now_s)
+                some = np.ascontiguousarray(columns[:, run])
+                if at is None:
+                    self.vectors(head + begin, some, plain[run], now_s)
+                else:
+                    self.vectors(head, some, plain[run], now_s, at[run])
             else:
-                for slot in range(head + begin, head + end):
+                for slot in slots[begin:end]:
                     self.one(slot, now_s)
             if end < len(plain):
-                self.one(head + end, now_s)
+                self.one(slots[end], now_s)
             begin = end + 1
 
-    def vectors(self, head: int, columns: U64, plain: NDArray[np.bool_], now_s: int) -> None:
-        """Handle plain frames that stand in the slots from `head` on."""
+    def vectors(
+        self,
+        head: int,
+        columns: U64,
+        plain: NDArray[np.bool_],
+        now_s: int,
+        at: NDArray[np.intp] | None = None,
+    ) -> None:
+        """Handle plain frames that stand in the slots from `head` on, or `at` these offsets from it."""
         rx, count = self.rx, columns.shape[1]
         try:
             verdicts, rows = self.vector.decide(columns, now_s, plain)
         except Exception as error:  # noqa: BLE001 - as in `one`; the frame at fault is found by taking each by itself
             self._note(error)
-            for slot in range(head, head + count):
-                self.one(slot, now_s)
+            for slot in range(count) if at is None else at.tolist():
+                self.one(head + slot, now_s)
             return
+        tags = slots_of.tags(columns)
         chosen = np.flatnonzero(verdicts > 0)
         if len(chosen) == count:
             self.vector.rewrite(columns, verdicts)
-            rx.u64[head : head + count, _REWRITTEN] = columns[_REWRITTEN].T
-            self.send(head, _Chosen(chosen, verdicts, rows, columns[slots_of.STATUS] >> _V_32), now_s)
+            rx.u64[slice(head, head + count) if at is None else head + at, _REWRITTEN] = columns[_REWRITTEN].T
+            slots = chosen if at is None else at
+            self.send(head, _Chosen(slots, verdicts, rows, columns[slots_of.STATUS] >> _V_32, tags), now_s)
         elif len(chosen):
             some = columns[:, chosen]
+            slots = chosen if at is None else at[chosen]
             self.vector.rewrite(some, verdicts[chosen])
-            rx.u64[head + chosen, _REWRITTEN] = some[_REWRITTEN].T
+            rx.u64[head + slots, _REWRITTEN] = some[_REWRITTEN].T
             sizes = some[slots_of.STATUS] >> _V_32
-            self.send(head, _Chosen(chosen, verdicts[chosen], rows[chosen], sizes), now_s)
+            out = _Chosen(slots, verdicts[chosen], rows[chosen], sizes, _at(tags, chosen))
+            self.send(head, out, now_s)
         flat = self.counters.flat
         if len(chosen) != count:
             others = np.flatnonzero(verdicts == NOT_PLAIN)
             dropped = np.flatnonzero((verdicts < 0) & (verdicts > NOT_PLAIN))
             if len(dropped):
                 self._drop_many(-1 - verdicts[dropped], rows[dropped])
-            for slot in others.tolist():
+            for slot in (others if at is None else at[others]).tolist():
                 self.one(head + slot, now_s)
             flat[_RECEIVED] -= len(others)  # `one` has counted them
         flat[_RECEIVED] += count
@@ -279,8 +338,8 @@ class Forwarder:
         if sender is None:
             self._drop_many(np.full(len(frames.slots), DropReason.TX_ERROR), frames.rows)
             return
-        tag = tag_bytes(egress.vlan) if egress.vlan else b""
-        done, reason = sender.many(self.rx, head, frames.slots, frames.sizes, tag)
+        tags = _all_retagged(frames, egress) if number else frames.tags
+        done, reason = sender.many(self.rx, head, frames.slots, frames.sizes, tags)
         self.unsent |= sender.unsent
         if done < len(frames.slots):
             self._drop_many(np.full(len(frames.slots) - done, reason), frames.rows[done:])
@@ -325,15 +384,20 @@ class Forwarder:
 
 @dataclass(slots=True)
 class _Chosen:
-    """Frames to be sent: their receive slots (offsets from the batch's first), targets, rows of servers, sizes in bytes."""
+    """Frames to be sent: their receive slots (offsets from the batch's first), targets, rows of servers, sizes in bytes, tags."""
 
     slots: NDArray[np.intp]
     targets: NDArray[np.int64]
     rows: NDArray[np.intp]
     sizes: U64
+    tags: U64 | None  # `slot.tags`: as they came
 
     def some(self, at: NDArray[np.intp]) -> _Chosen:
-        return _Chosen(self.slots[at], self.targets[at], self.rows[at], self.sizes[at])
+        return _Chosen(self.slots[at], self.targets[at], self.rows[at], self.sizes[at], _at(self.tags, at))
+
+
+def _at(tags: U64 | None, at: NDArray[np.intp]) -> U64 | None:
+    return None if tags is None else tags[at]
 
 
 def _retagged(tag: bytes, egress: Egress) -> bytes:
@@ -342,3 +406,13 @@ def _retagged(tag: bytes, egress: Egress) -> bytes:
     if egress.ifindex == 0 and control & _VID == egress.vlan:
         return tag
     return tag_bytes(control & ~_VID | egress.vlan) if egress.vlan else b""
+
+
+def _all_retagged(frames: _Chosen, egress: Egress) -> U64 | None:
+    """`_retagged` for many frames."""
+    tags = np.zeros(len(frames.slots), np.uint64) if frames.tags is None else frames.tags
+    vlan = np.uint64(egress.vlan or 0)
+    other = np.uint64(c.ETH_P_8021Q << 16) | tags & _V_PRIORITY | vlan if vlan else np.zeros_like(tags)
+    if egress.ifindex == 0:
+        other = np.where(tags & _V_VID == vlan, tags, other)
+    return other if np.count_nonzero(other) else None

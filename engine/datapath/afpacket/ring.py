@@ -111,6 +111,10 @@ class ReceiveRing(_Ring):
             return len(window)
         return int((window & c.TP_STATUS_USER).argmin())
 
+    def waits(self, behind: int) -> bool:
+        """Whether a frame stands ready `behind` so many others from `head` on; False where the ring is shorter."""
+        return behind < self.slots and bool(self.status[(self.head + behind) % self.slots] & c.TP_STATUS_USER)
+
     def release(self, count: int) -> None:
         """Give `count` slots from `head` on back to the kernel."""
         self.status[self.head : self.head + count] = c.TP_STATUS_KERNEL

@@ -117,8 +117,10 @@ class Scalar:
         self.last_row = 0
         self._fragments = Fragments()
 
-    def decide(self, data: memoryview, size: int, now_s: int) -> int:
+    def decide(self, data: memoryview, size: int, now_s: int, vid: int = 0) -> int:
         """Decide about virtio header and frame in `data`; `size` is the frame's length on the wire, in bytes.
+
+        `vid` is the VLAN of the tag that the kernel took out, 0 where there was none or it held a priority only.
 
         Returns a target number, `PASS`, or a `verdict`. `data` may hold less than `size` (a ring slot's worth).
         """
@@ -147,7 +149,7 @@ class Scalar:
             to,
         ) = _HEADER.unpack_from(data, VNET_BYTES)
         lookup = self.tables.lookup
-        if ethertype != _IPV4 or dst32 | dst16 << 32 not in lookup.own or to not in lookup.virtual_words:
+        if ethertype != _IPV4 or dst32 | dst16 << 32 not in lookup.own or lookup.virtual_vlan.get(to) != vid:
             return PASS
         source_mac = src32 | src16 << 32
         if source_mac in lookup.blocked or source_mac in lookup.own:
@@ -171,7 +173,7 @@ class Scalar:
             return _CHECKSUM
         if not ttl:
             return _TTL
-        if source & 0xFF in MARTIAN_OCTETS or source in lookup.virtual_words:
+        if source & 0xFF in MARTIAN_OCTETS or source in lookup.virtual_vlan:
             return _MARTIAN
         end = min(length, captured - 14) - header  # bytes of IP payload at hand
         if length > lookup.mtu_most and not segments_fit(data, lookup.mtu_most):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from engine.datapath.counters import CounterBlock
     from engine.datapath.keys import U64
 
+    _Slots = slice | NDArray[np.intp]
+
 _TX_ERROR = word("dropped") + DropReason.TX_ERROR
 _VLAN = struct.Struct(">HH")
 _MACS = 12  # bytes of a frame before a tag
@@ -80,9 +82,9 @@ class Sender:
             self.counters.flat[_TX_ERROR] += 1
 
     def many(
-        self, rx: ReceiveRing, first: int, slots: NDArray[np.intp], sizes: U64, tag: bytes = b""
+        self, rx: ReceiveRing, first: int, slots: NDArray[np.intp], sizes: U64, tags: U64 | None = None
     ) -> tuple[int, DropReason]:
-        """Send the frames in receive slots (offsets from `first`) under a VLAN tag, or as they are.
+        """Send the frames in receive slots (offsets from `first`) under VLAN tags (`slot.tags`; 0: none), or as they are.
 
         Returns how many were handed over and not given up at once, and why the others were not; those are not counted.
         """
@@ -101,11 +103,11 @@ class Sender:
                     break
             to = slice(tx.head, tx.head + room)
             taken = slice(start + done, start + done + room) if whole else first + slots[done : done + room]
-            if tag:
-                self._copy_tagged(rx, taken, to, longest, tag)
-            else:
+            tx.length[to] = sizes[done : done + room] + c.VNET_BYTES
+            if tags is None:
                 tx.u8[to, c.TX_VNET : c.TX_VNET + longest] = rx.u8[taken, c.RX_VNET : c.RX_VNET + longest]
-            tx.length[to] = sizes[done : done + room] + (c.VNET_BYTES + len(tag))
+            else:
+                self._copy_some_tagged(rx, taken, to, longest, tags[done : done + room])
             tx.status[to] = c.TP_STATUS_SEND_REQUEST
             tx.advance(room)
             done += room
@@ -114,17 +116,32 @@ class Sender:
         self._count_given_up(ours)
         return done - ours, DropReason.TX_ERROR if ours else reason
 
-    def _copy_tagged(
-        self, rx: ReceiveRing, taken: slice | NDArray[np.intp], to: slice, longest: int, tag: bytes
-    ) -> None:
+    def _copy_some_tagged(self, rx: ReceiveRing, taken: _Slots, to: slice, longest: int, tags: U64) -> None:
+        """Copy frames, those that have a tag with it; each to its place, for a flow may have both."""
+        tagged = tags != 0
+        if tagged.all():
+            self._copy_tagged(rx, taken, to, longest, tags)
+            return
+        tx = self.tx
+        slots = np.arange(taken.start, taken.stop) if isinstance(taken, slice) else taken
+        places = np.arange(to.start, to.stop)
+        bare = ~tagged
+        tx.u8[places[bare], c.TX_VNET : c.TX_VNET + longest] = rx.u8[
+            slots[bare], c.RX_VNET : c.RX_VNET + longest
+        ]
+        self._copy_tagged(rx, slots[tagged], places[tagged], longest, tags[tagged])
+
+    def _copy_tagged(self, rx: ReceiveRing, taken: _Slots, to: _Slots, longest: int, tags: U64) -> None:
         """Copy frames with a tag behind their MACs; the offsets of the virtio header move with what follows."""
         tx = self.tx
         head = c.VNET_BYTES + _MACS
         tx.u8[to, c.TX_VNET : c.TX_VNET + head] = rx.u8[taken, c.RX_VNET : c.RX_VNET + head]
-        tx.u8[to, c.TX_VNET + head : c.TX_VNET + head + _TAG] = np.frombuffer(tag, np.uint8)
+        on_the_wire = tags.astype(">u4").view(np.uint8).reshape(-1, _TAG)
+        tx.u8[to, c.TX_VNET + head : c.TX_VNET + head + _TAG] = on_the_wire
         tx.u8[to, c.TX_VNET + head + _TAG : c.TX_VNET + longest + _TAG] = rx.u8[
             taken, c.RX_VNET + head : c.RX_VNET + longest
         ]
+        tx.length[to] += _TAG
         tx.u16[to, _HEADER_LENGTH] += _TAG
         tx.u16[to, _CSUM_START] += (tx.u8[to, c.TX_VNET] & c.VNET_NEEDS_CSUM) * np.uint16(_TAG)
 

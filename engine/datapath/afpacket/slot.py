@@ -7,7 +7,9 @@ tpacket_rcv). The frame begins at byte 78, so that source and destination addres
     word  name          bytes      what they hold, in the order of their addresses
     0     STATUS          0..7     status (u32), length on the wire (u32)
     1     CAPTURED        8..15    captured length (u32), offset of the frame (u16), offset of the packet (u16)
-    2..7                 16..63    time stamp, VLAN tag (u16 at 24), VLAN protocol (u16 at 26), sockaddr_ll
+    2                    16..23    time stamp
+    3     VLAN           24..31    VLAN tag (u16), VLAN protocol (u16)
+    4..7                 32..63    sockaddr_ll
     8     VIRTIO         64..71    4 unused, virtio flags (u8), gso_type (u8), hdr_len (u16)
     9     TO             72..79    gso_size (u16), csum_start (u16), csum_offset (u16), destination MAC bytes 0..1
     10    TO_FROM        80..87    destination MAC bytes 2..5, source MAC bytes 0..3
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 
     from engine.datapath.keys import U64
 
-STATUS, CAPTURED, VIRTIO, TO, TO_FROM, FROM_IP, IP, ADDRESSES, PORTS, TCP = 0, 1, 8, 9, 10, 11, 12, 13, 14, 15
+STATUS, CAPTURED, VLAN, VIRTIO, TO, TO_FROM, FROM_IP = 0, 1, 3, 8, 9, 10, 11
+IP, ADDRESSES, PORTS, TCP = 12, 13, 14, 15
 WORDS = TCP + 1
 """Words of a slot that a vector reads."""
 
@@ -53,11 +56,14 @@ def _head(words: dict[int, int]) -> U64:
     return np.array([[words.get(n, 0)] for n in range(HEAD_WORDS)], np.uint64)
 
 
+GSO = np.uint64(0xFF << 40)
+"""The bits of `VIRTIO` that a super-frame has (gso_type)."""
+
 PLAIN_MASK = _head(
     {
-        STATUS: c.TP_STATUS_COPY | c.TP_STATUS_VLAN_VALID,
+        STATUS: c.TP_STATUS_COPY,
         CAPTURED: 0xFFFF << 32,  # where the frame begins
-        VIRTIO: 0xFF << 40,  # gso_type
+        VIRTIO: int(GSO),
         TO: 0xFFFF << 48,
         TO_FROM: 0xFFFF_FFFF,  # the destination's part
         FROM_IP: 0xFF_FFFF << 16,  # EtherType, version and header length
@@ -82,3 +88,21 @@ def plain_words(own_mac: int) -> U64:
 def ip_lengths(columns: U64) -> NDArray[np.uint64]:
     """Total lengths of the IP headers: the last two bytes of `FROM_IP`, which are in network order."""
     return columns.view(">u2")[FROM_IP, 3::4].astype(np.uint64)
+
+
+_VALID, _WITH_TYPE = np.uint64(c.TP_STATUS_VLAN_VALID), np.uint64(c.TP_STATUS_VLAN_TPID_VALID)
+_CONTROL, _TYPE = np.uint64(0xFFFF), np.uint64(0xFFFF_0000)
+_8021Q = np.uint64(c.ETH_P_8021Q << 16)
+
+
+def tags(columns: U64) -> U64 | None:
+    """Return the VLAN tags that the kernel took out, type before control information; 0 where there was none.
+
+    None where no frame of the batch had one.
+    """
+    tagged = columns[STATUS] & _VALID != 0
+    if not np.count_nonzero(tagged):
+        return None
+    kind = np.where(columns[STATUS] & _WITH_TYPE, columns[VLAN] & _TYPE, _8021Q)
+    found: U64 = (kind | columns[VLAN] & _CONTROL) * tagged
+    return found

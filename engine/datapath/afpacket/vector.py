@@ -1,7 +1,7 @@
 """Many frames at a time: header fields of a batch as columns, one numpy expression for each step.
 
-What is not plain (options, fragments, VLAN tags, super-frames, ICMP, other protocols, anything doubtful) is left to the
-scalar path, so a column here may assume an IPv4 header of 20 bytes, TCP or UDP, whole in its slot.
+What is not plain (options, fragments, super-frames, ICMP, other protocols, anything doubtful) is left to the scalar
+path, so a column here may assume an IPv4 header of 20 bytes, TCP or UDP, whole in its slot.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _HIGH32, _PORT = _U(0xFFFF_FFFF_0000_0000), _U(0xFFFF_0000)
 _LOW48 = _U(0xFFFF_FFFF_FFFF)
 _TCP, _UDP = _U(6), _U(17)
 _TTL = _U(0xFF << 32)
+_VID = _U(0x0FFF)
 _FIN_SYN_RST, _SEGMENT = _U(7), _U(SEGMENT)
 
 NOT_PLAIN = -1000
@@ -121,7 +122,20 @@ class Vector:
         if np.count_nonzero(virtual):
             strange |= virtual & np.isin(addresses & _FFFFFFFF, lookup.v_virtual)
         plain &= ~strange
+        tags = slot.tags(columns)
+        if tags is not None or lookup.any_vlan:
+            plain &= self._on_its_vlan(addresses >> _32, tags)
         return plain
+
+    def _on_its_vlan(self, to: U64, tags: U64 | None) -> NDArray[np.bool_]:
+        """Tell which frames came on the VLAN of their virtual address; the other path passes the rest."""
+        lookup = self.tables.lookup
+        if not len(lookup.v_virtual):
+            return np.zeros(len(to), np.bool_)
+        place = np.minimum(lookup.v_virtual.searchsorted(to), len(lookup.v_virtual) - 1)
+        vlan = _U(0) if tags is None else tags & _VID
+        right: NDArray[np.bool_] = lookup.v_vlan.take(place) == vlan
+        return right
 
     def _rows(self, key: U64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Server rows of destination keys (address, port, protocol), the most exact first."""

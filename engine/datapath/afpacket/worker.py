@@ -105,9 +105,9 @@ class Worker:
         self.breathe()
         former = self.tables.lookup  # to the end: giving its memory back takes a while, too
         lookup = Lookup(table, self.breathe)
-        if lookup.virtual != self.tables.lookup.virtual or self.tables.lookup.generation == 0:
+        if lookup.virtual_vlan != former.virtual_vlan or former.generation == 0:
             self.breathe()
-            program = packet_filter.for_addresses(lookup.virtual, (self.args.index, self.args.workers))
+            program = packet_filter.for_addresses(lookup.by_vlan(), (self.args.index, self.args.workers))
             self.breathe()
             # No frame is decided between the two: the former table knows nothing of addresses that are new.
             packet_filter.attach(self.rx.sock, program)

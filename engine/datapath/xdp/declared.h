@@ -37,6 +37,7 @@ enum {
 	CHECKSUM = 12,
 	TTL = 13,
 	MARTIAN = 14,
+	OVERLOAD = 15,
 };
 
 #endif

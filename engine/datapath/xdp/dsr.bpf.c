@@ -159,6 +159,14 @@ APART u32 blamed(struct xdp_md *ctx, const struct packet *packet, u32 slot)
 	return virtual->only_server;
 }
 
+/* Whether a frame came on the VLAN of its virtual address; a tag may hold a priority alone (IEEE 802.1Q-2018 9.6). */
+INLINE int is_on_vlan(const struct packet *packet, const struct virtual *virtual)
+{
+	u16 vlan = packet->tags ? packet->control & 0xFFF : 0;
+
+	return packet->tags < 2 && vlan == virtual->vlan;
+}
+
 INLINE void count_drop(u64 *block, u64 reason, u64 server)
 {
 	asm volatile("%0 &= 63" : "+r"(reason));
@@ -246,7 +254,8 @@ int dsr(struct xdp_md *ctx)
 		return XDP_PASS;
 	frame.virtual = find_virtual(frame.table, frame.head, frame.packet.to);
 	frame.block = block_of(processor());
-	if (!frame.virtual || !frame.block || is_echo_request(ctx, &frame.packet))
+	if (!frame.virtual || !frame.block || !is_on_vlan(&frame.packet, frame.virtual) ||
+	    is_echo_request(ctx, &frame.packet))
 		return XDP_PASS;
 	frame.flow.client[0] = frame.packet.source[0];
 	frame.flow.client[1] = frame.packet.source[1];

@@ -36,7 +36,14 @@ HEAD = np.dtype(
     ]
 )
 VIRTUAL = np.dtype(
-    [("address", "V16"), ("number", _U2), ("only_server", _U2), ("alone", _U2, 3), ("unused", "V6")]
+    [
+        ("address", "V16"),
+        ("number", _U2),
+        ("only_server", _U2),
+        ("alone", _U2, 3),
+        ("vlan", _U2),
+        ("unused", "V4"),
+    ]
 )
 _SERVER_NUMBERS = ("ring_first", "ring_len", "hash_len", "before_first", "choice_first", "choice_len")
 SERVER = np.dtype(
@@ -192,9 +199,10 @@ class Image:
         _set_bits(head["source_filter"], hashes)
         places, size = _placed({address: number >> 32 for address, number in hashes.items()})
         rows = np.zeros(size, VIRTUAL)
+        vlans = dict(zip(numbers, self.table.virtual_vlan.tolist(), strict=True))
         for address, place in places.items():
             row, here = rows[place], servers.get(numbers[address], [])
-            row["address"], row["number"] = address, numbers[address]
+            row["address"], row["number"], row["vlan"] = address, numbers[address], vlans[address]
             row["only_server"] = here[0]["number"] if len(here) == 1 else 0
             for column, protocol in enumerate((_TCP, _UDP, None)):
                 may = [s for s in here if int(s["key"]) & 0xFF in {0, protocol}]

@@ -29,7 +29,8 @@ struct virtual {
 	u16 number;		/* from 1; 0: the row is free */
 	u16 only_server;	/* number of the one server that has the address, for counting drops; 0: none or several */
 	u16 alone[3];
-	u16 unused[3];
+	u16 vlan;		/* of its network, 0: untagged */
+	u16 unused[2];
 };
 
 struct server {

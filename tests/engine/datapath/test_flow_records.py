@@ -169,7 +169,7 @@ def test_a_record_belongs_to_the_worker_that_gets_its_clients_packets(workers):
     all_of_them = records(*[(client, 0, 1, 1, 0, FlowState.OPEN) for client in clients])
     seen = []
     for index in range(workers):
-        program = packet_filter.for_addresses([Address.parse(VIP)], (index, workers))
+        program = packet_filter.for_addresses({0: [Address.parse(VIP)]}, (index, workers))
         mine = [client for client, *_ in told(of_worker(all_of_them, index, workers))]
         assert sorted(mine) == sorted(c for c in clients if bpf.run(program, frame(src=c)))
         seen += mine

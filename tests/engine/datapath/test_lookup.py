@@ -62,7 +62,7 @@ def test_a_server_that_is_not_ipv4_is_not_found_and_counts_as_a_row():
     lookup = Lookup(compiled(server(1, address=six), server(2)))
     assert found(lookup) == 1
     assert len(lookup.row_of) == 1
-    assert lookup.virtual == [Address.parse(VIP).packed]
+    assert lookup.by_vlan() == {0: [Address.parse(VIP).packed]}
 
 
 def test_macs_are_words_in_the_order_of_a_frame():
@@ -111,6 +111,7 @@ def test_the_empty_table_has_nothing():
     lookup = Lookup(ForwardingTable.empty())
     assert (lookup.own, lookup.source, lookup.egress[0].mac) == ([], 0, bytes(6))
     assert found(lookup) == -1
-    assert lookup.rows_at(word(VIP)) == lookup.virtual == []
+    assert lookup.rows_at(word(VIP)) == []
+    assert lookup.by_vlan() == {}
     assert lookup.all_by_address
     assert lookup.keys.tolist() == [0xFFFF_FFFF_FFFF_FFFF]  # beyond every frame's key

@@ -19,8 +19,8 @@ ARP = bytes(12) + b"\x08\x06" + bytes(46)
 IPV6 = bytes(12) + b"\x86\xdd" + bytes(46)
 
 
-def passes(program, data: bytes) -> bool:
-    return bpf.run(program, data) >= len(data)
+def passes(program, data: bytes, vlan: int | None = None) -> bool:
+    return bpf.run(program, data, vlan) >= len(data)
 
 
 def test_nothing_takes_nothing():
@@ -28,7 +28,7 @@ def test_nothing_takes_nothing():
 
 
 def test_a_datapath_takes_ipv4_to_its_addresses():
-    program = packet_filter.for_addresses(VIPS)
+    program = packet_filter.for_addresses({0: VIPS})
     assert passes(program, frame())
     assert passes(program, frame(dst=OTHER_VIP))
     assert passes(program, frame(UDP()))
@@ -41,18 +41,27 @@ def test_a_datapath_takes_ipv4_to_its_addresses():
     assert not passes(program, frame(src=VIP, dst="172.16.1.12"))
     assert not passes(program, ARP)
     assert not passes(program, IPV6)
-    assert not passes(packet_filter.for_addresses([]), frame())
+    assert not passes(packet_filter.for_addresses({}), frame())
+
+
+def test_an_address_is_served_on_its_vlan_alone():
+    program = packet_filter.for_addresses({0: [VIPS[0]], 200: [VIPS[1]]})
+    for vlan, here, there in ((None, True, False), (0, True, False), (0x6000, True, False), (200, False, True),
+                              (0x60C8, False, True), (201, False, False)):  # fmt: skip
+        assert passes(program, frame(), vlan) == here
+        assert passes(program, frame(dst=OTHER_VIP), vlan) == there
+    assert not passes(packet_filter.for_addresses({200: VIPS}), frame())
 
 
 def test_addresses_may_be_of_four_bytes_or_mapped():
-    assert packet_filter.for_addresses([Address.parse(VIP).packed]) == packet_filter.for_addresses(
-        [Address.parse(VIP)]
+    assert packet_filter.for_addresses({0: [Address.parse(VIP).packed]}) == packet_filter.for_addresses(
+        {0: [Address.parse(VIP)]}
     )
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
 def test_each_client_has_one_worker_and_its_icmp_errors_come_there(workers):
-    programs = [packet_filter.for_addresses(VIPS, (index, workers)) for index in range(workers)]
+    programs = [packet_filter.for_addresses({0: VIPS}, (index, workers)) for index in range(workers)]
     seen = set()
     for n in range(40):
         client = f"192.0.2.{n}"
@@ -69,14 +78,14 @@ def test_each_client_has_one_worker_and_its_icmp_errors_come_there(workers):
 def test_the_quoted_client_is_found_behind_options():
     inner = bytes(IP(src=VIP, dst="192.0.2.5") / TCP())[:28]
     error = frame(ICMP(type=11), src="198.51.100.1", payload=inner, options=[IPOption_NOP()] * 8)
-    assert passes(packet_filter.for_addresses(VIPS, (1, 2)), error)
-    assert not passes(packet_filter.for_addresses(VIPS, (0, 2)), error)
+    assert passes(packet_filter.for_addresses({0: VIPS}, (1, 2)), error)
+    assert not passes(packet_filter.for_addresses({0: VIPS}, (0, 2)), error)
 
 
 @pytest.mark.parametrize("length", [34, 42, 61])
 def test_icmp_too_short_to_quote_goes_by_its_source(length):
     short = frame(ICMP(type=11), src="192.0.2.5", payload=bytes(40))[:length]
-    takers = [i for i in range(3) if passes(packet_filter.for_addresses(VIPS, (i, 3)), short)]
+    takers = [i for i in range(3) if passes(packet_filter.for_addresses({0: VIPS}, (i, 3)), short)]
     assert takers == [int.from_bytes(bytes((192, 0, 2, 5)), "big") % 3]
 
 
@@ -84,7 +93,7 @@ def test_the_kernel_takes_icmp_too_short_to_quote():
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
         ours.settimeout(1)
-        packet_filter.attach(ours, packet_filter.for_addresses(VIPS, (1, 2)))
+        packet_filter.attach(ours, packet_filter.for_addresses({0: VIPS}, (1, 2)))
         others, mine = (frame(ICMP(type=11), src=src)[:42] for src in ("192.0.2.4", "192.0.2.5"))
         for data in (others, mine):
             theirs.send(data)
@@ -92,7 +101,7 @@ def test_the_kernel_takes_icmp_too_short_to_quote():
 
 
 def test_a_share_is_of_frames_to_the_addresses_only():
-    program = packet_filter.for_addresses(VIPS, (0, 2))
+    program = packet_filter.for_addresses({0: VIPS}, (0, 2))
     assert passes(program, frame(src="192.0.2.4"))
     assert not passes(program, frame(src="192.0.2.4", dst="172.16.1.12"))
 
@@ -110,12 +119,12 @@ def test_the_kernel_runs_a_program_and_another_in_its_place():
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
         ours.settimeout(1)
-        packet_filter.attach(ours, packet_filter.for_addresses(VIPS, (1, 2)))
+        packet_filter.attach(ours, packet_filter.for_addresses({0: VIPS}, (1, 2)))
         mine, others = frame(src="192.0.2.5"), frame(src="192.0.2.4")
         for data in (others, ARP, mine):
             theirs.send(data)
         assert ours.recv(2000) == mine
-        packet_filter.attach(ours, packet_filter.for_addresses(VIPS, (0, 2)))
+        packet_filter.attach(ours, packet_filter.for_addresses({0: VIPS}, (0, 2)))
         for data in (mine, ARP, others):
             theirs.send(data)
         assert ours.recv(2000) == others

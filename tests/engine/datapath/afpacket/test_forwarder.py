@@ -6,6 +6,7 @@ import errno
 import struct
 
 import pytest
+from scapy.layers.inet import IPOption_NOP
 
 from engine.datapath.afpacket import forwarder as module
 from engine.datapath.afpacket.forwarder import FEW
@@ -205,10 +206,10 @@ def test_an_answer_that_cannot_be_sent_is_an_error_of_sending(bench):
 def test_a_fault_drops_the_frame_and_leaves_the_others(bench, monkeypatch):
     decide = bench.forwarder.scalar.decide
 
-    def faulty(data, size, now_s):
+    def faulty(data, size, now_s, vid):
         if data[39] == 3:  # the client's last byte
             raise IndexError("no such row")
-        return decide(data, size, now_s)
+        return decide(data, size, now_s, vid)
 
     def no_vector(*_):
         raise IndexError("no such column")
@@ -228,7 +229,7 @@ def test_a_single_frame_does_not_overtake_those_that_wait_in_the_ring(bench):
     bench.tx.refuses = errno.EAGAIN
     bench.forwarder.batch(put(bench, *[client(n) for n in range(12)]), 100)
     bench.forwarder.few(put(bench, client(12)), 100)
-    bench.rx.put(client(13), vlan=100)
+    bench.rx.put(client(13), vlan=0x6000)
     bench.forwarder.few(1, 100)
     super_frame = frame(ACK, src="192.0.2.14", payload=b"x" * 3000)
     bench.rx.put(super_frame, virtio=bytes([0, 1, 54, 0, 0xA8, 5, 0, 0, 0, 0]), copied=True)
@@ -237,7 +238,7 @@ def test_a_single_frame_does_not_overtake_those_that_wait_in_the_ring(bench):
     bench.tx.refuses = 0
     bench.forwarder.flush()
     assert [sent[39] for sent in bench.tx.sent[:13]] == list(range(13))
-    assert bench.tx.sent[13][22:26] == bytes.fromhex("81000064")
+    assert bench.tx.sent[13][22:26] == bytes.fromhex("81006000")
     assert moved(bench)["dropped.tx-full"] == 1  # what the ring cannot hold
     bench.forwarder.few(put(bench, client(15)), 100)
     assert [sent[39] for sent in bench.plain.sent] == [15]
@@ -378,3 +379,52 @@ def test_interfaces_that_a_table_does_not_need_are_closed(bench):
 def test_the_tag_on_another_way_out_is_the_targets(tag, ifindex, vlan, out):
     egress = Egress(ifindex, bytes(6), 1500, vlan)
     assert module._retagged(bytes.fromhex(tag), egress).hex() == out
+
+
+def options(n: int) -> bytes:
+    return frame(ACK, src=f"192.0.2.{n}", options=[IPOption_NOP()] * 4)
+
+
+def crowd(bench: Bench, waiting: int) -> list[int]:
+    """Have a batch of plain frames, others and super-frames handled while so many wait; returns who got through, in order."""
+    bench.plain.sent = bench.cutting.sent = bench.tx.sent
+    count = 0
+    for n in range(40):
+        if n % 10 == 5:
+            bench.rx.put(
+                frame(ACK, src=f"192.0.2.{n}", payload=bytes([n]) * (3000 + n)),
+                virtio=bytes([0, 1, 54, 0, 0xA8, 5, 0, 0, 0, 0]),
+                copied=True,
+            )
+        else:
+            bench.rx.put(options(n) if n % 10 > 5 else client(n))
+        count += 1
+    bench.rx.ready_frames = waiting
+    bench.forwarder.batch(count, 100)
+    assert bench.rx.head == count
+    assert moved(bench)["received"] == count
+    assert moved(bench)["forwarded"] == len(bench.tx.sent) == count - moved(bench).get("dropped.overload", 0)
+    return [sent[39] for sent in bench.tx.sent]
+
+
+ODD = [n for n in range(40) if n % 10 > 5]
+
+
+def test_nobody_is_given_up_while_few_frames_wait(bench):
+    assert crowd(bench, module.CROWD + 40) == list(range(40))
+
+
+def test_in_a_crowd_a_few_frames_that_are_not_plain_have_their_turn_and_super_frames_have_theirs(bench):
+    bench.rx.slots = 4 * module.CROWD
+    kept = [n for n in range(40) if n not in ODD[module.ODD_IN_A_CROWD :]]
+    assert crowd(bench, module.CROWD + 41) == kept
+    by_server = bench.block.read().server_dropped
+    assert by_server[1, DropReason.OVERLOAD] == by_server.sum() == len(ODD) - module.ODD_IN_A_CROWD
+
+
+def test_where_the_ring_is_about_to_be_full_super_frames_are_given_up_too(bench):
+    bench.rx.slots = 4 * module.CROWD
+    odd = [n for n in range(40) if n % 10 >= 5]
+    kept = [n for n in range(40) if n not in odd[module.ODD_IN_A_CROWD :]]
+    assert crowd(bench, bench.rx.slots // 3 + 41) == kept
+    assert bench.rx.take_large() is None
