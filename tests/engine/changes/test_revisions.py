@@ -249,6 +249,19 @@ def test_what_is_owed_never_replaces_another_revision_of_its_number(deep):
     assert RevisionStore(deep.folder).get(1).text == b"old"
 
 
+def test_mending_writes_nothing_that_the_disk_has(deep):
+    for text in (b"one", b"two"):
+        deep.add(text, **WHO, confirmed=False)
+    deep.hold([1, 2])
+    before = {path: path.stat().st_ino for path in deep.folder.glob("*.revision")}
+    deep.mend()
+    assert {path: path.stat().st_ino for path in deep.folder.glob("*")} == before
+    (deep.folder / "000002.revision").unlink()
+    deep.mend()
+    assert (deep.folder / "000001.revision").stat().st_ino == before[deep.folder / "000001.revision"]
+    assert RevisionStore(deep.folder).get(2).text == b"two"
+
+
 def test_what_is_held_comes_back_whoever_removes_or_damages_it(store):
     held, other = store.add(b"held", **WHO), store.add(b"other", **WHO)
     store.hold([1])
