@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from pathlib import PurePath
 
 import pytest
 
+from bngtui.cli import parser as bngtui_parser
+from bngtui.command.registry import parse
+from engine.cli import _parser as engine_parser
 from tests.helpers.paths import ROOT
 
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "tests").rglob("*.md")])
@@ -33,6 +37,16 @@ KNOWN = {
 }
 
 
+CALL = re.compile(r"^(?:sudo (?:-\S+ )*)?(?:\S*/)?(bng-engine|bngctl|bngtui)( .*)?$", re.MULTILINE)
+"""A call of one of the commands, in a block of lines to be pasted."""
+
+
+def calls(text: str) -> list[tuple[str, list[str]]]:
+    """Return the commands of this project in the blocks of a document, with their words."""
+    blocks = "\n".join(text.split("```")[1::2])
+    return [(found[1], shlex.split(found[2] or "", comments=True)) for found in CALL.finditer(blocks)]
+
+
 def missing(text: str) -> list[str]:
     """Return the files that a text names and that are not there."""
     return [name for name in FILE.findall(text) if name not in KNOWN and PurePath(name).name not in OTHERS]
@@ -41,6 +55,22 @@ def missing(text: str) -> list[str]:
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_a_document_names_files_that_are_there(path):
     assert not missing(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_a_document_calls_commands_as_they_are(path):
+    read = {
+        "bng-engine": engine_parser().parse_args,
+        "bngtui": bngtui_parser().parse_args,
+        "bngctl": lambda words: parse(words) if words else None,
+    }
+    for command, words in calls(path.read_text(encoding="utf-8")):
+        read[command](words)  # an error names the document by the test's name
+
+
+def test_calls_are_found_in_the_documents():
+    found = {command for path in DOCS for command, _ in calls(path.read_text(encoding="utf-8"))}
+    assert found == {"bng-engine", "bngctl", "bngtui"}
 
 
 def test_a_docstring_names_files_that_are_there():

@@ -47,6 +47,18 @@ def test_systemd_finds_nothing_wrong(tmp_path):
 
 
 @needs_systemd
+def test_systemd_finds_nothing_wrong_with_the_unit_of_targets():
+    done = run("systemd-analyze", "verify", "--man=no", str(SAMPLES / "bng-vip@.service"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_target_is_silent_about_the_address_before_it_has_it():
+    text = (SAMPLES / "bng-vip@.service").read_text()
+    steps = re.findall(r"^ExecStart=(\S+) ", text, re.MULTILINE)
+    assert steps == ["sysctl", "ip"]
+
+
+@needs_systemd
 def test_what_the_service_is_exposed_to():
     done = run("systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT))
     exposure = re.search(r"Overall exposure level for bng-engine.service: ([\d.]+)", done.stdout)

@@ -1,4 +1,4 @@
-"""Packet sockets that a worker opens while it may. To bind one later needs no capability (packet(7))."""
+"""Packet sockets that a worker opens while it may, for later. To bind one later needs no capability (packet(7))."""
 
 from __future__ import annotations
 

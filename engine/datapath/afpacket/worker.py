@@ -53,8 +53,9 @@ IDLE_POLL_MS = 25
 NICE = -10
 """Before consoles, checks and whatever else runs on the box: a worker held up for a ring's length loses frames."""
 
-SOCKETS = 128
-"""Packet sockets that are opened ahead: four for its interface, three for each further one that frames leave by."""
+SOCKETS = 3
+"""Packet sockets that are opened ahead, for one further interface that frames leave by. More would make its end slow: the
+kernel waits for all processors (synchronize_net) at each that is closed."""
 
 _FAULT_CHARACTERS = 160
 """Of the text of a fault, so that it fits `MESSAGE_BYTES` whatever its letters are."""
@@ -240,9 +241,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the control process decides
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    worker = Worker(args)
     sockets.open_ahead(SOCKETS)
     privileges.restrict_worker()
-    worker = Worker(args)
     worker.control.send(encode(Ready(worker.tables.lookup.generation)))
     gc.collect()
     gc.freeze()

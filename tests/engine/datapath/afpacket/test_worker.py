@@ -569,7 +569,7 @@ def test_it_runs_before_others_ignores_ctrl_c_and_says_that_it_is_ready(argument
         (signal.SIGINT, signal.SIG_IGN),
         (0, True),
         module.SOCKETS,
-        "restricted",
+        "restricted",  # with everything open, and before it looks at a frame
         messages.Ready(5),
         "gc",
         "run",
