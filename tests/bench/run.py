@@ -19,6 +19,7 @@ import numpy as np
 
 from engine.datapath import maglev
 from tests.bench import cards, decisions, harness, quiet, traffic
+from tests.bench.xdp import costs
 from tests.helpers import fixtures
 
 if TYPE_CHECKING:
@@ -151,6 +152,14 @@ def million_flows(made: harness.Wire) -> None:
         print(f"  {sessions:,} flows; worker {harness.resident_mib(datapath.process_ids()):.0f} MiB resident")
 
 
+def xdp(*, quick: bool) -> None:
+    print(
+        "\nThe XDP program: nanoseconds a packet by number of flows, net of the loop, which the first line tells"
+    )
+    for line in costs.told(quick=quick):
+        print(line, flush=True)
+
+
 def cases() -> None:
     print("\nMicroseconds a frame by case of tests/fixtures: one by one, and as a batch of 256")
     for case in fixtures.cases():
@@ -182,6 +191,7 @@ def main() -> None:
         "swaps",
         "memory",
         "cards",
+        "xdp",
         "cases",
         "maglev",
     )
@@ -196,8 +206,8 @@ def main() -> None:
     named = {"rates"} if options.rates else {"cases"} if options.cases else set(options.section or ())
     wanted = named or set(sections)
     quick = options.quick
-    without_network = {"cases": cases, "maglev": maglev_tables}
-    if wanted - set(without_network) and os.geteuid():
+    without_network = {"xdp": lambda: xdp(quick=quick), "cases": cases, "maglev": maglev_tables}
+    if wanted - {"cases", "maglev"} and os.geteuid():
         sys.exit("make bench needs root: it makes network namespaces and packet sockets")
     print(f"Linux {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} CPUs")
     rounds, seconds = (1, 2) if quick else (5, 4)

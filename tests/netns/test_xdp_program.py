@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from engine.datapath.lookup import Lookup
+from engine.datapath.xdp.program import Program
+from tests.bench.xdp import costs
 from tests.conftest import lacking
 from tests.helpers import fixtures
 from tests.helpers.conformance import BUCKETS, Result, difference, fate_of, flat, flows_of, write
@@ -111,3 +114,18 @@ def test_it_does_what_the_model_says(kind):
         history = xdp.COURSE.history(scenario(kind, seed))
         for difference_ in xdp.COURSE.compare(history).values():
             pytest.fail(f"seed {seed}\n{shortest(history, xdp.COURSE)}\n{difference_}")
+
+
+@pytest.mark.parametrize(("method", "written"), [("rr", 64), ("hash", 0)])
+def test_the_bench_meets_every_flow_it_speaks_of(need, method, written):
+    need("clang-14")
+    program = Program(1024)
+    try:
+        program.install(costs.table(method))
+        costs.Loop().ns(program.fd, 64, rounds=1)
+        counters = program.counters()
+        assert counters.forwarded == counters.received >= costs.ROUND
+        assert counters.target_sessions.sum() == written
+        assert np.count_nonzero(counters.target_packets) == len(costs.TARGETS)
+    finally:
+        program.close()
