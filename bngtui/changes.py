@@ -146,12 +146,16 @@ class Changes:
             self._say(f"Nothing was changed: {effect.object} stays as it is.", "text")
 
     async def _admin(self, effect: Effect) -> None:
+        within = {} if effect.within_s is None else {"within_s": effect.within_s}
         result: AdminResult | None = await self._do(
-            "admin", what=effect.what, action=effect.verb, numbers=[effect.number]
+            "admin", what=effect.what, action=effect.verb, numbers=[effect.number], **within
         )
         if result is not None:
             already = "" if result.changed else " already"
-            self._say(f"Done: {effect.done}{already}.", "up")
+            if result.in_force:
+                self._say(f"Done: {effect.done}{already}.", "up")
+            else:
+                self._say(f"Accepted, not yet in force: {effect.done}{already}.", "warning")
 
     # -- a new configuration ----------------------------------------------------------------------------------------
 
@@ -200,7 +204,9 @@ class Changes:
 
     def _say_applied(self, applied: Applied, did: str) -> None:
         """Say what runs now, and how it stays."""
-        if applied.pending is None:
+        if not applied.in_force:
+            self._say(f"Accepted, not yet in force: {did}, revision {applied.revision}.", "warning")
+        elif applied.pending is None:
             self._say(f"Done: {did}, revision {applied.revision} runs.", "up")
         else:
             self._say(

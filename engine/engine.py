@@ -285,7 +285,7 @@ class Engine:
 
     async def _start(self) -> None:
         self.options.run_dir.mkdir(parents=True, exist_ok=True)
-        for text in filter(None, [*self._recalled, self.admin.load()]):
+        for text in filter(None, [*self._recalled, self.admin.load(time.monotonic(), time.time())]):
             self.tell("warning", text, None)
         await self.server.start()
         if (told := self.last_run.begin()) is not None:
@@ -397,6 +397,9 @@ class Engine:
         for notice in self.forwarding.watch(now):
             self.event_log.add(notice)
             self.settler.want_shown()
+        for notice, actor in self.settler.in_force_at_last():
+            self.event_log.add(notice, actor)
+            self.settler.want_shown()
 
     async def _follow_host(self, _: float) -> None:
         await self.follower.keep_following()
@@ -475,6 +478,11 @@ class Engine:
             pairs=self.forwarding.pairs(),
         )
 
+    @property
+    def in_force(self) -> bool:
+        """Whether every worker forwards by the last change."""
+        return self.settler.in_force
+
     def overrides(self) -> tuple[dict[int, Admin], dict[int, Literal["enabled", "disabled"]]]:
         """Return what operators have said of targets and servers, apart from the file."""
         return self.world.target_admin, self.world.server_admin
@@ -492,16 +500,16 @@ class Engine:
 
     async def change_admin(self, args: AdminArgs, actor: Actor) -> AdminResult:
         """Enable, disable or drain at once: the next packet sees it. Raises OpError."""
-        result = self.admin.change(args)
+        result = self.admin.change(args, actor, time.monotonic(), time.time())
         if result.changed:
             await self.records.save_operational_state()
             self._act(self.chain.tick(time.monotonic()), actor)
             await self._claimed(actor)
             await self._put_in_force("operational state", actor)
+        result.in_force = self.in_force
         return result
 
     async def _put_in_force(self, subject: str, actor: Actor) -> None:
         """Settle, and say so where a worker has not taken the change up in time."""
-        if not await self.settler.settle():
-            message = "changed, but a worker does not forward by it yet; see show datapath and show events"
-            self.event_log.add(Notice("datapath", "warning", subject, message), actor)
+        if (notice := await self.settler.put_in_force(subject, actor)) is not None:
+            self.event_log.add(notice, actor)

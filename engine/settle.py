@@ -6,9 +6,12 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from engine.domain.notices import Notice
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.domain.actor import Actor
     from engine.forwarding import Forwarding
     from engine.modules.slb.slb import Slb
     from engine.report.duties import Duty
@@ -33,6 +36,9 @@ class Settler:
         self._publishing = publishing
         self._show = show
         self.changing = False  # the configuration has changed, and the modules have not taken it up yet
+        self.in_force = True
+        """False from a change that a worker has not taken up in time until all forward by it."""
+        self._late: dict[str, Actor | None] = {}  # subjects of those changes, and who made them
         self._table_wanted = True
         self._news = True
         self._unsettled = asyncio.Event()
@@ -79,6 +85,24 @@ class Settler:
         self._compile()
         self._publish()
         return await self._forwarding.wait_in_force(IN_FORCE_S)
+
+    async def put_in_force(self, subject: str, actor: Actor | None) -> Notice | None:
+        """Settle a change of `subject`; returns what is to be told where a worker has not taken it up in time."""
+        self.in_force = await self.settle()
+        if self.in_force:
+            return None
+        self._late[subject] = actor
+        return Notice(
+            "datapath", "warning", subject, "accepted, not yet in force: a worker does not forward by it yet"
+        )
+
+    def in_force_at_last(self) -> list[tuple[Notice, Actor | None]]:
+        """Return what was late and is in force by now; call about once a second."""
+        if not self._late or not self._forwarding.in_force():
+            return []
+        late, self._late, self.in_force = self._late, {}, True
+        text = "in force: every worker forwards by it now"
+        return [(Notice("datapath", "info", subject, text), actor) for subject, actor in late.items()]
 
     async def _prepare(self) -> None:
         """Have ready what takes long to compile; others have their turns meanwhile."""

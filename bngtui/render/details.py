@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bngtui.render.drain import drain_text
 from bngtui.render.spark import ceiling, sparkline
 from bngtui.render.states import SEVERITY, arp_mark, check_role, member_mark, server_mark, target_mark
 from bngtui.render.text import Line, Role, Span, clean, line, wrap
@@ -51,6 +52,8 @@ def target_lines(
         lines += fact("why", target.reason, width, mark.role)
     lines += fact("since", f"{age(target.last_change_s)} ago", width)
     lines += fact("admin", target.admin, width)
+    if target.drain is not None:
+        lines += fact("drained", drain_text(target.drain), width, mark.role)
     lines += fact("health", target.health, width, check_role_of(target.health))
     lines += fact("gets new flows", "yes" if target.operational else "no", width)
     lines += fact("address", f"{endpoint(target.ipaddr, target.port)} {target.protocol}", width)
@@ -59,6 +62,8 @@ def target_lines(
     lines += fact("weight", str(target.weight), width)
     lines += heading("Traffic, client to target")
     lines += _traffic(target, width)
+    if target.drainwithin:
+        lines += fact("drainwithin", f"{target.drainwithin} s", width)
     if target.maxsessions:
         lines += fact("maxsessions", count(target.maxsessions), width)
     if target.unanswered:

@@ -23,7 +23,8 @@ class Effect:
     """A command and what it does.
 
     `grave`: of the lines, those that somebody should not overlook. `last`: a server loses its last healthy target, or a
-    serving server goes: then the number must be typed. `pointless`: why there is nothing to do, or None.
+    serving server goes: then the number must be typed. `pointless`: why there is nothing to do, or None. `within_s`:
+    after how many seconds a drain ends, 0 never, None as the file says.
     """
 
     verb: Verb
@@ -34,6 +35,7 @@ class Effect:
     grave: tuple[str, ...] = ()
     last: bool = False
     pointless: str | None = None
+    within_s: int | None = None
 
     @property
     def object(self) -> str:
@@ -75,6 +77,8 @@ def _on_target(state: State, verb: Verb, target: TargetState) -> Effect:
         else:
             kept = f"{sessions} may finish" if target.sessions else "no sessions to wait for"
             lines.append(f"{kept}; new flows go elsewhere")
+            if target.drainwithin:
+                lines.append(f"what is left after {target.drainwithin} s ends")
         for server in state.servers:
             if target.number in server.targets or target.number in server.backup:
                 text, empty = _what_remains(state, server, target)

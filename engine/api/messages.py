@@ -42,6 +42,19 @@ class CheckState(msgspec.Struct, kw_only=True):
     address: str | None = None  # the address probed; for "vip" the virtual address
 
 
+class DrainState(msgspec.Struct, kw_only=True):
+    """A drain that an operator began. `left_s`: to its end, 0 from then on; null where it has none.
+
+    `flows` are still at the target, those that are half open included.
+    """
+
+    since: str  # RFC 3339
+    by: str
+    within_s: int | None
+    left_s: float | None
+    flows: int
+
+
 class TargetState(msgspec.Struct, kw_only=True):
     """One target, as the contract names its fields."""
 
@@ -69,6 +82,8 @@ class TargetState(msgspec.Struct, kw_only=True):
     half_open: int = 0  # flows that showed only SYNs, beside the sessions; they end after 10 s
     unanswered: int = 0  # flows that showed only SYNs to their end, since the engine's start
     maxsessions: int = 0  # 0: no limit
+    drainwithin: int = 0  # seconds that a drain lasts where the operator gives no time, 0: no end
+    drain: DrainState | None = None  # of one that drains
     out_of: list[int] = msgspec.field(
         default_factory=list
     )  # servers that it is down for, though up elsewhere
@@ -390,6 +405,9 @@ class Applied(msgspec.Struct, kw_only=True):
     changes: list[Change] = msgspec.field(default_factory=list)
     warnings: list[Finding] = msgspec.field(default_factory=list)
     pending: Pending | None = None
+    in_force: bool = (
+        True  # false: accepted, and a worker does not forward by it yet; an event tells when all do
+    )
 
 
 class Version(msgspec.Struct, kw_only=True):
@@ -413,6 +431,7 @@ class AdminResult(msgspec.Struct, kw_only=True):
 
     changed: list[int]
     unchanged: list[int]
+    in_force: bool = True  # as of `Applied`
 
 
 # -- frames ---------------------------------------------------------------------------------------------------------

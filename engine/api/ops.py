@@ -90,11 +90,15 @@ class TrendsArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class AdminArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Operational state of targets or servers; all numbers are checked before any is changed."""
+    """Operational state of targets or servers; all numbers are checked before any is changed.
+
+    `within_s` is for drain: the flows that are left after so many seconds end, 0: none is, null: as the file says.
+    """
 
     what: Literal["target", "server"]
     action: Literal["enable", "disable", "drain"]
     numbers: list[int]
+    within_s: int | None = None
 
 
 class CheckArgs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -116,6 +116,7 @@ class Target(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     script: str | None = None
     weight: int = 1
     maxsessions: int = 0  # 0: no limit
+    drainwithin: int = 0  # seconds that a drain lasts where the operator gives no time, 0: no end
     alert: str | None = None
     upalert: str | None = None
     registered: bool = False

@@ -24,6 +24,7 @@ class Reason(Enum):
     TARGET_NOT_IPV4 = "target-not-ipv4"
     DISABLED = "disabled"
     DRAINING = "draining"
+    DRAINED = "drained"
     NO_TRANSLATION = "no-translation"
     NO_NETWORK = "no-network"
     NO_REAL = "no-real"
@@ -59,6 +60,7 @@ _SENTENCE = {
     Reason.TARGET_NOT_IPV4: "{given}: only IPv4 targets are built yet",
     Reason.DISABLED: "disabled",
     Reason.DRAINING: "draining",
+    Reason.DRAINED: "drained: its time is over, so its flows have ended",
     Reason.NO_TRANSLATION: "address translation is not built yet: dsr enable is missing",
     Reason.NO_NETWORK: "{address} is in no enabled network",
     Reason.NO_REAL: "network {network} has no real address to ask {address} from",

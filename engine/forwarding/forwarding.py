@@ -185,6 +185,14 @@ class Forwarding:
             for number, datapath in self._datapaths.items()
         )
 
+    def in_force(self) -> bool:
+        """Whether every datapath that runs uses the table compiled last."""
+        return all(
+            datapath.generation_in_force() >= self._compilers[number].generation
+            for number, datapath in self._datapaths.items()
+            if datapath.describe().workers
+        )
+
     async def wait_in_force(self, timeout_s: float) -> bool:
         """Wait until every datapath that runs uses the table compiled last; False where that takes longer."""
         deadline = time.monotonic() + timeout_s

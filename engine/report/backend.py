@@ -107,6 +107,11 @@ class Parts(Protocol):
     control_sockets: ControlSockets
     recorder: Recorder
 
+    @property
+    def in_force(self) -> bool:
+        """Whether every worker forwards by the last change."""
+        ...
+
     def flows(self) -> Flows:
         """Count the flows of servers and targets now."""
         ...
@@ -298,22 +303,28 @@ class Backend:
     async def _admin(self, args: AdminArgs, actor: Actor) -> AdminResult:
         return await self._engine.change_admin(args, actor)
 
+    async def _applied(self, change: Awaitable[Applied]) -> Applied:
+        """Await a change, and note in its answer whether it is in force."""
+        applied = await change
+        applied.in_force = self._engine.in_force
+        return applied
+
     @answers("apply")
     async def _apply(self, args: ApplyArgs, actor: Actor) -> Applied:
-        return await self._engine.transactions.apply(args, actor, time.monotonic())
+        return await self._applied(self._engine.transactions.apply(args, actor, time.monotonic()))
 
     @answers("command")
     async def _command(self, args: CommandArgs, actor: Actor) -> Applied:
-        return await self._engine.transactions.command(args, actor, time.monotonic())
+        return await self._applied(self._engine.transactions.command(args, actor, time.monotonic()))
 
     @answers("confirm")
     async def _confirm(self, args: ConfirmArgs, actor: Actor) -> Applied:
-        return await self._engine.transactions.confirm(actor, args.trial, args)
+        return await self._applied(self._engine.transactions.confirm(actor, args.trial, args))
 
     @answers("rollback")
     async def _rollback(self, args: RollbackArgs, actor: Actor) -> Applied:
-        return await self._engine.transactions.rollback(args, actor, time.monotonic())
+        return await self._applied(self._engine.transactions.rollback(args, actor, time.monotonic()))
 
     @answers("save")
     async def _save(self, args: Consent, actor: Actor) -> Applied:
-        return await self._engine.transactions.save(actor, time.monotonic(), args)
+        return await self._applied(self._engine.transactions.save(actor, time.monotonic(), args))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from engine.api.messages import (
     ArpState,
     CheckState,
     DatapathState,
+    DrainState,
     InterfaceState,
     MemberState,
     ModuleState,
@@ -17,6 +19,7 @@ from engine.api.messages import (
     TargetState,
     VrrpState,
 )
+from engine.api.timestamp import timestamp
 from engine.datapath.contract import DropReason
 from engine.datapath.counters import numbers
 from engine.domain.mac import mac_text
@@ -155,6 +158,8 @@ class Gatherer:
             half_open=int(counters.target_half_open[number]),
             unanswered=int(counters.target_unanswered[number]),
             maxsessions=max(0, target.maxsessions),
+            drainwithin=target.drainwithin,
+            drain=self._drain(number, counters, now),
             packets=int(counters.target_packets[number]),
             bytes=int(counters.target_bytes[number]),
             pps=round(pps, 1),
@@ -163,6 +168,18 @@ class Gatherer:
             weight=target.weight,
             backup_of=backing,
             out_of=list(status.out_of) if status else [],
+        )
+
+    def _drain(self, number: int, counters: Counters, now: float) -> DrainState | None:
+        drain, end = self._world.drains.get(number), self._world.drain_ends.get(number)
+        if drain is None:
+            return None
+        return DrainState(
+            since=timestamp(datetime.fromtimestamp(drain.since, UTC)),
+            by=drain.by,
+            within_s=drain.within_s,
+            left_s=None if end is None else round(max(0.0, end - now), 1),
+            flows=int(counters.target_sessions[number] + counters.target_half_open[number]),
         )
 
     def datapath(self, counters: Counters) -> DatapathState:

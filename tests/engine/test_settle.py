@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from engine.domain.actor import Actor
 from engine.report.alarms import Alarms
 from engine.report.duties import Duties
 from engine.report.events import EventLog
@@ -17,7 +18,7 @@ class Tables:
         self.decisions = [{1: "a"}]
         self.did = []
         self.error = None
-        self.in_force = True
+        self.forwards = True
 
     def eligibility(self, _now):
         return self.decisions.pop(0) if len(self.decisions) > 1 else self.decisions[0]
@@ -31,7 +32,10 @@ class Tables:
         self.did.append(("compile", decisions))
 
     async def wait_in_force(self, _timeout_s):
-        return self.in_force
+        return self.forwards
+
+    def in_force(self):
+        return self.forwards
 
 
 @pytest.fixture
@@ -59,7 +63,7 @@ async def test_the_first_settling_compiles_and_shows(settler, tables):
 
 async def test_whoever_settles_hears_whether_the_table_is_in_force(settler, tables):
     assert await settler.settle()
-    tables.in_force = False
+    tables.forwards = False
     assert not await settler.settle()
 
 
@@ -144,3 +148,30 @@ async def test_what_cannot_be_shown_keeps_no_table_back(tables, duties):
     assert await settler.settle()
     assert ("compile", {1: "a"}) in tables.did
     assert [d.fault for d in duties.states(0)] == [None, "RuntimeError: no such row"]
+
+
+async def test_what_a_worker_has_not_taken_up_is_told_and_told_again_when_it_has(settler, tables):
+    root = Actor("root", 0)
+    assert await settler.put_in_force("configuration", root) is None
+    assert settler.in_force
+    tables.forwards = False
+    late = await settler.put_in_force("configuration", root)
+    assert (late.severity, late.subject) == ("warning", "configuration")
+    assert "accepted, not yet in force" in late.message
+    assert not settler.in_force
+    assert settler.in_force_at_last() == []
+    tables.forwards = True
+    ((notice, actor),) = settler.in_force_at_last()
+    assert (notice.severity, notice.subject, actor) == ("info", "configuration", root)
+    assert notice.message == "in force: every worker forwards by it now"
+    assert settler.in_force
+    assert settler.in_force_at_last() == []
+
+
+async def test_a_later_change_that_is_in_force_takes_the_late_one_along(settler, tables):
+    tables.forwards = False
+    await settler.put_in_force("configuration", None)
+    tables.forwards = True
+    assert await settler.put_in_force("operational state", None) is None
+    assert settler.in_force
+    assert [notice.subject for notice, _ in settler.in_force_at_last()] == ["configuration"]

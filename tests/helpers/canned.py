@@ -127,6 +127,7 @@ class CannedBackend:
         self.revisions = [revision(1)]
         self.trial: m.Pending | None = None
         self.changes = CHANGES
+        self.in_force = True
 
     def state(self) -> m.State:
         return self.now
@@ -351,7 +352,8 @@ class CannedBackend:
         changed = [number for number in args.numbers if by_number[number].admin != admin]
         for number in changed:
             by_number[number].admin = admin
-        return m.AdminResult(changed=changed, unchanged=[n for n in args.numbers if n not in changed])
+        unchanged = [n for n in args.numbers if n not in changed]
+        return m.AdminResult(changed=changed, unchanged=unchanged, in_force=self.in_force)
 
     async def _check(self, args: ops.CheckArgs) -> list[dict[str, Any]]:
         line = len(re.findall("\n", args.text))

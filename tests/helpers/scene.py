@@ -189,8 +189,8 @@ class Scene:
     def server(self, number):
         return next(s for s in self.state().servers if s.number == number)
 
-    def admin(self, action, *numbers, what="target"):
-        return self.ask("admin", what=what, action=action, numbers=list(numbers))
+    def admin(self, action, *numbers, what="target", **more):
+        return self.ask("admin", what=what, action=action, numbers=list(numbers), **more)
 
     def events(self, since=0):
         return [msgspec.convert(e, Event) for e in self.ask("events", since=since, limit=1000)]

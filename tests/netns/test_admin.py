@@ -1,6 +1,8 @@
 """disable, enable and drain by an operator; the same refused on the monitor's socket; all of it kept over a restart."""
 
 import json
+import os
+import signal
 import time
 
 import pytest
@@ -66,6 +68,73 @@ def test_drain_lets_a_running_download_complete_while_new_clients_go_elsewhere(s
     assert (target["admin"], target["operational"], target["reason"]) == ("draining", False, "draining")
     answer = download.result()
     assert (answer.target, answer.sha256) == ("target1", sha256_of(SLOW_BYTES))
+
+
+def test_a_drain_has_an_end_if_asked(scene):
+    mine, _ = one_client_each(scene)
+    since = scene.last_event()
+    download = scene.background(scene.get, "/bytes/6000000?rate=300000", source=mine)
+    time.sleep(0.3)
+    done = scene.balancer.ctl("drain", "target", "1", "within", "5")
+    assert (done.returncode, done.stdout) == (0, "target 1: draining, for 5 s at most\n")
+    target = scene.balancer.json("show", "targets")[0]
+    drain = target["drain"]
+    assert drain["by"].startswith("root(0) pid ")
+    assert drain["within_s"] == 5
+    assert 0 < drain["left_s"] <= 5
+    assert drain["flows"] == target["sessions"] + target["half_open"] > 0
+    assert "they end in" in scene.balancer.ctl("show", "targets", "1").stdout
+    assert scene.get(source=mine).target == "target1"  # a known client stays until then
+
+    with pytest.raises(OSError, match=r"reset|cut short"):
+        download.result()
+    event = until(lambda: scene.event(since, "target 1 has drained for 5 s"), 8, "its end is told")
+    assert event.kind == "admin"
+    assert f"{drain['flows']} sessions move" in event.message
+    until(lambda: scene.target(1).drain.flows == 0, 5, "its flows have left the table")
+    target = scene.target(1)
+    assert (target.admin, target.drain.left_s) == ("draining", 0)
+    assert target.reason.startswith("drained")
+    assert dict(scene.traffic(64).answered) == {"target2": 64}
+    assert scene.get(source=mine).target == "target2"
+
+    assert scene.balancer.ctl("enable", "target", "1").returncode == 0
+    assert scene.target(1).drain is None
+    scene.forget_flows()
+    assert set(scene.traffic(64).answered) == {"target1", "target2"}
+
+
+def test_a_drain_ends_in_time_over_a_restart_of_the_engine(scene):
+    scene.admin("drain", 1, within_s=3)
+    scene.stop()
+    scene.start()
+    drain = scene.target(1).drain
+    assert drain.within_s == 3
+    assert drain.left_s < 3
+    until(lambda: scene.target(1).reason.startswith("drained"), 4, "the drain ends")
+
+
+def test_what_a_worker_does_not_take_up_is_accepted_and_not_yet_in_force(scene):
+    since = scene.last_event()
+    (worker,) = scene.workers()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        done = scene.balancer.ctl("--json", "disable", "target", "1", timeout_s=20)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == {"changed": [1], "unchanged": [], "in_force": False}
+        assert scene.event(since, "accepted, not yet in force").subject == "operational state"
+        done = scene.balancer.ctl("disable", "server", "1", timeout_s=20)
+        assert "accepted, not yet in force" in done.stdout
+        assert scene.event(since, "in force: every worker") is None
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    event = until(lambda: scene.event(since, "in force: every worker"), 4, "it is told when it is in force")
+    assert (event.kind, event.severity) == ("datapath", "info")
+    assert event.actor.startswith("root(0) pid ")
+    done = scene.balancer.ctl("--json", "enable", "server", "1")
+    assert json.loads(done.stdout)["in_force"] is True
+    until(lambda: scene.server(1).operational, 5, "the server serves again")
+    assert dict(scene.traffic(64).answered) == {"target2": 64}
 
 
 def test_disable_ends_a_running_download_where_drain_would_not(scene):

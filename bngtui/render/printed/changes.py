@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bngtui.render.printed.table import Style
     from bngtui.render.text import Role
-    from engine.api.messages import Applied, Pending
+    from engine.api.messages import AdminResult, Applied, Pending
     from engine.config.difference.change import Change
 
 _SIGNS: dict[str, tuple[str, Role]] = {
@@ -42,9 +42,19 @@ def unified(text: str, style: Style) -> list[str]:
     ]
 
 
+NOT_IN_FORCE = "accepted, not yet in force: a worker does not forward by it yet; an event tells when it does"
+
+
+def not_in_force(answer: AdminResult | Applied, style: Style) -> list[str]:
+    """Return a line where a change is accepted, and not in force; none where it is."""
+    if answer.in_force:
+        return []
+    return [style.paint(line, "warning") for line in wrapped(NOT_IN_FORCE, style.width, "")]
+
+
 def applied(answer: Applied, did: str, style: Style, until: str) -> list[str]:
     """Return what was done, what it changed, and until when it waits to be confirmed (`until`: a time of day)."""
-    lines = wrapped(did, style.width, "") + changes(answer.changes, style)
+    lines = wrapped(did, style.width, "") + changes(answer.changes, style) + not_in_force(answer, style)
     if answer.pending is not None:
         lines += trial(answer.pending, style, until)
     return lines

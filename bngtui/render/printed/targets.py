@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bngtui.render.drain import drain_text
 from bngtui.render.printed import cells
 from bngtui.render.printed.table import NONE, Col, listing
 from bngtui.render.states import check_role, target_mark
@@ -36,10 +37,16 @@ def targets(state: State, style: Style, numbers: Sequence[int] | None = None) ->
         Col("SINCE", lambda t: age(t.last_change_s), right=True, drop=3),
     ]
     rows = [target for target in state.targets if numbers is None or target.number in numbers]
-    lines = listing(cols, rows, style, "targets", lambda target: cells.reason(target, target_mark(target)))
+    lines = listing(cols, rows, style, "targets", _below)
     if numbers is not None and rows:
         lines += ["", *_checks(rows, style)]
     return lines
+
+
+def _below(target: TargetState) -> list[Span]:
+    """Return what stands below a target's row."""
+    spans = cells.reason(target, target_mark(target))
+    return spans if target.drain is None else [*spans, Span(drain_text(target.drain), "muted")]
 
 
 _CHECKS: tuple[Col[tuple[TargetState, CheckState]], ...] = (

@@ -232,6 +232,9 @@ def _target(old: Target | None, new: Target | None, scene: _Scene) -> Iterator[C
     if old.maxsessions != new.maxsessions:
         limits = [str(limit) if limit else "no limit" for limit in (old.maxsessions, new.maxsessions)]
         yield changed(subject, f"maxsessions {limits[0]} {ARROW} {limits[1]}", NEW_ONLY)
+    if old.drainwithin != new.drainwithin:
+        ends = [f"{end} s" if end else "no end" for end in (old.drainwithin, new.drainwithin)]
+        yield changed(subject, f"drainwithin {ends[0]} {ARROW} {ends[1]}", "of drains that begin from now on")
     for word in ("agent", "script", "alert", "upalert"):
         if getattr(old, word) != getattr(new, word):
             yield changed(subject, shift(word, getattr(old, word), getattr(new, word)))

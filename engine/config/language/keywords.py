@@ -131,6 +131,9 @@ BLOCKS: dict[BlockName, dict[str, Keyword]] = {
         "script": Keyword("health check by a script", "TEXT", pending="this check does not run"),
         "weight": Keyword("share of new sessions, for rr and random", "1-255"),
         "maxsessions": Keyword("most sessions at a time, 0 for no limit", "0-10000000"),
+        "drainwithin": Keyword(
+            "seconds after which what is left at a drained target ends, 0 for never", "0-604800"
+        ),
         "alert": Keyword("a command to run when the target goes down", "TEXT", pending="it is not run"),
         "upalert": Keyword("a command to run when the target comes up", "TEXT", pending="it is not run"),
     },

@@ -23,6 +23,7 @@ from engine.config.model import (
 )
 from engine.domain.address import Address, Prefix
 from engine.domain.checks import CHECK_KINDS, CheckSettings
+from engine.domain.drain import MAX_WITHIN_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -322,6 +323,7 @@ READERS: dict[str, dict[str, Callable[[str], Any]]] = {
         "script": text_value,
         "weight": _ranged(1, MAX_WEIGHT),
         "maxsessions": _ranged(0, MAX_MAXSESSIONS),
+        "drainwithin": _ranged(0, MAX_WITHIN_S),
         "alert": text_value,
         "upalert": text_value,
     },

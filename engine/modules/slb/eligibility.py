@@ -72,8 +72,12 @@ class Decisions:
         return self.services.get(server, Service.WAITING)
 
 
-def decide(world: World, view: View, wanted: WantedProbes, full: set[int]) -> Decisions:
-    """Decide for every server and target. `full`: targets that have reached their maxsessions."""
+def decide(world: World, view: View, wanted: WantedProbes, full: set[int], drained: set[int]) -> Decisions:
+    """Decide for every server and target.
+
+    `full`: targets that have reached their maxsessions. `drained`: those that drained for as long as they were to, which
+    keep no flows any more.
+    """
     made = Decisions()
     servers_of: dict[int, list[int]] = {}
     for server in view.servers.values():
@@ -81,7 +85,7 @@ def decide(world: World, view: View, wanted: WantedProbes, full: set[int]) -> De
             servers_of.setdefault(number, []).append(server.number)
     for target in world.config.targets:
         made.standings[target.number] = _standing(
-            world, view, wanted, target, servers_of.get(target.number, [])
+            world, view, wanted, target, servers_of.get(target.number, []), drained
         )
     for server in view.servers.values():
         made.servers[server.number], made.services[server.number] = _serve(made, view, server, full)
@@ -95,7 +99,14 @@ def decide(world: World, view: View, wanted: WantedProbes, full: set[int]) -> De
 # -- targets ----------------------------------------------------------------------------------------------------------
 
 
-def _standing(world: World, view: View, wanted: WantedProbes, target: Target, servers: list[int]) -> Standing:
+def _standing(
+    world: World,
+    view: View,
+    wanted: WantedProbes,
+    target: Target,
+    servers: list[int],
+    drained: set[int],
+) -> Standing:
     admin = world.admin_of(target)
     base = _base(world, wanted.base.get(target.number, ()))
     vip = {
@@ -103,7 +114,8 @@ def _standing(world: World, view: View, wanted: WantedProbes, target: Target, se
         for number in servers
         if (number, target.number) in wanted.vip
     }
-    hindrance = _hindrance(world, view, target, admin)
+    over = admin == "draining" and target.number in drained
+    hindrance = Cause(Reason.DRAINED) if over else _hindrance(world, view, target, admin)
     unreachable = _unreachable(world, view, target.number)
     if "hc" not in world.config.modules:
         base = Condition("unknown", Cause(Reason.NOT_CHECKED))

@@ -9,6 +9,7 @@ from engine.domain.reason import Reason
 from engine.modules.slb.eligibility import Decisions, Service
 
 if TYPE_CHECKING:
+    from engine.domain.drain import Drain
     from engine.domain.notices import EventSeverity
     from engine.domain.states import Admin
     from engine.modules.state.view import View
@@ -23,19 +24,24 @@ class News:
         self._view = view
         self._told = Decisions()
         self._told_full: set[int] = set()
+        self._told_drains: dict[int, Drain] = {}
+        self._told_drained: set[int] = set()
         self._told_enabled: dict[int, bool] = {}  # by server
 
-    def tell(self, made: Decisions, full: set[int]) -> list[Notice]:
+    def tell(self, made: Decisions, full: set[int], drained: set[int]) -> list[Notice]:
         """Return notices of what `made` changes, and set the alarms that go with it."""
         notices: list[Notice] = []
         for number in made.standings:
             notices += self._of_target(made, number)
             notices += self._of_sessions(number, full)
+            if number in drained - self._told_drained and number in self._told.standings:
+                notices += self._of_drained(made, number)
         notices += self._of_membership(made)
         for number in made.servers:
             notices += self._of_server(made, number)
         self._set_alarms(made)
-        self._told, self._told_full = made, set(full)
+        self._told, self._told_full, self._told_drained = made, set(full), set(drained)
+        self._told_drains = dict(self._world.drains)
         self._told_enabled = {n: self._view.server_enabled(s) for n, s in self._view.servers.items()}
         return notices
 
@@ -43,7 +49,8 @@ class News:
         subject = f"target {number}"
         old, new = self._told.standings.get(number), made.standings[number]
         notices: list[Notice] = []
-        if old is not None and old.admin != new.admin:
+        another_end = self._told_drains.get(number) != self._world.drains.get(number)
+        if old is not None and (old.admin != new.admin or another_end):
             notices.append(Notice("admin", "info", subject, self._admin_text(made, number, new.admin)))
         old_health = old.health if old is not None else "unknown"
         if new.health == "up" and old_health != "up":
@@ -64,6 +71,15 @@ class News:
         if number in self._told_full and number not in full:
             return [Notice("health", "info", subject, f"{subject} takes new sessions again")]
         return []
+
+    def _of_drained(self, made: Decisions, number: int) -> list[Notice]:
+        """Tell that a drain has come to its end, and what becomes of the flows that are left."""
+        drain = self._world.drains.get(number)
+        if drain is None:
+            return []
+        left = self._what_becomes_of_sessions(made, number) or "; no session was left"
+        text = f"target {number} has drained for {drain.within_s} s{left}"
+        return [Notice("admin", "info", f"target {number}", text)]
 
     def _of_membership(self, made: Decisions) -> list[Notice]:
         """Tell of targets that are up, but not for every server."""
@@ -104,7 +120,10 @@ class News:
         if admin == "draining":
             count = self._world.target_sessions.get(number, 0)
             stay = f": {_count(count)} {'stays until it ends' if count == 1 else 'stay until they end'}"
-            return f"target {number} draining{stay if count else ''}"
+            drain = self._world.drains.get(number)
+            within = f" within {drain.within_s} s" if drain is not None and drain.within_s else ""
+            at_most = f", {drain.within_s} s at most" if within and drain is not None else ""
+            return f"target {number} draining{f'{stay}{at_most}' if count else within}"
         if admin == "disabled":
             return f"target {number} disabled{self._what_becomes_of_sessions(made, number)}"
         return f"target {number} enabled"

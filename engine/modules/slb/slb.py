@@ -44,6 +44,7 @@ class Slb(Module):
         self._wanted = WantedProbes()
         self._wanted_version = 0
         self._full: set[int] = set()
+        self._drained: set[int] = set()  # have drained for as long as they were to
         self._basis: tuple[object, ...] = ()
         self._stale = True  # a MAC or a check has changed since the last decision
         self._decided_at = -math.inf
@@ -79,7 +80,7 @@ class Slb(Module):
         former = self._told
         differs = former is None or former.servers != self._made.servers
         outcome = Outcome(recompile=differs or self._told_version != self.view.version)
-        outcome.notices += self._news.tell(self._made, self._full)
+        outcome.notices += self._news.tell(self._made, self._full, self._drained)
         self._told, self._told_version = self._made, self.view.version
         return outcome
 
@@ -92,7 +93,10 @@ class Slb(Module):
         """Return when a decision that had to wait is made; now where one is to be told."""
         if self._told is not self._made or self._told_version != self.view.version:
             return now
-        return self._decided_at + self._pause_s() if self._stale else math.inf
+        again = self._decided_at + self._pause_s() if self._stale else math.inf
+        return min(
+            again, *(end for end in self.world.drain_ends.values() if end > self._decided_at), math.inf
+        )
 
     def note(self) -> str:
         """Say how many targets get new flows."""
@@ -111,12 +115,20 @@ class Slb(Module):
         if self._wanted_version != self.view.version:
             self._wanted, self._wanted_version = wanted_probes(self.view), self.view.version
         self._count_sessions()
-        basis = (self.view.version, dict(self.world.target_admin), set(self._full))
+        drained = {number for number, end in self.world.drain_ends.items() if now >= end}
+        basis = (
+            self.view.version,
+            dict(self.world.target_admin),
+            dict(self.world.drains),
+            set(self._full),
+            drained,
+        )
         soon = now < self._decided_at + self._pause_s()
         if basis == self._basis and (soon or not self._stale):
             return
         self._basis, self._decided_at, self._stale = basis, now, False
-        self._made = decide(self.world, self.view, self._wanted, self._full)
+        self._made = decide(self.world, self.view, self._wanted, self._full, drained)
+        self._drained = drained
         self._members = None
         out_of: dict[int, list[int]] = {}
         for server, target in self._made.out_of:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from engine.config.model import Config, Target
     from engine.domain.address import Address
     from engine.domain.checks import ProbeKey, ProbeStart
+    from engine.domain.drain import Drain
     from engine.domain.frame import Frame, Link
     from engine.domain.notices import Alarm, Notice
     from engine.domain.reason import Cause
@@ -129,6 +130,10 @@ class World:
     checks: dict[ProbeKey, CheckResult] = field(default_factory=dict)  # hc
     untried: set[ProbeKey] = field(default_factory=set)  # checks whose first attempt has not ended; hc
     target_admin: dict[int, Admin] = field(default_factory=dict)  # engine; absent: as configured
+    drains: dict[int, Drain] = field(default_factory=dict)  # of targets that an operator drains; engine
+    drain_ends: dict[int, float] = field(
+        default_factory=dict
+    )  # when those that have an end do, monotonic; engine
     server_admin: dict[int, Literal["enabled", "disabled"]] = field(default_factory=dict)  # engine
     target_sessions: dict[int, int] = field(default_factory=dict)  # engine, from the datapath
     alarms: dict[tuple[str, str], Alarm] = field(default_factory=dict)  # any, by (module, subject)

@@ -22,10 +22,28 @@ def test_enable_disable_drain_change_the_engine_and_say_so(engine, bngctl):
     assert [target.admin for target in engine.backend.now.targets] == ["disabled", "disabled"]
     assert bngctl("drain", "targets", "web1").stdout == "target 1: draining\n"
     assert bngctl("drain", "target", "1,", "2").stdout == "target 1: already draining\ntarget 2: draining\n"
-    assert bngctl.json("enable", "target", "1") == {"changed": [1], "unchanged": []}
+    assert bngctl.json("enable", "target", "1") == {"changed": [1], "unchanged": [], "in_force": True}
     assert bngctl("disable", "server", "1").stdout == "server 1: disabled\n"
     assert bngctl("enable", "server", "1").returncode == 0
     assert all(actor.pid for _, _, actor in engine.backend.calls)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("1", "within", "300"), ("web1", "within", "300"), ("1", "--within", "300"), ("--within", "300", "1")],
+)
+def test_a_drain_has_an_end_if_asked(engine, bngctl, words):
+    assert bngctl("drain", "target", *words).stdout == "target 1: draining, for 300 s at most\n"
+    (args,) = [args for op, args, _ in engine.backend.calls if op == "admin"]
+    assert (args.numbers, args.within_s) == ([1], 300)
+
+
+def test_what_is_accepted_and_not_yet_in_force_is_said(engine, bngctl):
+    engine.backend.in_force = False
+    said = bngctl("disable", "target", "1").stdout.splitlines()
+    assert said[0] == "target 1: disabled"
+    assert said[1].startswith("accepted, not yet in force: a worker does not forward by it yet")
+    assert bngctl.json("enable", "target", "1")["in_force"] is False
 
 
 def test_on_the_monitors_socket_a_change_is_refused(engine, bngctl):
@@ -46,6 +64,10 @@ def test_on_the_monitors_socket_a_change_is_refused(engine, bngctl):
         (("enable", "target", "0"), 2, "0 is not a target number"),
         (("enable", "target"), 2, "LIST is missing; usage: enable target LIST"),
         (("drain", "server", "1"), 2, "unknown command 'drain server'"),
+        (("drain", "target", "1", "within"), 2, "within: '' is not a whole number of seconds"),
+        (("drain", "target", "1", "within", "soon"), 2, "within: 'soon' is not a whole number of seconds"),
+        (("drain", "target", "1", "--within", "-1"), 2, "'-1' is not a whole number of seconds"),
+        (("enable", "target", "1", "within", "5"), 1, "there is no target named 'within'"),
         (("show",), 2, "show: what? One of alarms, arp,"),
         (("shwo", "targets"), 2, "did you mean show?"),
         (("show", "vrrp", "now"), 2, "'now' is too much; usage: show vrrp"),

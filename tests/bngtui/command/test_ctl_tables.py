@@ -73,7 +73,15 @@ def draw(canned, name, style):
         )
     )
     state.targets += [
-        states.target(3, admin="draining", operational=False, reason="draining"),
+        states.target(
+            3,
+            admin="draining",
+            operational=False,
+            reason="draining",
+            drain=m.DrainState(
+                since="2026-07-01T10:42:11Z", by="root(0) pid 812", within_s=300, left_s=125.0, flows=37
+            ),
+        ),
         states.target(
             4,
             mac=None,

@@ -85,6 +85,7 @@ def engine():
         forwarding=Forwarding(),
         lights=None,
         transactions=Transactions(),
+        in_force=False,
         change_admin=change_admin,
         asked=asked,
     )
@@ -101,7 +102,8 @@ def engine():
     ],
 )
 async def test_a_change_is_made_in_the_name_of_who_asked(engine, op, args):
-    assert (await Backend(engine).call(op, args, ACTOR)).revision == 2
+    applied = await Backend(engine).call(op, args, ACTOR)
+    assert (applied.revision, applied.in_force) == (2, False)
     ((name, given),) = engine.transactions.asked
     assert name == op
     assert ACTOR in given

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.config.model import MODULES, Interface, Network
 from engine.domain.checks import CheckSettings
+from engine.domain.drain import Drain
 from engine.domain.frame import Link
 from engine.modules.state.world import CheckResult, Neighbour
 
@@ -134,6 +135,62 @@ def test_disabled_is_gone_at_once_and_drained_keeps_its_flows(kit, play):
         "target 1 enabled",
     ]
     assert told(play) == []
+
+
+def drain(play, within_s):
+    play.world.target_admin[1] = "draining"
+    play.world.drains[1] = Drain(since=0.0, by="root", within_s=within_s)
+    play.world.drain_ends[1] = play.now + within_s
+
+
+def test_a_drain_that_has_an_end_keeps_its_flows_until_then(kit, play):
+    play.up()
+    play.world.target_sessions[1] = 2
+    drain(play, 30)
+    play.live(29)
+    assert (decision(play).new, decision(play).keep) == ((2,), (1, 2))
+    assert told(play, "admin") == [
+        ("info", "target 1", "target 1 draining: 2 sessions stay until they end, 30 s at most")
+    ]
+    play.notices.clear()
+    play.recompiles = 0
+    play.live(2)
+    assert (decision(play).new, decision(play).keep) == ((2,), (2,))
+    assert told(play, "admin") == [("info", "target 1", "target 1 has drained for 30 s; 2 sessions move")]
+    assert play.recompiles == 1
+    assert (status(play).health, why(status(play))) == (
+        "up",
+        "drained: its time is over, so its flows have ended",
+    )
+    play.notices.clear()
+    play.live(20)
+    assert told(play, "admin") == []  # it is told once
+
+
+def test_the_end_of_a_drain_is_waited_for(kit, play):
+    play.up()
+    drain(play, 30)
+    play.live(0.1)
+    assert play.chain.slb.next_due(play.now) == play.world.drain_ends[1]
+
+
+def test_another_end_of_a_drain_is_told(kit, play):
+    play.up()
+    drain(play, 30)
+    play.live(1)
+    drain(play, 60)
+    play.live(1)
+    assert [message for _, _, message in told(play, "admin")] == [
+        "target 1 draining within 30 s",
+        "target 1 draining within 60 s",
+    ]
+
+
+def test_a_drain_that_ended_before_the_start_is_shown_and_not_told(kit, play):
+    drain(play, -1)
+    play.live(3)
+    assert told(play, "admin") == []
+    assert why(status(play)) == "drained: its time is over, so its flows have ended"
 
 
 def test_a_drained_target_that_fails_keeps_nothing(kit, play):
