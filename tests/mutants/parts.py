@@ -37,6 +37,7 @@ PARTS = (
     _folder("engine/changes"),
     _folder("engine/api"),
     _folder("engine/report"),
+    _folder("engine/trends"),
     # What only the kernel can answer (netlink.py, presence.py) is tested in tests/netns.
     Part(
         "engine/io/host",
