@@ -3,10 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Without a network that is said soon; PIP_RETRIES=5 for a bad one.
+export PIP_RETRIES ?= 1
 # No hash, no installation; a wheel or nothing, so that no compiler is needed.
 PINNED := install --require-hashes --only-binary :all:
 PIN := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	--no-header --no-annotate --strip-extras --allow-unsafe
+
+define INSTALL
+$(PIP) $(PINNED) -r $(1) || { echo 'make: the packages of $(1) are not installed, see above. Without a package index,' \
+	'or behind a proxy: docs/installing.md' >&2; exit 1; }
+endef
 
 .PHONY: help demo lab test check lint bench mutants venv venv-test packages requirements clean
 
@@ -59,12 +66,12 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: $(BIN)/pip .ci/requirements.txt pyproject.toml
-	$(PIP) $(PINNED) -r .ci/requirements.txt
+	@$(call INSTALL,.ci/requirements.txt)
 	$(PIP) install --no-build-isolation --no-deps --no-index --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.runtime .ci/requirements-test.txt
-	$(PIP) $(PINNED) -r .ci/requirements-test.txt
+	@$(call INSTALL,.ci/requirements-test.txt)
 	@touch $@
 
 # Without dependencies: cosmic-ray asks for yattag, which is no wheel and only writes its HTML report. The file lists the rest.

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from engine.io import seccomp
 from engine.io.privileges import CONTROL, worker_user
-from tests.helpers.scene import until
+from engine.lab import balancer
+from engine.lab.balancer import entry
+from tests.helpers.paths import ROOT, SAMPLES
+from tests.helpers.scene import Scene, until
 
 pytestmark = pytest.mark.netns
+
+UNIT = SAMPLES / "bng-engine.service"
+REAL_ROOT = os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 
 KEPT = sum(1 << one for one in CONTROL)
 
@@ -36,7 +44,7 @@ def test_each_process_holds_what_it_needs_and_nothing_else(scene):
     assert int(worker["CapInh"], 16) == int(worker["CapAmb"], 16) == 0
     assert control["NoNewPrivs"] == worker["NoNewPrivs"] == "1"
     assert worker["Seccomp"] == ("2" if seccomp.library() is not None else "0")
-    if os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]:
+    if REAL_ROOT:
         assert worker["Uid"].split() == [str(worker_user().pw_uid)] * 4
         assert worker["Groups"].split() == []
     assert shown["worker 0 on eth0"]["capabilities"] == []
@@ -58,3 +66,39 @@ def test_nothing_that_lies_in_the_working_directory_is_imported(start_engine, tm
     balancer = start_engine()
     balancer.ctl("show", "targets")
     assert not (tmp_path / "imported").exists()
+
+
+def test_everything_works_within_what_the_unit_permits(lab, tmp_path, monkeypatch):
+    """Without systemd itself, which cannot be booted beside the host's own."""
+    if shutil.which("systemd-analyze") is None or seccomp.library() is None:
+        pytest.skip("systemd-analyze and libseccomp2 are needed to know what the unit permits")
+    if not REAL_ROOT:
+        pytest.skip("only root can be bounded as the unit does it")
+    within = [sys.executable, "-P", str(ROOT / "tests" / "helpers" / "unit_sandbox.py"), str(UNIT)]
+    monkeypatch.setattr(
+        balancer, "entry", lambda module: [*within * (module == "engine.cli"), *entry(module)]
+    )
+    scene = Scene(lab, tmp_path)
+    scene.start()
+    try:
+        shown = processes(scene)
+        assert shown["worker 0 on eth0"]["capabilities"] == []
+        assert shown["worker 0 on eth0"]["seccomp"] is True
+        assert shown["control"]["seccomp"] is True, "the unit's filter"
+        for command in (
+            ("drain", "target", "1"),
+            ("enable", "target", "1"),
+            ("reload", str(scene.config), "--confirm-within", "30"),
+            ("save",),
+        ):
+            done = scene.balancer.ctl(*command)
+            assert done.returncode == 0, (command, done.stderr)
+        os.kill(shown["worker 0 on eth0"]["pid"], signal.SIGKILL)
+        until(lambda: processes(scene).get("worker 0 on eth0", {}).get("seccomp"), 10, "another worker")
+        assert dict(scene.traffic(64).failed) == {}
+    finally:
+        status = scene.balancer.stop()
+        log = scene.balancer.log_text()
+        print(log)
+    assert status == 0
+    assert "not permitted" not in log
