@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import sys
 from contextlib import suppress
@@ -117,6 +118,8 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    # The vector library starts threads when it is imported, and a thread keeps the capabilities that it began with.
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     from engine.engine import run
 
     options = RunOptions(

@@ -121,13 +121,16 @@ def run(options: RunOptions) -> int:
         log.error("%s", error)  # noqa: TRY400 - an operator's error
         return 1
     loaded = load(data, str(options.config))
+    valid = loaded.ok and loaded.config is not None
+    # Before the first line of the log, whose thread would keep what it has (capabilities(7): they are a thread's).
+    left = privileges.restrict_control(groups.values()) if valid else []
     for finding in loaded.findings:
         log.log(logging.ERROR if finding.severity == "error" else logging.WARNING, "%s", finding)
-    if not loaded.ok or loaded.config is None:
+    if not valid:
         log.error("%s is not valid; nothing was started", options.config)
         return 1
-    for left in privileges.restrict_control(groups.values()):
-        log.warning("%s", left)
+    for kept in left:
+        log.warning("%s", kept)
     sys.setswitchinterval(SWITCH_S)
     try:
         return asyncio.run(Engine(options, data, loaded, choice, groups, lines).main())

@@ -190,6 +190,7 @@ def restrict_control(groups: Collection[int] = ()) -> list[str]:
         ("capabilities that it does not need can come back", lambda: _bound(CONTROL)),
         ("capabilities that it does not need are kept", lambda: _keep(kept)),
         ("programs that it starts may gain privileges", _no_new_privileges),
+        ("there are threads that keep everything", _alone),
     ]
     return _do(steps)
 
@@ -324,6 +325,13 @@ def _become_worker() -> None:
     os.setgroups([])
     os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+
+
+def _alone() -> None:
+    """Raise OSError where there are other threads: what was given up here is this thread's (capabilities(7))."""
+    others = len(os.listdir("/proc/self/task")) - 1  # noqa: PTH208 - see standing()
+    if others:
+        raise OSError(errno.EBUSY, f"{others} began before")
 
 
 def _no_new_privileges() -> None:

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.netns
 UNIT = SAMPLES / "bng-engine.service"
 REAL_ROOT = os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 
+HELD = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Uid")
 KEPT = sum(1 << one for one in CONTROL)
 
 
@@ -49,6 +50,18 @@ def test_each_process_holds_what_it_needs_and_nothing_else(scene):
         assert worker["Groups"].split() == []
     assert shown["worker 0 on eth0"]["capabilities"] == []
     assert shown["worker 0 on eth0"]["no_new_privileges"] is True
+
+
+def test_no_thread_holds_more_than_its_process(own_scene):
+    """Capabilities and no_new_privs are a thread's: one that began before they were given up would keep them."""
+    for shown in processes(own_scene).values():
+        main = status(shown["pid"])
+        threads = [task.name for task in Path(f"/proc/{shown['pid']}/task").iterdir()]
+        for thread in threads:
+            one = status(f"{shown['pid']}/task/{thread}")
+            assert [one[name] for name in HELD] == [main[name] for name in HELD], (shown["name"], one["Name"])
+        if shown["name"] == "control":
+            assert len(threads) > 1, "the log's"
 
 
 def test_a_worker_that_hangs_is_ended_although_it_is_somebody_else(scene):

@@ -52,6 +52,18 @@ def test_the_control_process_keeps_what_stands_in_its_list_and_can_get_no_more()
 
 
 @root
+def test_a_thread_that_began_before_is_told(tmp_path):
+    program = """
+import threading
+over = threading.Event()
+threading.Thread(target=over.wait).start()
+print(json.dumps(privileges.restrict_control()))
+over.set()
+"""
+    assert tried(program) == ["there are threads that keep everything: 1 began before"]
+
+
+@root
 def test_a_program_of_the_control_process_has_no_more_than_it():
     program = """
 import subprocess
