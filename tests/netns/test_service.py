@@ -75,3 +75,18 @@ def test_lines_for_the_journal_have_their_priority_and_no_time(lab, tmp_path, mo
     assert lines
     assert not [line for line in lines if not re.match(r"<[3-6]>\S", line)]
     assert not [line for line in lines if re.match(r"<\d>\d{4}-", line)]
+
+
+def test_a_reload_as_the_unit_does_it_applies_the_edited_file_and_fails_at_a_broken_one(engine):
+    """ExecReload of the unit: the engine's own file, edited by hand meanwhile."""
+    file = engine.config
+    text = file.read_text()
+    file.write_text(text.replace("targets 1,2\n", "method hash\n targets 1,2\n", 1))
+    done = engine.ctl("reload", str(file))
+    assert done.returncode == 0, done.stderr
+    assert engine.json("show", "servers")[0]["method"] == "hash"
+    file.write_text(text.replace("ipaddr 172.16.1.10\n", "ipadr 172.16.1.10\n", 1))
+    done = engine.ctl("reload", str(file))
+    assert done.returncode == 1
+    assert f"{file}:21:11: error: unknown word" in done.stderr
+    assert engine.json("show", "servers")[0]["method"] == "hash", "what ran goes on"
