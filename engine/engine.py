@@ -123,7 +123,8 @@ def run(options: RunOptions) -> int:
     loaded = load(data, str(options.config))
     valid = loaded.ok and loaded.config is not None
     # Before the first line of the log, whose thread would keep what it has (capabilities(7): they are a thread's).
-    left = privileges.restrict_control(groups.values()) if valid else []
+    by_xdp = choice.kind != "afpacket"
+    left = privileges.restrict_control(groups.values(), by_xdp=by_xdp) if valid else []
     for finding in loaded.findings:
         log.log(logging.ERROR if finding.severity == "error" else logging.WARNING, "%s", finding)
     if not valid:

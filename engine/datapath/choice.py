@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.datapath.afpacket.datapath import AfPacketDatapath
 from engine.datapath.contract import Datapath, DatapathError, Kind
+from engine.datapath.xdp.datapath import XdpDatapath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,31 +28,31 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A datapath by the names that `--datapath` has for it, and why it cannot be used; None where it can."""
+    """A datapath by its word, and why `auto` does not take it; None where it does."""
 
-    kinds: tuple[Kind, ...]
-    unavailable: str | None
-    make: Callable[[str, int, int], Datapath] | None
+    kind: Kind
+    not_by_itself: str | None
+    make: Callable[[str, int, int], Datapath]
 
 
 _CANDIDATES = (
-    _Candidate(("xdp", "xdp-generic"), "not built into this version", None),
-    _Candidate(("afpacket",), None, AfPacketDatapath),
+    _Candidate("xdp", "only where it is asked for by its name", partial(XdpDatapath, generic=False)),
+    _Candidate("xdp-generic", "only where it is asked for by its name", partial(XdpDatapath, generic=True)),
+    _Candidate("afpacket", None, AfPacketDatapath),
 )
 """The fastest first."""
 
 
 def choose(wanted: str) -> Choice:
-    """Choose the fastest datapath that can be used, or the one that is wanted (not `auto`).
+    """Choose the fastest datapath that is taken without being asked for, or the one that is wanted (not `auto`).
 
-    Raises DatapathError where that cannot be used; the message says why and what to do.
+    Raises DatapathError where there is none of that name.
     """
     why: list[str] = []
     for candidate in _CANDIDATES:
-        kinds = [kind for kind in candidate.kinds if wanted in {kind, "auto"}]
-        if candidate.make is not None and kinds:
-            return Choice(kinds[0], candidate.make, tuple(why))
-        why.append(f"{candidate.kinds[0]}: {candidate.unavailable}")
-        if kinds and wanted != "auto":
-            raise DatapathError(f"{why[-1]}; use auto or afpacket")
-    raise DatapathError(f"there is no datapath {wanted!r}; use auto or afpacket")
+        if wanted == candidate.kind or (wanted == "auto" and candidate.not_by_itself is None):
+            return Choice(candidate.kind, candidate.make, tuple(why))
+        if wanted == "auto":
+            why.append(f"{candidate.kind}: {candidate.not_by_itself}")
+    known = ", ".join(candidate.kind for candidate in _CANDIDATES)
+    raise DatapathError(f"there is no datapath {wanted!r}; use auto or one of {known}")

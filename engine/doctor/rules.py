@@ -188,8 +188,8 @@ def interfaces(case: Case) -> Iterator[Advice]:
                 severity="warning",
                 code="foreign-xdp",
                 subject=subject,
-                message="an XDP program sees its frames before the engine does",
-                command=f"ip link set dev {name} xdp off",
+                message="an XDP program sees its frames first; if it is not this engine's own, find out whose it is",
+                command=f"ip -detail link show dev {name}",
             )
 
 
@@ -290,12 +290,12 @@ def folders(case: Case) -> Iterator[Advice]:
 
 
 def xdp(_: Case) -> Iterator[Advice]:
-    """What `--datapath auto` will come to."""
+    """What `--datapath auto` comes to."""
     yield Advice(
         severity="info",
         code="xdp",
         subject="datapath",
-        message="XDP is not built into this version: frames are forwarded by AF_PACKET",
+        message="`--datapath auto` forwards by AF_PACKET; xdp and xdp-generic forward by an XDP program where they are asked for",
     )
 
 

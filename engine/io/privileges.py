@@ -46,6 +46,8 @@ class Capability(enum.IntEnum):
     NET_ADMIN = 12
     NET_RAW = 13
     SYS_NICE = 23
+    PERFMON = 38
+    BPF = 39
 
     @property
     def label(self) -> str:
@@ -63,6 +65,12 @@ CONTROL: Mapping[Capability, str] = {
     Capability.KILL: "a worker that hangs is ended, whatever its user id",
 }
 """What the control process keeps, and what for."""
+
+FOR_XDP: Mapping[Capability, str] = {
+    Capability.BPF: "only with --datapath xdp or xdp-generic: the program and its maps",
+    Capability.PERFMON: "only with --datapath xdp or xdp-generic: the kernel checks a program of others more narrowly",
+}
+"""What it keeps beside that where it forwards by an XDP program."""
 
 
 _READ_ONLY = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC
@@ -171,13 +179,15 @@ WORKER_CALLS: tuple[Call, ...] = (
 """System calls of a worker, after it has opened its packet sockets."""
 
 
-def restrict_control(groups: Collection[int] = ()) -> list[str]:
+def restrict_control(groups: Collection[int] = (), *, by_xdp: bool = False) -> list[str]:
     """Keep what the control process needs and nothing else; return what could not be given up, in words.
 
-    It becomes a member of `groups`, so that it may give its sockets to them without CAP_CHOWN (chown(2)).
+    It becomes a member of `groups`, so that it may give its sockets to them without CAP_CHOWN (chown(2)). `by_xdp`: it
+    forwards by an XDP program.
     """
+    needed = [*CONTROL, *FOR_XDP] if by_xdp else list(CONTROL)
     held = standing()
-    kept = [one for one in CONTROL if one.label in held.capabilities] if held is not None else list(CONTROL)
+    kept = [one for one in needed if one.label in held.capabilities] if held is not None else needed
     steps: list[tuple[str, Callable[[], None]]] = []
     if missing := set(groups) - set(os.getgroups()):
         steps.append(
@@ -187,7 +197,7 @@ def restrict_control(groups: Collection[int] = ()) -> list[str]:
             )
         )
     steps += [
-        ("capabilities that it does not need can come back", lambda: _bound(CONTROL)),
+        ("capabilities that it does not need can come back", lambda: _bound(needed)),
         ("capabilities that it does not need are kept", lambda: _keep(kept)),
         ("programs that it starts may gain privileges", _no_new_privileges),
         ("there are threads that keep everything", _alone),

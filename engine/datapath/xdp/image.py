@@ -72,6 +72,7 @@ _SERVER_USED = 1 << 63
 _OWN_MAC = 1 << 48
 _LEAVING = 0x40
 _BY_RING = 1
+_MOST = 0xFFFF  # bytes of a packet
 _WAYS = 8
 _LINE = 64
 _TCP, _UDP = 6, 17
@@ -84,11 +85,17 @@ class Image:
     """The pages of a table, and where its parts are. `flow_buckets` and `seed` are the flow table's.
 
     `rings` are those of the servers whose ring decides. `ring_first` and `before_first` say by server number where their
-    buckets and the targets before are, in bytes.
+    buckets and the targets before are, in bytes. `cut_later`: see Program.
     """
 
     def __init__(
-        self, table: ForwardingTable, flow_buckets: int, seed: int, rings: Mapping[int, Ring] | None = None
+        self,
+        table: ForwardingTable,
+        flow_buckets: int,
+        seed: int,
+        rings: Mapping[int, Ring] | None = None,
+        *,
+        cut_later: bool = False,
     ) -> None:
         self.table = table
         self._rings = rings or {}
@@ -99,12 +106,17 @@ class Image:
         self.head = np.zeros(1, HEAD)[0]
         head = self.head
         head["generation"] = table.generation & 0xFFFF_FFFF
-        head["mtu"], head["mtu_most"] = table.mtu, max([table.mtu, *table.egress_mtu.tolist()])
+        mtus = np.append(table.mtu, table.egress_mtu)
+        if cut_later:
+            # Nothing larger than the interface's MTU comes in one piece, so it is not what is too big for another one.
+            mtus[mtus >= table.mtu] = _MOST
+        mtus = np.minimum(mtus, _MOST)
+        head["mtu"], head["mtu_most"] = table.mtu, mtus.max()
         head["flow_mask"], head["seed"] = flow_buckets - 1, seed
         self._add_macs()
         numbers = {bytes(row): n for n, row in enumerate(table.virtual_addr.tolist(), start=1)}
         self._add_virtual(numbers, self._add_servers(numbers))
-        head["target_first"] = self._add(_targets(table))
+        head["target_first"] = self._add(_targets(table, mtus))
         member = table.member.copy()
         member.reshape(-1)[table.leaving] |= _LEAVING
         head["member_first"] = self._add(member)
@@ -211,8 +223,8 @@ class Image:
         head["virtual_first"], head["virtual_mask"] = self._add(rows), size - 1
 
 
-def _targets(table: ForwardingTable) -> NDArray[np.void]:
-    """Lay out the targets, each with its way out."""
+def _targets(table: ForwardingTable, mtus: NDArray[np.int64]) -> NDArray[np.void]:
+    """Lay out the targets, each with its way out; `mtus` are those of the ways out."""
     rows = np.zeros(TARGET_ROWS, TARGET)
     rows["mac"] = np.ascontiguousarray(table.target_mac).view("V6").ravel()
     rows["limit"], rows["weight"] = table.target_limit, table.target_weight
@@ -221,7 +233,7 @@ def _targets(table: ForwardingTable) -> NDArray[np.void]:
     ifindex = np.append(0, table.egress_ifindex)
     rows["source"] = np.concatenate((own, table.egress_mac))[way].view("V6").ravel()
     rows["gone"], rows["ifindex"] = ifindex[way] == NO_INTERFACE, ifindex[way]
-    rows["mtu"] = np.minimum(np.append(table.mtu, table.egress_mtu)[way], 0xFFFF)
+    rows["mtu"] = mtus[way]
     rows["vlan"] = np.append(0, table.egress_vlan)[way]
     rows["retag"] = way > 0
     return rows

@@ -1,4 +1,4 @@
-"""The kernel's BPF by libbpf.so.1: open and load an object, run a program on a frame, make and fill maps.
+"""The kernel's BPF by libbpf.so.1: open and load an object, attach it, run it on a frame, make and fill maps.
 
 Every call that fails raises BpfError with the kernel's reason in words; what libbpf and the verifier say beside it is in
 `BpfError.log`.
@@ -18,6 +18,9 @@ NAME = "libbpf.so.1"
 _MAP_TYPE_ARRAY = 2
 _MMAPABLE, _INNER_MAP = 1 << 10, 1 << 12
 _LOG_BYTES = 1 << 16
+_ATTACH_XDP = 37  # enum bpf_attach_type
+_IF_NONE_IS, _GENERIC, _NATIVE = 1, 2, 4  # XDP_FLAGS_ of linux/if_link.h
+_KERNEL_SAYS = "Kernel error message: "
 _WARNING = 0  # enum libbpf_print_level
 
 
@@ -69,6 +72,12 @@ class _MapCreate(ctypes.Structure):
     )
 
 
+class _LinkCreate(ctypes.Structure):
+    """struct bpf_link_create_opts, as far as it is used."""
+
+    _fields_ = (("sz", c_size_t), ("flags", c_uint32))
+
+
 _Print = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
@@ -85,6 +94,12 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "bpf_map__set_initial_value": (c_int, c_void_p, c_char_p, c_size_t),
     "bpf_map_create": (c_int, c_int, c_char_p, c_uint32, c_uint32, c_uint32, POINTER(_MapCreate)),
     "bpf_map_update_elem": (c_int, c_int, c_void_p, c_void_p, c_uint64),
+    "bpf_link_create": (c_int, c_int, c_int, c_int, POINTER(_LinkCreate)),
+    "bpf_xdp_attach": (c_int, c_int, c_int, c_uint32, c_void_p),
+    "bpf_xdp_detach": (c_int, c_int, c_uint32, c_void_p),
+    "bpf_xdp_query_id": (c_int, c_int, c_int, POINTER(c_uint32)),
+    "bpf_prog_get_fd_by_id": (c_int, c_uint32),
+    "bpf_obj_get_info_by_fd": (c_int, c_int, c_void_p, POINTER(c_uint32)),
     "bpf_prog_test_run_opts": (c_int, c_int, POINTER(_TestRun)),
     "libbpf_set_print": (c_void_p, _Print),
 }
@@ -198,6 +213,62 @@ def put_map(outer: int, at: int, inner: int) -> None:
     key, value = c_uint32(at), c_uint32(inner)
     done = _library().bpf_map_update_elem(outer, byref(key), byref(value), 0)
     _checked("exchanging a table", done)
+
+
+def attach(program: int, ifindex: int, *, generic: bool) -> int:
+    """Attach a program to an interface; returns the link, which holds it for as long as somebody has it open.
+
+    In BpfError.log is what the kernel said beside its refusal. It says that over netlink alone (its extended
+    acknowledgement), so a second attempt, which fails like the first, asks there.
+    """
+    lib = _library()
+    mode = _GENERIC if generic else _NATIVE
+    options = _LinkCreate(sz=ctypes.sizeof(_LinkCreate), flags=mode)
+    lib.log()
+    made = lib.bpf_link_create(program, ifindex, _ATTACH_XDP, byref(options))
+    if made >= 0:
+        return int(made)
+    number = -made if made < -1 else ctypes.get_errno()
+    if lib.bpf_xdp_attach(ifindex, program, mode | _IF_NONE_IS, None) == 0:
+        lib.bpf_xdp_detach(ifindex, mode, None)
+    said = lib.log()
+    raise BpfError(
+        "attaching the program",
+        number,
+        said.rpartition(_KERNEL_SAYS)[2].strip() if _KERNEL_SAYS in said else "",
+    )
+
+
+def attached(ifindex: int) -> int:
+    """Return the number of the program that is on an interface; 0 where there is none."""
+    found = c_uint32(0)
+    _checked("looking for a program", _library().bpf_xdp_query_id(ifindex, 0, byref(found)))
+    return found.value
+
+
+def number_of(program: int) -> int:
+    """Return the number that the kernel gave a program."""
+    return int.from_bytes(_info(program)[_INFO_ID], "little")
+
+
+def name_of(number: int) -> str:
+    """Return the name of a program by its number; empty where it is gone."""
+    fd = _library().bpf_prog_get_fd_by_id(number)
+    if fd < 0:
+        return ""
+    try:
+        return _info(fd)[_INFO_NAME].split(b"\0")[0].decode(errors="replace")
+    finally:
+        os.close(fd)
+
+
+_INFO_BYTES, _INFO_ID, _INFO_NAME = 232, slice(4, 8), slice(64, 80)  # struct bpf_prog_info
+
+
+def _info(program: int) -> bytes:
+    info, size = ctypes.create_string_buffer(_INFO_BYTES), c_uint32(_INFO_BYTES)
+    _checked("asking about a program", _library().bpf_obj_get_info_by_fd(program, info, byref(size)))
+    return info.raw
 
 
 class Runner:

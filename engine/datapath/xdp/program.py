@@ -65,12 +65,14 @@ def processors() -> int:
 class Program:
     """The program and its maps, with the flow table and the counters in them. Raises BpfError where the kernel refuses.
 
-    `rings_decide` False: every flow has an entry, also where the ring could decide by itself. `blocks` are the counters
-    of each processor and, last, those that all share.
+    `rings_decide` False: every flow has an entry, also where the ring could decide by itself. `cut_later`: what is larger
+    than the interface's MTU is a super-frame, which the kernel cuts into packets on its way out. `blocks` are the
+    counters of each processor and, last, those that all share.
     """
 
-    def __init__(self, buckets: int, *, rings_decide: bool = True) -> None:
+    def __init__(self, buckets: int, *, rings_decide: bool = True, cut_later: bool = False) -> None:
         self.buckets = buckets
+        self._cut_later = cut_later
         self.rings = Rings() if rings_decide else None
         count = processors()
         lines = -(-table_bytes(buckets) // LINE_BYTES)
@@ -107,7 +109,8 @@ class Program:
             now_s = time.monotonic() if now_s is None else now_s
             if self.rings.follow(table, now_s):
                 self.rings.mark_differing(self.flows, int(now_s), self._rules)
-        image = Image(table, self.buckets, self.flows.seed, self.rings.by_number if self.rings else None)
+        rings = self.rings.by_number if self.rings else {}
+        image = Image(table, self.buckets, self.flows.seed, rings, cut_later=self._cut_later)
         fd = libbpf.create_array("bng_table", PAGE, image.pages)
         try:
             memory = MapMemory(fd, image.pages * PAGE)
@@ -123,6 +126,11 @@ class Program:
         if self._unswept == GENERATIONS - 1:
             # Before generations have come round, and what targets have lost would be valid again.
             self.sweep(0, self.buckets, strangers=True)
+
+    def mark_differing(self, now_s: int) -> None:
+        """Have the next table look for entries wherever one that lives differs from its ring."""
+        if self.rings is not None:
+            self.rings.mark_differing(self.flows, now_s, self._rules)
 
     def settle(self, now_s: float | None = None) -> None:
         """End transitions of buckets that are over, in the table in force; call every few seconds."""

@@ -61,7 +61,7 @@ def test_a_host_that_is_well_gets_information_only():
         ),
         (
             {"links": link(xdp=True)},
-            ("warning", "foreign-xdp", "interface eth0", "ip link set dev eth0 xdp off"),
+            ("warning", "foreign-xdp", "interface eth0", "ip -detail link show dev eth0"),
         ),
         ({"links": link(mtu=9000)}, ("warning", "mtu", "interface eth0", "ip link set dev eth0 mtu 1500")),
         (
