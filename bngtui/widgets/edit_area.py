@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from bngtui.widgets.application import Application
     from engine.config.finding import Finding
 
+PASTED_S = 0.005
+"""Keys that come closer to each other are not typed: people need ten times as long, a terminal sends what is pasted at once."""
+
 _GUTTER_MARK = 3  # cells after the line's number: a blank, a finding's sign and a blank
 
 
@@ -51,6 +54,8 @@ class EditArea(HookedTextArea):
         self._findings: dict[int, list[Finding]] = {}
         self.interceptor: Callable[[events.Key], Awaitable[bool]] = _nobody
         self.speech: Language = "balanceng"
+        self._key_at = float("-inf")
+        self._indented = 0  # cells that the last key, Enter, has put before the line
         super().__init__(soft_wrap=False, show_line_numbers=True, read_only=read_only, max_checkpoints=200)
         self.cursor_blink = False
         self.match_cursor_bracket = True
@@ -226,7 +231,21 @@ class EditArea(HookedTextArea):
 
         Textual types a letter here, but lets a key with a binding (an arrow) go all the way up to the application
         first. Over a slow line keys come in bursts, and the letter would be typed before the arrow had moved.
+
+        A text that is pasted comes as keys where the terminal does not mark it (bracketed paste), faster than a hand:
+        it has blanks of its own, and none are put before its lines.
         """
+        pasted = event.time - self._key_at < PASTED_S
+        self._key_at = event.time
+        indented, self._indented = self._indented, 0
+        if pasted and indented and self.cursor_location[1] == indented:
+            row = self.cursor_location[0]
+            self.replace("", (row, 0), (row, indented))
+        if pasted and event.key in {"enter", "tab"} and not self.read_only:
+            event.stop()
+            event.prevent_default()
+            self.type_text("\n" if event.key == "enter" else "\t")
+            return
         if await self.interceptor(event):
             event.stop()
             event.prevent_default()
@@ -240,7 +259,9 @@ class EditArea(HookedTextArea):
         if event.key == "enter" and not self.read_only:
             event.stop()
             event.prevent_default()
-            self.type_text("\n" + self._indent())
+            indent = self._indent()
+            self.type_text("\n" + indent)
+            self._indented = len(indent)
             return
         await super().key_pressed(event)
 

@@ -8,6 +8,8 @@ import statistics
 import sys
 import time
 
+from textual import events
+
 from bngtui.screens.dashboard import DashboardScreen
 from bngtui.screens.editor import EditorScreen
 from bngtui.screens.revisions import RevisionsScreen
@@ -301,3 +303,56 @@ async def test_a_large_text_is_edited_without_delay(run_dir, tmp_path):
     finally:
         process.terminate()
         await process.wait()
+
+
+PASTE = """target    3 {
+          ipaddr 172.16.1.103
+
+          port 80
+\tprotocol tcp
+}
+register  target 3
+"""
+
+
+async def press(area, text, gap_s, start=100.0):
+    """Keys as a terminal sends them that does not mark what is pasted; each `gap_s` seconds after the one before."""
+    for number, char in enumerate(text):
+        key = events.Key({"\n": "enter", "\t": "tab"}.get(char, char), char.replace("\n", "\r"))
+        key.time = start + number * gap_s
+        await area.key_pressed(key)
+
+
+async def test_what_is_pasted_without_a_mark_has_no_staircase(config_engine, run_dir):
+    async with console(run_dir) as pilot:
+        area = (await open_editor(pilot)).area
+        area.take("", "balanceng")
+        await press(area, PASTE, 0.0001)
+        assert area.text == PASTE
+
+
+async def test_only_the_first_line_of_a_paste_stands_where_the_cursor_was(config_engine, run_dir):
+    async with console(run_dir) as pilot:
+        area = (await open_editor(pilot)).area
+        area.take("", "balanceng")
+        await press(area, "          x\n", 0.2, start=50.0)
+        await press(area, PASTE, 0.0001)
+        assert area.text == "          x\n          " + PASTE
+
+
+async def test_a_paste_that_begins_with_a_new_line_has_none_either(config_engine, run_dir):
+    async with console(run_dir) as pilot:
+        area = (await open_editor(pilot)).area
+        area.take("          weight 1", "balanceng")
+        area.go(1, 99)
+        await press(area, "\n          port 80\n          dsr enable", 0.0001)
+        assert area.text == "          weight 1\n          port 80\n          dsr enable"
+
+
+async def test_what_is_typed_is_moved_in_as_the_line_above(config_engine, run_dir):
+    async with console(run_dir) as pilot:
+        area = (await open_editor(pilot)).area
+        area.take("          weight 1", "balanceng")
+        area.go(1, 99)
+        await press(area, "\nport 80\ndsr enable", 0.05)
+        assert area.text == "          weight 1\n          port 80\n          dsr enable"
