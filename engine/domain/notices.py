@@ -22,8 +22,13 @@ class Notice:
 
 
 class Alarm(msgspec.Struct, kw_only=True):
-    """Something wrong right now; it goes when the cause goes."""
+    """Something wrong right now; it goes when the cause goes.
+
+    What several have for the same cause is one alarm: `count` and `subjects` are theirs, `subject` says "460 targets".
+    """
 
     severity: EventSeverity
     subject: str
     message: str
+    count: int = 1
+    subjects: list[str] = []  # where there are several

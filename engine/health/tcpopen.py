@@ -102,7 +102,7 @@ def _failed(code: int, address: Address, port: int, timeout_s: float) -> ProbeAn
         return ProbeAnswer(ok=False, error=_CERTAIN[code].format(address, port), certain=True)
     if code == errno.ENETUNREACH:
         # Our own routes say so, while the link is off for one: nothing about the target, whose flows may wait.
-        return ProbeAnswer(ok=False, error=f"network of {address} is unreachable")
+        return ProbeAnswer(ok=False, error=f"network unreachable: {address}")
     if code == errno.ETIMEDOUT:
         return ProbeAnswer(ok=False, error=f"no answer from {address}:{port} within {timeout_s:g} s")
     return ProbeAnswer(ok=False, error=f"{os.strerror(code)} on {address}:{port}")

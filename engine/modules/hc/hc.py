@@ -254,7 +254,7 @@ class Hc(Module):
         if self.view.link(site.interface) is None:
             interface = self.world.config.interface(site.interface)
             return f"{interface.name if interface else 'its interface'} is down"
-        return f"MAC of {self.view.target_address[key.target]} is not resolved"
+        return f"no MAC: {self.view.target_address[key.target]} does not answer ARP"
 
     def _answered(
         self,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.domain.notices import Alarm, Notice
-from engine.domain.reason import Reason
+from engine.domain.notices import Notice
+from engine.modules.slb.alarms import alarms
 from engine.modules.slb.eligibility import Decisions, Service
 
 if TYPE_CHECKING:
@@ -140,20 +140,13 @@ class News:
         return f"; {_count(count)} {'has' if one else 'have'} nowhere to go"
 
     def _set_alarms(self, made: Decisions) -> None:
-        alarms = self._world.alarms
-        for key in [key for key in alarms if key[0] == "slb"]:
-            del alarms[key]
-        for number, decision in made.servers.items():
-            disabled = decision.reason is not None and decision.reason.reason is Reason.DISABLED
-            if made.service(number) is Service.NOBODY and not disabled:
-                subject = f"server {number}"
-                text = f"{subject} serves nobody: {decision.reason}"
-                alarms["slb", subject] = Alarm(severity="error", subject=subject, message=text)
-        for number, standing in made.standings.items():
-            if standing.health == "down" and standing.admin != "disabled":
-                subject = f"target {number}"
-                text = f"{subject} down: {standing.cause}"
-                alarms["slb", subject] = Alarm(severity="warning", subject=subject, message=text)
+        raised = self._world.alarms
+        for key in [key for key in raised if key[0] == "slb"]:
+            del raised[key]
+        for number, alarm in enumerate(alarms(made, self._view.target_address)):
+            # The same subject may have several: a target that is out of two servers.
+            name = alarm.subject if ("slb", alarm.subject) not in raised else f"{alarm.subject} #{number}"
+            raised["slb", name] = alarm
 
 
 def _count(sessions: int) -> str:

@@ -46,7 +46,7 @@ def test_every_reason_has_a_sentence_and_every_sentence_can_be_filled_in():
                     Cause(Reason.OF_TARGET, target=n, parts=(Cause(Reason.DRAINING),)) for n in range(1, 6)
                 ),
             ),
-            "no target takes new flows (target 1: draining; target 2: draining; target 3: draining; and 2 more)",
+            "target 1: draining; target 2: draining; target 3: draining; and 2 more",
         ),
         (
             Cause(Reason.STANDS_BY, parts=tuple(Cause(Reason.SERVER, server=n) for n in (1, 2, 3))),

@@ -123,7 +123,7 @@ async def test_an_address_that_is_not_ours_says_so():
     ("code", "certain", "words"),
     [
         (errno.EHOSTUNREACH, True, "no route to host 1.2.3.4"),
-        (errno.ENETUNREACH, False, "network of 1.2.3.4 is unreachable"),
+        (errno.ENETUNREACH, False, "network unreachable: 1.2.3.4"),
         (errno.ECONNREFUSED, True, "connection refused on 1.2.3.4:80"),
         (errno.ETIMEDOUT, False, "no answer from 1.2.3.4:80 within 3 s"),
         (errno.EPERM, False, "Operation not permitted on 1.2.3.4:80"),

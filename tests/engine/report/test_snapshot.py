@@ -80,7 +80,7 @@ def test_a_target_shows_its_mac_and_why_it_is_out():
     assert (first.mac, first.health, first.reason) == (
         "02:00:00:00:01:00",
         "down",
-        "MAC of 172.16.1.100 is not resolved",
+        "no MAC: 172.16.1.100 does not answer ARP",
     )
     assert first.last_change_s == 3.0
     assert (second.mac, second.health, second.reason) == (None, "unknown", "not looked at yet")

@@ -125,7 +125,7 @@ def test_the_first_round_ends_though_nobody_answers(kit):
     play.live(6)  # the engine never reported the ordinary probes either
     assert play.chain.hc.first_round_done
     assert {c.state for c in play.world.checks.values()} == {"down"}
-    assert play.world.checks[VIP_1].error == "MAC of 172.16.1.100 is not resolved"
+    assert play.world.checks[VIP_1].error == "no MAC: 172.16.1.100 does not answer ARP"
 
 
 def test_probes_keep_their_interval_and_do_not_beat_in_step(kit):
