@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bngtui.render.drain import drain_text
 from bngtui.render.spark import ceiling, sparkline
 from bngtui.render.states import SEVERITY, arp_mark, check_role, member_mark, server_mark, target_mark
-from bngtui.render.text import Line, Role, Span, clean, line, wrap
+from bngtui.render.text import Line, Role, Span, beside, clean, line, wrap
 from bngtui.render.units import age, clock, count, endpoint, rtt, short
 from bngtui.render.zone import in_zone, labelled
 from engine.api.messages import Event
@@ -232,7 +232,7 @@ def _recent(events: Iterable[Event], subjects: set[str], width: int) -> list[Lin
         actor = f" ({event.actor})" if event.actor else ""
         lines += fact(
             f"{mark.glyph} {clock(event.time)}",
-            f"{event.message}{actor}",
+            f"{beside(event.subject, event.message)}{actor}",
             width,
             mark.role if mark.fault else "text",
         )

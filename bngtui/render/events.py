@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bngtui.render.columns import Column
 from bngtui.render.states import SEVERITY
-from bngtui.render.text import Span, clean
+from bngtui.render.text import Span, beside, clean
 from bngtui.render.units import clock, plural
 from bngtui.render.view import Spec
 from bngtui.render.zone import labelled
@@ -21,7 +21,7 @@ def _time(event: Event, _width: int, _shown: frozenset[str]) -> Span:
 
 
 def _message(event: Event, _width: int, shown: frozenset[str]) -> Span:
-    text = clean(event.message)
+    text = clean(beside(event.subject, event.message))
     if event.actor and "actor" not in shown:
         text = f"{text} ({clean(event.actor)})"
     return Span(text, "text" if event.severity == "info" else SEVERITY[event.severity].role)

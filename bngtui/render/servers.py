@@ -10,13 +10,17 @@ from bngtui.render.columns import Column
 from bngtui.render.members import tally, traffic, who
 from bngtui.render.states import SERVER_MARKS, Mark, able, server_mark
 from bngtui.render.text import Span, clean
-from bngtui.render.units import endpoint
+from bngtui.render.units import endpoint, percent
 from bngtui.render.view import Spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.api.messages import ServerState, TargetState
+
+
+NAMED = 6
+"""Targets out of a server that are named; of more their share says more."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,11 @@ def _why(row: ServerRow, _width: int, _shown: frozenset[str]) -> Span:
     if row.server.reason:
         return Span(clean(row.server.reason), row.mark.role)
     lacking = [number for number in row.server.targets if not row.healthy([number])]
-    if lacking and row.mark.fault and row.server.admin == "enabled":
-        shown = ", ".join(map(str, lacking[:6])) + (" …" if len(lacking) > 6 else "")
-        return Span(f"without {shown}", row.mark.role)
-    return Span("")
+    if not lacking or not row.mark.fault or row.server.admin != "enabled":
+        return Span("")
+    if len(lacking) <= NAMED:
+        return Span(f"without {', '.join(map(str, lacking))}", row.mark.role)
+    return Span(f"{percent(len(lacking), len(row.server.targets))} of its targets are out", row.mark.role)
 
 
 COLUMNS: tuple[Column[ServerRow], ...] = (
@@ -95,6 +100,7 @@ SPEC: Spec[ServerRow] = Spec(
         f"{row.server.protocol} {row.server.method} {row.mark.word} {row.server.reason or ''}"
     ),
     empty="The configuration has no servers.",
+    worst_first=True,
 )
 
 

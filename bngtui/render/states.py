@@ -35,7 +35,8 @@ class Mark(NamedTuple):
 
 DOWN = Mark("✖", "down", "down", 0, True, "its checks fail: no traffic")
 NO_SERVICE = Mark("✖", "down", "down", 0, True, "no target takes new flows")
-DEGRADED = Mark("▲", "degraded", "warning", 1, True, "serves, with fewer targets than configured")
+DEGRADED = Mark("▲", "degraded", "warning", 2, True, "serves, with fewer targets than configured")
+CRITICAL = Mark("▼", "critical", "down", 1, True, "serves with less than half of its targets")
 BLOCKED = Mark("▲", "blocked", "warning", 1, True, "healthy, but no new flows: see why")
 UNKNOWN = Mark("?", "unknown", "unknown", 2, True, "no check has answered yet")
 DRAINING = Mark("◐", "draining", "draining", 3, True, "keeps its sessions, gets no new ones")
@@ -48,7 +49,7 @@ UP = Mark("●", "up", "up", 6, False, "gets new flows")
 TARGET_MARKS: tuple[Mark, ...] = (
     UP, UNCHECKED, STANDBY, DRAINING, DISABLED, UNKNOWN, BLOCKED, PARTIAL, DOWN,
 )  # fmt: skip
-SERVER_MARKS: tuple[Mark, ...] = (UP, DISABLED, DEGRADED, NO_SERVICE)
+SERVER_MARKS: tuple[Mark, ...] = (UP, DISABLED, DEGRADED, CRITICAL, NO_SERVICE)
 
 
 def target_mark(target: TargetState) -> Mark:
@@ -92,7 +93,11 @@ def server_mark(server: ServerState, targets: Mapping[int, TargetState]) -> Mark
         return DISABLED
     if not server.operational:
         return NO_SERVICE
-    return UP if able(server, targets) >= targets.keys() & server.targets else DEGRADED
+    primaries = targets.keys() & server.targets
+    lacking = len(primaries - able(server, targets))
+    if not lacking:
+        return UP
+    return CRITICAL if lacking > len(primaries) / 2 else DEGRADED
 
 
 def member_mark(member: MemberState, target: TargetState) -> Mark:

@@ -117,6 +117,7 @@ SPEC: Spec[TargetRow] = Spec(
     mark=lambda row: row.mark,
     search=_search,
     empty="The configuration has no targets.",
+    worst_first=True,
 )
 
 

@@ -41,6 +41,15 @@ def told_of(subject: str, message: str) -> str:
     return clean(message if named else f"{subject}: {message}")
 
 
+def beside(subject: str, message: str) -> str:
+    """Return a message that stands beside its subject: without the subject, where the message begins with it."""
+    rest = message.removeprefix(subject)
+    goes_on = rest[:1].isalnum() or (rest[:1] in {".", ":", "/"} and rest[1:2].isalnum())
+    if not subject or rest == message or goes_on:
+        return message
+    return rest.lstrip(" :,") or message
+
+
 class Span(NamedTuple):
     """Text that plays one role."""
 

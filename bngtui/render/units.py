@@ -85,6 +85,12 @@ def clock(rfc3339: str) -> str:
     return rest[:8] if mark and len(rest) >= 8 else rfc3339[:8]
 
 
+def percent(part: int, whole: int) -> str:
+    """Return a share in whole percents, of which 0 and 100 are nothing and all: ``92 %``."""
+    share = 100 * part / whole if whole else 0.0
+    return f"{min(99, max(1, round(share))) if 0 < part < whole else round(share)} %"
+
+
 def plural(number: int, word: str) -> str:
     """Return ``1 session``, ``2 sessions``, ``no sessions``."""
     if number == 1:

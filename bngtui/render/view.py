@@ -27,6 +27,7 @@ class Spec(Generic[Row]):
     search: Callable[[Row], str]
     empty: str
     heading: bool = True  # whether the columns' titles take a line
+    worst_first: bool = False  # unless another order is chosen: what is most urgent is seen without scrolling
     newest_first: bool = False  # the first row is wherever the newest is, until another one is chosen
 
     @property
@@ -42,7 +43,7 @@ class View(Generic[Row]):
     spec: Spec[Row]
     needle: str = ""
     faults_only: bool = False
-    order: str | None = None  # a column's id; None: as the engine gives them
+    order: str | None = None  # a column's id; None: the worst first, or as the engine gives them
     reverse: bool = False
     selected: Hashable | None = None
     top: int = 0  # index of the first row on the screen
@@ -64,6 +65,8 @@ class View(Generic[Row]):
         column = next((c for c in spec.columns if c.id == self.order), None)
         if column is not None and column.sort is not None:
             kept.sort(key=column.sort, reverse=self.reverse)
+        elif column is None and spec.worst_first:
+            kept.sort(key=lambda row: spec.mark(row).rank)
         self.rows = kept
         index = self.index
         if index is not None:
@@ -115,7 +118,9 @@ class View(Generic[Row]):
         self.order = ids[(place + step) % len(ids)]
         column = next((c for c in columns if c.id == self.order), None)
         self.reverse = column.descending if column else False
-        return column.heading if column else "the engine's order"
+        if column is not None:
+            return column.heading
+        return "what is worst" if self.spec.worst_first else "the engine's order"
 
     def narrowed(self) -> bool:
         """Whether rows are hidden on purpose."""

@@ -50,10 +50,25 @@ async def until(pilot, told, timeout_s: float = 5.0) -> None:
 
 
 @contextlib.asynccontextmanager
-async def console(run_dir: Path, size: tuple[int, int] = (120, 40), *, wait: bool = True, **options):
-    """Run the console headless; with `wait` until the first state is on the screen."""
+async def console(
+    run_dir: Path,
+    size: tuple[int, int] = (120, 40),
+    *,
+    wait: bool = True,
+    worst_first: bool = False,
+    **options,
+):
+    """Run the console headless; with `wait` until the first state is on the screen.
+
+    Rows are in the order of their numbers, so that tests know which is which, unless `worst_first`.
+    """
     app = make_app(run_dir, **options)
     async with app.run_test(size=size) as pilot:
+        for name in () if worst_first else ("servers", "targets"):
+            panel = app.screen._panels[name]
+            panel.view.order, panel.view.selected = "number", None
+            panel.view.at = 0
+            panel.renew()
         if wait:
             await until(pilot, lambda: app.store.shown is not None and "Targets" in screen_text(app))
             await until(pilot, lambda: app._due is None)

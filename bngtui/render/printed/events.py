@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bngtui.render.printed.table import Col, listing, plain
 from bngtui.render.states import SEVERITY
-from bngtui.render.text import Span
+from bngtui.render.text import Span, beside
 from bngtui.render.zone import in_zone, stamp
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _COLS: tuple[Col[Event], ...] = (
     Col("KIND", lambda event: event.kind, drop=1),
     Col("SEVERITY", lambda event: Span(event.severity, SEVERITY[event.severity].role)),
     Col("SUBJECT", lambda event: event.subject, flex=True),
-    Col("MESSAGE", lambda event: event.message + _by(event), wrap=36),
+    Col("MESSAGE", lambda event: beside(event.subject, event.message) + _by(event), wrap=36),
 )
 
 
@@ -38,5 +38,5 @@ def events(kept: Sequence[Event], style: Style) -> list[str]:
 def event_line(event: Event, style: Style) -> str:
     """Return one event of `bngctl watch`, on one line however long."""
     severity = style.paint(f"{event.severity:<7}", SEVERITY[event.severity].role)
-    text = plain(f"{event.subject}: {event.message}{_by(event)}")
+    text = plain(f"{event.subject}: {beside(event.subject, event.message)}{_by(event)}")
     return f"{in_zone(event.time)} {severity} {event.kind:<8} {text}"

@@ -109,8 +109,8 @@ def test_a_target_of_which_little_is_known():
 def test_a_server():
     server = make_server(1, [7, 9], [FAILING], backup=[8], reason="no target")
     assert shown(details.server_lines(server, [FAILING, BARE], [OTHERS], [3.0], 80)) == text("""
-~  state            ▲ degraded: serves, with fewer targets than configured
-~  why              no target
+!  state            ▼ critical: serves with less than half of its targets
+!  why              no target
    admin            enabled
    address          172.16.1.10:80 tcp
    method           rr

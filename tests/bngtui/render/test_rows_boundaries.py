@@ -39,7 +39,7 @@ def test_healthy_counts_primaries_and_backups():
         ([1, 2], {"admin": "disabled"}, ("", "text")),
         ([1, 2], {"reason": "said so"}, ("said so", "warning")),
         ([2, 11, 12, 13, 14, 15], {"operational": False}, ("without 2, 11, 12, 13, 14, 15", "down")),
-        ([2, 11, 12, 13, 14, 15, 16], {"operational": False}, ("without 2, 11, 12, 13, 14, 15 …", "down")),
+        ([2, 11, 12, 13, 14, 15, 16], {"operational": False}, ("100 % of its targets are out", "down")),
     ],
 )
 def test_the_remark_of_a_server(targets_of, changes, wanted):
