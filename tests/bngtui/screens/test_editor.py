@@ -144,7 +144,7 @@ async def test_completion(config_engine, run_dir):
         assert screen.area.lines[32] == "          ping "
         await pilot.press("ctrl+u", "tab")
         await until(pilot, lambda: screen.popup.offers is not None)
-        assert len(screen.popup.offers.items) == 16
+        assert len(screen.popup.offers.items) == 17
         await pilot.press("up")
         assert "▸ }" in text_of(pilot)
 
