@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from bngtui.render.revision_list import when
 from bngtui.render.text import clean
 from bngtui.render.units import age, plural
+from bngtui.render.zone import label
 
 if TYPE_CHECKING:
     from engine.api.messages import DrainState
 
 
 def drain_text(drain: DrainState) -> str:
-    """Return the sentence: ``by root(0) since 11-25 10:42:11, 3 flows left; they end in 25 s``."""
-    text = f"by {clean(drain.by)} since {when(drain.since)}, {plural(drain.flows, 'flow')} left"
+    """Return the sentence: ``by root(0) since 11-25 10:42:11 UTC, 3 flows left; they end in 25 s``."""
+    text = f"by {clean(drain.by)} since {when(drain.since)} {label()}, {plural(drain.flows, 'flow')} left"
     if drain.left_s is None:
         return f"{text}; no end"
     if not drain.left_s:

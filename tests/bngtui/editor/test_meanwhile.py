@@ -69,7 +69,9 @@ async def test_what_is_edited_runs(bench):
 async def test_who_typed_something_is_told_once(bench):
     bench.area.text = "typed\n"
     bench.runs(3, "three\n")
-    assert await bench.look() == [("Meanwhile revision 3 by eve, 03-01 12:03:00: shop is slow", "warning")]
+    assert await bench.look() == [
+        ("Meanwhile revision 3 by eve, 03-01 12:03:00 UTC: shop is slow", "warning")
+    ]
     assert await bench.look() == []
     assert bench.area.text == "typed\n"
     assert bench.edited.candidate.base == 2

@@ -151,10 +151,10 @@ async def test_an_accepted_change_names_its_actor_and_is_logged(server, raw, bac
         answer = await peer.ask(
             {"id": 1, "op": "admin", "args": {"what": "target", "action": "drain", "numbers": [1]}}
         )
-    assert answer["result"] == {"changed": [1], "unchanged": []}
+    assert answer["result"] == {"changed": [1], "unchanged": [], "in_force": True}
     ((_, _, actor),) = backend.calls
     assert (actor.uid, actor.pid) == (os.getuid(), os.getpid())
-    assert f'{actor}: admin {{"what":"target","action":"drain","numbers":[1]}}' in caplog.text
+    assert f'{actor}: admin {{"what":"target","action":"drain","numbers":[1],"within_s":null}}' in caplog.text
 
 
 @pytest.mark.parametrize(
