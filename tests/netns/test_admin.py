@@ -219,5 +219,5 @@ def test_a_state_file_that_is_garbage_is_said_and_the_configuration_holds(scene)
     scene.stop()
     (scene.balancer.state_dir / "operational.json").write_text('{"targets": {"1": "dis')
     scene.start()
-    assert "operational.json cannot be read" in scene.balancer.log_text()
+    assert "operational.json is not readable" in scene.balancer.log_text()
     assert [t.admin for t in scene.state().targets] == ["enabled", "enabled"]

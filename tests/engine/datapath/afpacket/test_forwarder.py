@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import struct
 
+import numpy as np
 import pytest
 from scapy.layers.inet import IPOption_NOP
 
 from engine.datapath.afpacket import forwarder as module
+from engine.datapath.afpacket import slot
 from engine.datapath.afpacket.forwarder import FEW
 from engine.datapath.contract import NO_INTERFACE, DropReason
 from engine.datapath.lookup import Egress, Lookup
@@ -73,6 +75,38 @@ def test_what_a_vector_chooses_and_what_it_leaves_over_is_taken_from_its_own_slo
     bench.forwarder.batch(put(bench, *frames), 100)
     assert alone == [22, 27]
     assert [sent[39] - 100 for sent in bench.tx.sent[20:]] == [n for n in range(20) if n not in {2, 7}]
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [(20, 0, FEW, 1), (FEW - 1, 20), (0, FEW, FEW - 1, 30), (0, 0, 0, 14), (14, 0), (2, 12, 2), (40,)],
+)
+def test_each_frame_of_a_batch_is_decided_the_way_it_is_made_for(bench, monkeypatch, runs):
+    """`runs` are the numbers of plain frames before, between and behind frames with IP options."""
+    scalar, vector = bench.forwarder.scalar.decide, bench.forwarder.vector.decide
+    decided = []
+
+    def one(data, size, now_s, vid):
+        decided.append(("alone", data[39]))
+        return scalar(data, size, now_s, vid)
+
+    def many(columns, now_s, plain):
+        decided.append(("vector", *(columns[slot.ADDRESSES] >> np.uint64(24) & np.uint64(255)).tolist()))
+        return vector(columns, now_s, plain)
+
+    monkeypatch.setattr(bench.forwarder.scalar, "decide", one)
+    monkeypatch.setattr(bench.forwarder.vector, "decide", many)
+    frames, expected = [], []
+    for number, plain in enumerate(runs):
+        if number:
+            expected.append(("alone", len(frames)))
+            frames.append(frame(ACK, src=f"192.0.2.{len(frames)}", options=[IPOption_NOP()] * 4))
+        clients = list(range(len(frames), len(frames) + plain))
+        expected += [("vector", *clients)] if plain >= FEW else [("alone", n) for n in clients]
+        frames += [client(n) for n in clients]
+    bench.forwarder.batch(put(bench, *frames), 100)
+    assert decided == expected
+    assert moved(bench)["forwarded"] == len(frames)
 
 
 def test_what_is_chosen_out_of_a_batch_leaves_in_its_order_beside_drops_and_single_frames(bench):

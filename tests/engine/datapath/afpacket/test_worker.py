@@ -576,3 +576,32 @@ def test_it_runs_before_others_ignores_ctrl_c_and_says_that_it_is_ready(argument
     ]
     os.close(arguments.control_fd)
     os.close(arguments.table_fd)
+
+
+class Control:
+    """A control socket that keeps what is sent, and is full the first time."""
+
+    def __init__(self):
+        self.sent, self.full = [], True
+
+    def send(self, data):
+        if self.full:
+            self.full = False
+            raise BlockingIOError
+        self.sent.append(messages.decode_from_worker(data))
+
+
+def test_a_fault_is_told_once_however_many_frames_it_meets():
+    worker = object.__new__(Worker)
+    worker._told = False
+    worker.control = Control()
+    worker.forwarder = types.SimpleNamespace(fault=None)
+    worker.tell_fault()
+    assert worker.control.full  # there was nothing to tell
+    worker.forwarder.fault = "IndexError at scalar.py:1: first"
+    worker.tell_fault()
+    assert worker.control.sent == []
+    worker.tell_fault()
+    worker.forwarder.fault = "IndexError at scalar.py:2: second"
+    worker.tell_fault()
+    assert worker.control.sent == [messages.Fault("IndexError at scalar.py:1: first")]
