@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from engine.api.messages import MAX_FRAME_BYTES
 from engine.domain.encoding import writable
+
+if TYPE_CHECKING:
+    from engine.api.limits import Budget
 
 HEADER = struct.Struct(">I")
 
@@ -41,11 +44,14 @@ def encode_frame(message: Any) -> bytes:
     return bytes(frame)
 
 
-async def read_frame(reader: asyncio.StreamReader, *, timeout_s: float | None = None) -> bytes | None:
+async def read_frame(
+    reader: asyncio.StreamReader, *, timeout_s: float | None = None, budget: Budget | None = None
+) -> bytes | None:
     """Read one frame's msgpack bytes; None where the peer ended between two frames.
 
     `timeout_s` runs from the frame's first byte to its last; waiting for a first byte is not limited. The length is
-    checked before a byte of the body is kept, and the body is kept as it arrives. Raises FrameTooLargeError,
+    checked before a byte of the body is kept, and the body is kept as it arrives, when `budget` has room for it; whoever
+    takes the frame gives its length back. Raises FrameTooLargeError,
     TimeoutError, asyncio.IncompleteReadError (the peer ended inside a frame), OSError.
     """
     first = await reader.read(1)
@@ -55,4 +61,11 @@ async def read_frame(reader: asyncio.StreamReader, *, timeout_s: float | None = 
         (size,) = HEADER.unpack(first + await reader.readexactly(HEADER.size - 1))
         if size > MAX_FRAME_BYTES:
             raise FrameTooLargeError(size)
-        return await reader.readexactly(size)
+        if budget is None:
+            return await reader.readexactly(size)
+        await budget.take(size)
+        try:
+            return await reader.readexactly(size)
+        except BaseException:
+            budget.give_back(size)
+            raise

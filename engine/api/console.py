@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.api.codec import FrameTooLargeError, encode_frame, read_frame
+from engine.api.limits import BYTES_S, Costs
 from engine.api.messages import PROTOCOL, ErrorInfo, EventFrame, Hello, Response
 from engine.api.ops import OPS, EventsArgs, NoArgs, SubscribeArgs
 from engine.api.outbox import StalledError
@@ -69,8 +70,9 @@ class Console:
         states: StateFrames,
         *,
         frame_s: float,
+        costs: Costs | None = None,
     ) -> None:
-        """`frame_s`: seconds for one frame from its first byte to its last."""
+        """`frame_s`: seconds for one frame from its first byte to its last; `costs` are shared by a role's consoles."""
         self.role = role
         self.actor = actor
         self.outbox = outbox
@@ -79,6 +81,7 @@ class Console:
         self._backend = backend
         self._states = states
         self._frame_s = frame_s
+        self._costs = costs or Costs(role)
         # The ops that concern the connection itself; the backend does the rest.
         self._own: dict[str, Callable[[Any], Any]] = {
             "state": self._state,
@@ -116,13 +119,22 @@ class Console:
 
     async def _answer_all(self, reader: asyncio.StreamReader) -> None:
         try:
-            while (data := await read_frame(reader, timeout_s=self._frame_s)) is not None:
+            budget, share = self._costs.incoming, self._costs.share
+            while (data := await read_frame(reader, timeout_s=self._frame_s, budget=budget)) is not None:
                 # One at a time: a console that asks faster than it reads waits in its own socket.
-                await self.outbox.answer(await self._answer(data))
+                size = len(data)
+                try:
+                    share.spend(size * BYTES_S)
+                    await share.turn()
+                    answer = await self._answer(data)
+                finally:
+                    budget.give_back(size)
+                del data
+                await self.outbox.answer(answer)
         except FrameTooLargeError as error:
-            refusal = refuse(0, "too-large", str(error))
+            refusal = self._refuse(0, "too-large", str(error))
         except TimeoutError:
-            refusal = refuse(0, "malformed", f"a frame was not complete within {self._frame_s:g} s")
+            refusal = self._refuse(0, "malformed", f"a frame was not complete within {self._frame_s:g} s")
         else:
             return
         await self.outbox.answer(refusal)
@@ -133,37 +145,56 @@ class Console:
 
     async def _answer(self, data: bytes) -> bytes:
         """Do a request, and return the frame that answers it, whatever came."""
-        try:
-            request = msgspec.msgpack.decode(data, type=_Envelope)
-        except UNREADABLE as error:
-            return refuse(_readable_id(data), "malformed", f"not a request: {error}")
+        self._costs.requests += 1
+        with self._costs.share.spending():
+            try:
+                request = msgspec.msgpack.decode(data, type=_Envelope)
+            except UNREADABLE as error:
+                return self._refuse(_readable_id(data), "malformed", f"not a request: {error}")
+        return await self._answer_request(request)
+
+    async def _answer_request(self, request: _Envelope) -> bytes:
         number, name = request.id, request.op
         op = OPS.get(name)
         if op is None:
-            return refuse(number, "unknown-op", f"no op {name[:80]!r}")
+            return self._refuse(number, "unknown-op", f"no op {name[:80]!r}")
         if not op.allows(self.role):
             log.info("%s: %s refused to a %s", self.actor, name, self.role)
-            return refuse(
+            return self._refuse(
                 number,
                 "read-only",
                 "this is monitor.sock, where nothing can be changed; use operator.sock",
             )
+        share = self._costs.share
         try:
-            args = _decoders[name].decode(request.args)
+            with share.spending():
+                args = _decoders[name].decode(request.args)
         except UNREADABLE as error:
-            return refuse(number, "bad-args", f"{name}: {error}")
+            return self._refuse(number, "bad-args", f"{name}: {error}")
+        if op.changes and self.actor.left():
+            return self._refuse(number, "refused", "whoever asked has gone; nothing was changed")
         try:
-            answer = encode_frame(Response(id=number, ok=True, result=await self._do(name, args)))
+            # What waits for a thread or a process is not the loop's time.
+            with contextlib.nullcontext() if op.apart or op.changes else share.spending():
+                result = await self._do(name, args)
+            with share.spending():
+                answer = encode_frame(Response(id=number, ok=True, result=result))
         except OpError as error:
-            return refuse(number, error.code, error.message, error.findings)
+            return self._refuse(number, error.code, error.message, error.findings)
         except FrameTooLargeError as error:
-            return refuse(number, "too-large", f"the answer to {name} is {error}")
+            return self._refuse(number, "too-large", f"the answer to {name} is {error}")
         except Exception:
             log.exception("%s: %s failed", self.actor, name)
-            return refuse(number, "internal", f"{name} failed; the engine's log says how")
+            return self._refuse(number, "internal", f"{name} failed; the engine's log says how")
         if op.changes:
             log.info("%s: %s %s", self.actor, name, _shown(args))
         return answer
+
+    def _refuse(
+        self, number: int, code: ErrorCode, message: str, findings: list[Finding] | None = None
+    ) -> bytes:
+        self._costs.refused[code] += 1
+        return refuse(number, code, message, findings)
 
     async def _do(self, op: str, args: Any) -> Any:
         own = self._own.get(op)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 import struct
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.domain.actor import Actor
@@ -68,9 +71,19 @@ def _remove_stale(path: Path) -> None:
     raise SocketUnavailableError(path, "another engine listens here; stop it, or choose another --run-dir")
 
 
-def peer(connection: socket.socket) -> Actor:
+def peer(connection: socket.socket, *, monitor: bool = False) -> Actor:
     """Return who is at the other end, by the credentials that the kernel noted at its connect (unix(7), SO_PEERCRED)."""
     credentials = struct.Struct("iII")  # struct ucred: pid, uid, gid
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
     pid, uid, _gid = credentials.unpack(raw)
-    return Actor.of_process(uid, pid)
+    return replace(Actor.of_process(uid, pid), monitor=monitor, left=partial(_closed, connection))
+
+
+def _closed(connection: socket.socket) -> bool:
+    """Tell whether the other end is closed; one that only sends nothing more still waits for its answer (poll(2))."""
+    number = connection.fileno()
+    if number < 0:
+        return True
+    look = select.poll()
+    look.register(number, 0)
+    return bool(look.poll(0))  # POLLHUP and POLLERR are always told

@@ -213,6 +213,16 @@ class VrrpState(msgspec.Struct, kw_only=True):
     note: str
 
 
+class SocketState(msgspec.Struct, kw_only=True):
+    """One of the local sockets, and what came over it since the engine's start."""
+
+    role: Role
+    consoles: int  # connected now
+    requests: int
+    refused: dict[str, int]  # requests and consoles, by engine.domain.errors.ErrorCode
+    disconnected: int  # consoles that took nothing, when too much waited for all of them
+
+
 class DutyState(msgspec.Struct, kw_only=True):
     """One thing that the control process does again and again. Ages are in seconds; null: never, or not now."""
 
@@ -271,6 +281,7 @@ class State(msgspec.Struct, kw_only=True):
     last_event_id: int
     config: ConfigStatus | None = None
     duties: list[DutyState] = []
+    sockets: list[SocketState] = []
 
 
 class Session(msgspec.Struct, kw_only=True):

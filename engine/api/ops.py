@@ -176,11 +176,15 @@ class CommandArgs(Consent, kw_only=True, forbid_unknown_fields=True):
 
 
 class Op(msgspec.Struct, frozen=True):
-    """One operation: its argument type, its answer (None: an empty one) and whether it changes something."""
+    """One operation: its argument type, its answer (None: an empty one) and whether it changes something.
+
+    `apart`: it takes long, and is done in a thread or a process of its own.
+    """
 
     args: type
     result: Any
     changes: bool = False
+    apart: bool = False
 
     def allows(self, role: Role) -> bool:
         """Tell whether a role may do it: a monitor looks, an operator also changes."""
@@ -194,19 +198,19 @@ OPS: dict[str, Op] = {
     "events": Op(EventsArgs, list[Event]),
     "sessions": Op(SessionsArgs, Sessions),
     "explain": Op(ExplainArgs, Explanation),
-    "trend": Op(TrendArgs, Trend),
-    "trends": Op(TrendsArgs, Trends),
+    "trend": Op(TrendArgs, Trend, apart=True),
+    "trends": Op(TrendsArgs, Trends, apart=True),
     "version": Op(NoArgs, Version),
     "conf": Op(NoArgs, str),  # the running configuration as BalanceNG text
-    "check": Op(CheckArgs, list[Finding]),
+    "check": Op(CheckArgs, list[Finding], apart=True),
     "admin": Op(AdminArgs, AdminResult, changes=True),
     "processes": Op(NoArgs, list[ProcessState]),
     "running": Op(NoArgs, RunningConfig),
-    "diff": Op(DiffArgs, ConfigDiff),
-    "file-diff": Op(NoArgs, ConfigDiff),  # what the file on the disk would change in what runs
+    "diff": Op(DiffArgs, ConfigDiff, apart=True),
+    "file-diff": Op(NoArgs, ConfigDiff, apart=True),  # what the file on the disk would change in what runs
     "history": Op(NoArgs, list[Revision]),  # newest first, without texts
     "revision": Op(RevisionArgs, Revision),
-    "revision-diff": Op(RevisionDiffArgs, ConfigDiff),
+    "revision-diff": Op(RevisionDiffArgs, ConfigDiff, apart=True),
     "apply": Op(ApplyArgs, Applied, changes=True),
     "command": Op(CommandArgs, Applied, changes=True),
     "confirm": Op(ConfirmArgs, Applied, changes=True),

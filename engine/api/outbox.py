@@ -7,6 +7,7 @@ loop goes on meanwhile.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -51,9 +52,25 @@ class Outbox:
         self._news = asyncio.Event()
         self._sending: asyncio.Future[None] | None = None
         self._ended = False
+        self._kept_bytes = 0  # of answers and events that wait; a state is everybody's
+        self._moved_at = time.monotonic()
         # With a high-water mark of 0 drain() returns when the kernel has everything, so that at most one frame
         # is in the transport's own buffer.
         writer.transport.set_write_buffer_limits(high=0)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits for this console alone."""
+        return self._kept_bytes + self._writer.transport.get_write_buffer_size()
+
+    @property
+    def idle_s(self) -> float:
+        """For how long the console has taken nothing of what waits; 0 where nothing does."""
+        return time.monotonic() - self._moved_at if self.waiting_bytes else 0.0
+
+    def end(self) -> None:
+        """Disconnect the console at once."""
+        self._writer.transport.abort()
 
     def offer_state(self, frame: bytes) -> None:
         """Replace the state that waits, if any, by this encoded frame."""
@@ -66,9 +83,10 @@ class Outbox:
             return
         self._last_event_id = event.id
         if len(self._events) >= self._max_events:
-            self._events.popleft()
+            self._kept_bytes -= len(self._events.popleft()[1])
             self._gap += 1
         self._events.append((event, frame))
+        self._kept_bytes += len(frame)
         self._news.set()
 
     def forget_state(self) -> None:
@@ -77,6 +95,7 @@ class Outbox:
 
     def forget_events(self) -> None:
         """Drop the events that wait, and the memory of those sent."""
+        self._kept_bytes -= sum(len(frame) for _, frame in self._events)
         self._events.clear()
         self._gap = 0
         self._last_event_id = 0
@@ -87,6 +106,7 @@ class Outbox:
             raise ConnectionResetError
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._answers.append((frame, sent))
+        self._kept_bytes += len(frame)
         self._news.set()
         await sent
 
@@ -112,9 +132,11 @@ class Outbox:
 
     def _next(self) -> tuple[bytes, asyncio.Future[None] | None] | None:
         if self._answers:
+            self._kept_bytes -= len(self._answers[0][0])
             return self._answers.popleft()
         if self._events:
             event, frame = self._events.popleft()
+            self._kept_bytes -= len(frame)
             if self._gap:
                 frame = encode_frame(EventFrame(event=event, gap=self._gap))
                 self._gap = 0
@@ -127,6 +149,7 @@ class Outbox:
     async def _flush(self) -> None:
         transport = self._writer.transport
         left = transport.get_write_buffer_size()
+        self._moved_at = time.monotonic()
         step_s = self._stall_s / 10
         idle_s = 0.0
         while idle_s < self._stall_s:
@@ -135,6 +158,8 @@ class Outbox:
                     await self._writer.drain()
             except TimeoutError:
                 size = transport.get_write_buffer_size()
+                if size != left:
+                    self._moved_at = time.monotonic()
                 idle_s = idle_s + step_s if size == left else 0.0
                 left = size
             else:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from engine.api.codec import encode_frame
 from engine.api.console import Console, refuse
+from engine.api.limits import OUTGOING_BYTES, Costs
 from engine.api.listening import SocketUnavailableError, bind, peer
-from engine.api.messages import SOCKETS, EventFrame
+from engine.api.messages import SOCKETS, EventFrame, SocketState
 from engine.api.outbox import STALL_S, Outbox
 from engine.api.state_frames import StateFrames
 
@@ -29,6 +30,9 @@ __all__ = ("Server", "SocketUnavailableError")
 
 MAX_CLIENTS = 64
 """Consoles on one socket. Counted per socket, so that monitors cannot shut the operator out."""
+
+IDLE_S = 1.0
+"""A console that has taken nothing for so long may be disconnected where too much waits for its role."""
 
 FRAME_S = 10.0
 """Time for one frame from its first byte to its last."""
@@ -62,6 +66,7 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
         self._consoles: set[Console] = set()
         self._states = StateFrames()
+        self._costs: dict[Role, Costs] = {role: Costs(role) for role in SOCKETS}
 
     @property
     def consoles(self) -> int:
@@ -122,6 +127,7 @@ class Server:
         if takers and (frame := self._states.frame(state)) is not None:
             for console in takers:
                 console.outbox.offer_state(frame)
+        self.keep_within_bounds()
 
     def publish_event(self, event: Event) -> None:
         """Give every subscriber this event, encoded once."""
@@ -131,20 +137,48 @@ class Server:
             for console in takers:
                 console.outbox.offer_event(event, frame)
 
+    def keep_within_bounds(self) -> None:
+        """Disconnect consoles that take nothing, the slowest first, where too much waits for those of a role together."""
+        for role, most in OUTGOING_BYTES.items():
+            boxes = [console.outbox for console in self._consoles if console.role == role]
+            waiting = sum(box.waiting_bytes for box in boxes)
+            for box in sorted(boxes, key=lambda box: -box.idle_s):
+                if waiting <= most or box.idle_s < IDLE_S:
+                    break
+                waiting -= box.waiting_bytes
+                self._costs[role].disconnected += 1
+                log.warning("%s: a console that takes nothing is disconnected: too much waits", SOCKETS[role])
+                box.end()
+
+    def sockets(self) -> list[SocketState]:
+        """Return what the state of every console shows."""
+        return [
+            SocketState(
+                role=role,
+                consoles=sum(console.role == role for console in self._consoles),
+                requests=costs.requests,
+                refused=dict(costs.refused),
+                disconnected=costs.disconnected,
+            )
+            for role, costs in self._costs.items()
+        ]
+
     def _acceptor(self, role: Role) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             if sum(console.role == role for console in self._consoles) >= self._max_clients:
                 log.warning("%s: refused, %d consoles are connected", SOCKETS[role], self._max_clients)
+                self._costs[role].refused["refused"] += 1
                 writer.write(refuse(0, "refused", f"{self._max_clients} consoles are connected already"))
                 writer.close()
                 return
             console = Console(
                 role,
-                peer(writer.get_extra_info("socket")),
+                peer(writer.get_extra_info("socket"), monitor=role == "monitor"),
                 Outbox(writer, stall_s=self._stall_s),
                 self._backend,
                 self._states,
                 frame_s=self._frame_s,
+                costs=self._costs[role],
             )
             self._consoles.add(console)
             task = asyncio.create_task(console.converse(reader), name=f"engine-api {console.actor}")

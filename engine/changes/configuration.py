@@ -148,11 +148,15 @@ class Configuration:
 
     def file_diff(self, flows: Flows | None = None) -> ConfigDiff:
         """Compare the file, as of the last look, with what runs; `flows` as in `diff`. Raises OpError."""
+        return self.diff(self.file_text(), str(self.file), flows)
+
+    def file_text(self) -> str:
+        """Return what the file holds, as of the last look. Raises OpError."""
         found = self.disk.difference
         data = self.disk.known if found is None else found.data
         if data is None:
             raise OpError("not-found", f"{self.file} cannot be read: {found.trouble if found else ''}")
-        return self.diff(data.decode(errors="replace"), str(self.file), flows)
+        return data.decode(errors="replace")
 
     def compare_revisions(self, old: int, new: int, flows: Flows | None = None) -> ConfigDiff:
         """Say what going from one revision to another changes; `flows` as in `diff`. Raises OpError."""

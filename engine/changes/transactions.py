@@ -29,7 +29,7 @@ from engine.domain.actor import TIMER, Actor
 from engine.domain.errors import OpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from typing import Literal
 
     from engine.api.messages import RevisionEnd
@@ -80,7 +80,7 @@ class Transactions(Configuration):
 
     async def apply(self, args: ApplyArgs, actor: Actor, now: float) -> Applied:
         """Run a candidate. Raises OpError: invalid (with findings), conflict, refused."""
-        async with self._lock:
+        async with self._turn(actor):
             self._check_base(args.base)
             loaded = await asyncio.to_thread(self.read, args.text, args.file)
             note = args.note or f"apply {args.file}"
@@ -89,7 +89,7 @@ class Transactions(Configuration):
 
     async def command(self, args: CommandArgs, actor: Actor, now: float) -> Applied:
         """Run commands of BalanceNG's language on the running text. Raises OpError."""
-        async with self._lock:
+        async with self._turn(actor):
             self._check_base(args.base)
             running = self.running
             edited = await asyncio.to_thread(
@@ -105,7 +105,7 @@ class Transactions(Configuration):
 
     async def rollback(self, args: RollbackArgs, actor: Actor, now: float) -> Applied:
         """Run an earlier revision again, as a new one; without a number: end a trial, or go one back."""
-        async with self._lock:
+        async with self._turn(actor):
             self._check_trial(args.trial)
             if args.revision is None and self.trial is not None:
                 why = f"revision {self.trial.revision} taken back"
@@ -133,7 +133,7 @@ class Transactions(Configuration):
 
     async def save(self, actor: Actor, now: float, consent: Consent = _NO_CONSENT) -> Applied:
         """Write operational state into the configuration and its file. Raises OpError."""
-        async with self._lock:
+        async with self._turn(actor):
             running = self.running
             targets, servers = self.runner.overrides()
             states: dict[tuple[Literal["target", "server"], int], bool] = {}
@@ -155,7 +155,7 @@ class Transactions(Configuration):
 
     async def reload_file(self, actor: Actor, now: float) -> Applied:
         """Read the configuration file again and run it (SIGHUP). Raises OpError."""
-        async with self._lock:
+        async with self._turn(actor):
             try:
                 data = self.file.read_bytes()
             except OSError as error:
@@ -163,6 +163,13 @@ class Transactions(Configuration):
             loaded = await asyncio.to_thread(load, data, str(self.file), host_interfaces=host_interfaces())
             text = data.decode(errors="replace")
             return await self._run(_Candidate(text, loaded, f"reload of {self.file.name}", actor), now)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, actor: Actor) -> AsyncIterator[None]:
+        """Wait for the changes before; raise OpError where whoever asked has gone meanwhile."""
+        async with self._lock:
+            _refuse_if_gone(actor)
+            yield
 
     # -- the transaction --------------------------------------------------------------------------------------------
 
@@ -377,7 +384,7 @@ class Transactions(Configuration):
         """See whether somebody else has changed the file; `disk` has what was found."""
         if self.disk.moved() and not self._lock.locked():
             async with self._lock:
-                await asyncio.to_thread(self.disk.look)
+                await self.writer.do(self.disk.look)
 
     async def _check_file(self, text: str, consent: Consent, agreed: bytes | None = None) -> bytes | None:
         """Return what is on the disk and will be overwritten. Raises OpError where nobody has agreed to that.
@@ -424,7 +431,7 @@ class Transactions(Configuration):
         self, actor: Actor, meant: int | None = None, consent: Consent = _NO_CONSENT
     ) -> Applied:
         """Keep the change under trial, if it is the one `meant`: write it to the file. Raises OpError, the trial going on."""
-        async with self._lock:
+        async with self._turn(actor):
             self._check_trial(meant)
             trial = self.trial
             if trial is None:
@@ -465,6 +472,11 @@ class Transactions(Configuration):
         await self._forget(trial, actor, end)
         self.runner.tell("warning", f"{why}: revision {trial.back.revision} runs again", actor)
         return Applied(revision=trial.back.revision, changes=changes)
+
+
+def _refuse_if_gone(actor: Actor) -> None:
+    if actor.left():
+        raise OpError("refused", "whoever asked has gone; nothing was changed")
 
 
 def _checked(candidate: _Candidate) -> Config:

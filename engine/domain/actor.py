@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import pwd
-from dataclasses import dataclass
+from collections.abc import Callable  # noqa: TC003 - the dataclass reads the annotation
+from dataclasses import dataclass, field
 from typing import Self
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asked. `pid` is None where no process did: a signal, which does not tell its sender, or a timer."""
+    """Who asked. `pid` is None where no process did: a signal, which does not tell its sender, or a timer.
+
+    `monitor`: it may look, and not change. `left` tells whether it has gone meanwhile; what it asked for and has not
+    begun is not done then.
+    """
 
     user: str
     uid: int
     pid: int | None = None
+    monitor: bool = field(default=False, compare=False)
+    left: Callable[[], bool] = field(default=_never, compare=False, repr=False)
 
     @classmethod
     def of_process(cls, uid: int, pid: int) -> Self:

@@ -10,9 +10,12 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+import msgspec
+
 from engine import __version__
 from engine.api.messages import PROTOCOL, Session, Sessions, State, Version
 from engine.api.timestamp import timestamp
+from engine.changes.apart import Apart, Question, Text, flows_of
 from engine.changes.configuration import host_interfaces
 from engine.config.language.balanceng import dump as dump_balanceng
 from engine.config.load import load
@@ -25,8 +28,6 @@ from engine.report.trend_answers import trend, trends
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    import msgspec
 
     from engine.api.messages import (
         AdminResult,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         TrendArgs,
         TrendsArgs,
     )
+    from engine.api.server import Server
     from engine.changes.admin import AdminState
     from engine.changes.transactions import Transactions
     from engine.config.difference.compare import Flows
@@ -103,6 +105,7 @@ class Parts(Protocol):
     host: Host
     alarms: Alarms
     duties: Duties
+    server: Server
     lights: Lights
     control_sockets: ControlSockets
     recorder: Recorder
@@ -146,6 +149,7 @@ class Backend:
         self._engine = engine
         self._gather = Gatherer(engine.world, engine.chain, engine.forwarding, engine.rates, engine.admin)
         self._explainer = Explainer(engine.chain, engine.forwarding, engine.lights)
+        self._apart = Apart()
         self._started_at = time.monotonic()
         self.boot_id = uuid.uuid4().hex
         self.hostname = socket.gethostname()
@@ -181,6 +185,7 @@ class Backend:
             last_event_id=engine.event_log.last_id,
             config=engine.transactions.status(now),
             duties=engine.duties.states(now),
+            sockets=engine.server.sockets(),
         )
 
     def events(self, since: int, limit: int) -> list[Event]:
@@ -217,7 +222,10 @@ class Backend:
         return dump_balanceng(self._engine.world.config)
 
     @answers("check")
-    async def _check(self, args: CheckArgs, _: Actor) -> list[Finding]:
+    async def _check(self, args: CheckArgs, actor: Actor) -> list[Finding]:
+        if actor.monitor:
+            question = Question(new=Text(text=args.text, file=args.file), interfaces=host_interfaces())
+            return (await self._apart.ask(question, actor)).findings
         loaded = await asyncio.to_thread(load, args.text, args.file, host_interfaces=host_interfaces())
         return loaded.findings
 
@@ -281,21 +289,48 @@ class Backend:
         return self._engine.transactions.revision(args.revision)
 
     @answers("diff")
-    async def _diff(self, args: DiffArgs, _: Actor) -> ConfigDiff:
+    async def _diff(self, args: DiffArgs, actor: Actor) -> ConfigDiff:
         engine = self._engine
+        if actor.monitor:
+            return await self._compare_apart(Text(text=args.text, file=args.file), args.file, actor)
         return await asyncio.to_thread(engine.transactions.diff, args.text, args.file, engine.flows())
 
     @answers("file-diff")
-    async def _file_diff(self, _: NoArgs, __: Actor) -> ConfigDiff:
+    async def _file_diff(self, _: NoArgs, actor: Actor) -> ConfigDiff:
         engine = self._engine
         await engine.transactions.watch_file()
+        if actor.monitor:
+            name = str(engine.transactions.file)
+            return await self._compare_apart(
+                Text(text=engine.transactions.file_text(), file=name), name, actor
+            )
         return await asyncio.to_thread(engine.transactions.file_diff, engine.flows())
 
     @answers("revision-diff")
-    async def _revision_diff(self, args: RevisionDiffArgs, _: Actor) -> ConfigDiff:
+    async def _revision_diff(self, args: RevisionDiffArgs, actor: Actor) -> ConfigDiff:
         engine = self._engine
+        if actor.monitor:
+            old, new = (self._revision_text(number) for number in (args.old, args.new))
+            names = (f"revision {args.old}", f"revision {args.new}")
+            flows = flows_of(engine.flows())
+            asked = Question(new=new, old=old, base=args.old, names=names, **flows)
+            found = await self._apart.ask(asked, actor)
+            return msgspec.structs.replace(found, findings=[])
         compare = engine.transactions.compare_revisions
         return await asyncio.to_thread(compare, args.old, args.new, engine.flows())
+
+    def _revision_text(self, number: int) -> Text:
+        changes = self._engine.transactions
+        return Text(text=changes.text_of(number), file=changes.name_of(number))
+
+    async def _compare_apart(self, new: Text, name: str, actor: Actor) -> ConfigDiff:
+        engine, running = self._engine, self._engine.transactions.running
+        old = Text(text=running.text, file="running", language=running.language)
+        names = (f"revision {running.revision}", name)
+        flows = flows_of(engine.flows())
+        interfaces = host_interfaces()
+        asked = Question(new=new, old=old, base=running.revision, names=names, interfaces=interfaces, **flows)
+        return await self._apart.ask(asked, actor)
 
     # -- changing ---------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from engine.config.positions import Key
 
 
+MAX_NAMED = 200_000
+"""Numbers in all lists of one text, ranges counted: sixty times what registers and enables all there can be."""
+
+
 def source_value(token: Token) -> SourceValue:
     """Return a token as a value with its place."""
     return SourceValue(token.value, token.span, 1 if token.kind == "text" else 0)
@@ -29,6 +33,7 @@ class CommandReader:
         self.lines = text.split("\n")
         self.findings = findings
         self.builder = builder
+        self.named = 0  # numbers that lists of `register`, `enable` and `no` have named so far
 
     # -- the top of a file
 
@@ -257,13 +262,18 @@ class CommandReader:
         return kind, self.joined(args[1:])
 
     def elements(self, kind: Kind, given: SourceValue) -> list[values.Element]:
-        """Read a list of numbers of a kind; empty, and a finding, where it is none."""
+        """Read a list of numbers of a kind; empty, and a finding, where it is none, or the text names too many."""
         try:
-            return values.elements(given.text, KINDS[kind])
+            found = values.elements(given.text, KINDS[kind])
+            self.named += sum(len(element.numbers) for element in found)
+            if self.named > MAX_NAMED:
+                message = f"the lists of this text name more than {MAX_NAMED} numbers"
+                raise values.BadValue("too-large", message, "say once what is registered and enabled")  # noqa: TRY301
         except values.BadValue as bad:
             span = given.place(bad.offset, bad.length)
             self.findings.error(bad.code, span, f"{kind}: {bad.message}", bad.hint)
             return []
+        return found
 
     # -- pieces
 

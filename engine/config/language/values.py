@@ -82,9 +82,12 @@ def number(text: str, low: int, high: int) -> int:
 
 
 def elements(text: str, high: int) -> list[Element]:
-    """Read a list of numbers and ranges, `1,2,5-8`, each from 1 to `high`; blanks around commas are ignored."""
+    """Read a list of numbers and ranges, `1,2,5-8`, each from 1 to `high`; blanks around commas are ignored.
+
+    Together they name `high` numbers at most, which is known before any of them is made.
+    """
     found: list[Element] = []
-    offset = 0
+    offset = named = 0
     for part in text.split(","):
         bare = part.strip()
         at, length = offset + len(part) - len(part.lstrip()), len(bare)
@@ -94,6 +97,10 @@ def elements(text: str, high: int) -> list[Element]:
         except BadValue as bad:
             bad.offset, bad.length = (at, length) if bare else (max(0, at - 1), 1)
             raise
+        named += top - low + 1
+        if named > high:
+            message, hint = "the list names more than there can be", "name each of them once"
+            raise BadValue("bad-list", message, hint, offset=at, length=length)
         found.append(Element(low, top, at, length))
     return found
 
@@ -114,10 +121,7 @@ def _element(bare: str, high: int) -> tuple[int, int]:
 
 
 def _numbers(text: str) -> list[int]:
-    found = elements(text, MAX_TARGETS)
-    if sum(len(element.numbers) for element in found) > MAX_TARGETS:
-        raise BadValue("bad-list", "the list names more targets than there can be", "name each of them once")
-    return [n for element in found for n in element.numbers]
+    return [n for element in elements(text, MAX_TARGETS) for n in element.numbers]
 
 
 def text_value(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 
@@ -313,3 +314,17 @@ async def test_of_many_changes_three_are_told(transactions, monkeypatch, count, 
     await transactions.apply(ApplyArgs(text=HASH), ACTOR, 0)
     three = "; ".join(["server 1: method rr → hash"] * 3)
     assert transactions.runner.said[-1][1] == f"revision 2 runs: {three}{more}"
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun(transactions, file):
+    gone = replace(ACTOR, left=lambda: True)
+    for change in (
+        transactions.apply(ApplyArgs(text=HASH), gone, 0),
+        transactions.command(CommandArgs(text="disable target 1"), gone, 0),
+        transactions.rollback(RollbackArgs(), gone, 0),
+        transactions.save(gone, 0),
+        transactions.confirm(gone),
+    ):
+        with pytest.raises(OpError, match="whoever asked has gone; nothing was changed"):
+            await change
+    assert (transactions.runner.configs, file.read_text(), len(transactions.history())) == ([], SEED, 1)

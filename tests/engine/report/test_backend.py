@@ -169,6 +169,7 @@ def running(*, first_round_done=True, settled=True, role=NodeRole.MASTER):
         event_log=EventLog(),
         alarms=[Alarm(severity="error", subject="host", message="refused")],
         duties=SimpleNamespace(states=lambda _: [states.duty("links", "follow links")]),
+        server=SimpleNamespace(sockets=list),
         lights=None,
         transactions=SimpleNamespace(status=lambda _: ConfigStatus(revision=4, language="toml")),
     )

@@ -1,5 +1,7 @@
 """BalanceNG's language: every form it has, every way to get it wrong, and where that is said to be."""
 
+import time
+
 import pytest
 
 from engine.config.load import load
@@ -356,3 +358,26 @@ def test_the_document_keeps_every_token_where_it_stood():
     found = list(tokens(loaded.document.statements))
     assert [lines[t.line - 1][t.column - 1 : t.end - 1] for t in found] == [t.value for t in found]
     assert "".join(t.value for t in found) == "".join(GOOD.split())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "register targets " + ",".join(["1-1024"] * 2000),
+        "no targets 1-1024,1",
+        "server 1 { targets 1-1000,1-25 }",
+        "enable networks 1-128,1-2",
+    ],
+)
+def test_a_list_that_names_more_than_there_can_be_is_not_made(line):
+    begun = time.monotonic()
+    loaded = load((line + "\n") * 100, "x.conf")
+    assert time.monotonic() - begun < 5
+    assert any("the list names more than there can be" in f.message for f in loaded.findings)
+
+
+def test_all_lists_of_a_text_together_are_bounded():
+    text = "register targets 1-1024\n" * 190
+    assert not any("the lists of this text" in f.message for f in load(text, "x.conf").findings)
+    found = load(text + "register targets 1-1024\n" * 45_000, "x.conf").findings
+    assert any("the lists of this text name more than 200000 numbers" in f.message for f in found)
