@@ -454,6 +454,8 @@ KINDS = [
     Kind("clients that are to leave", mix={build.plain: 6, build.options: 1}, clients=10, changes=("leave", "target back", "drain")),
     Kind("targets in other networks", vlans=(0, 0, 300), mix={build.plain: 6, build.vlan: 1, build.super_frame: 1, build.options: 1, build.error: 1},
          clients=12, changes=("way out", "mac", "mtu"), ways_out=WAYS_OUT),
+    Kind("transfers in super-frames", mix={build.super_frame: 8, build.plain: 1, build.options: 1}, flags=(2, 16, 17), clients=3, ports=2,
+         batches=(5, 20), waits=(0, 1, 61), changes=(*CHANGES, "vlan", "mtu"), vlans=(0, 0, 300), lines=(16, 1024)),
     Kind("networks on VLANs", vlans=(0, 200, 4094), mix={build.plain: 6, build.vlan: 2, build.options: 1, build.error: 1}, changes=("vlan", "address gone"), late=True),
     Kind("everything", limits=(0, 0, 0, 3), ways_out=WAYS_OUT, vlans=(0, 0, 0, 300), late=True,
          changes=(*CHANGES, "target gone", "address gone", "mtu", "nobody", "vlan"),

@@ -12,6 +12,7 @@ from engine.datapath.afpacket import slot as slots_of
 from engine.datapath.afpacket.icmp import fragmentation_needed
 from engine.datapath.afpacket.scalar import PASS, Scalar, server_of, too_big, verdict
 from engine.datapath.afpacket.sender import tag_bytes, tagged
+from engine.datapath.afpacket.transfers import Transfers
 from engine.datapath.afpacket.vector import NOT_PLAIN, Vector
 from engine.datapath.contract import DropReason
 from engine.datapath.counters import word
@@ -78,6 +79,7 @@ class Forwarder:
         self.rx = rx
         self.own = own
         self.scalar = Scalar(tables)
+        self.transfers = Transfers(self.scalar)
         self.vector = Vector(tables, self.scalar)
         self.columns = np.zeros((_WORDS, BATCH), np.uint64)
         self.fault: str | None = None  # the last that met a frame, until somebody takes it from here
@@ -124,7 +126,8 @@ class Forwarder:
         flat = self.counters.flat
         flat[_RECEIVED] += 1
         data = rx.view[start - c.VNET_BYTES : start + captured]
-        if status & c.TP_STATUS_COPY:
+        is_large = bool(status & c.TP_STATUS_COPY)
+        if is_large:
             large = rx.take_large()
             if large is None or len(large) != c.VNET_BYTES + size:
                 self._drop(DropReason.TRUNCATED, server_of(data, self.tables.lookup))
@@ -139,10 +142,15 @@ class Forwarder:
             vid = vlan & _VID
             known = status & c.TP_STATUS_VLAN_TPID_VALID
             tag = tag_bytes(vlan & 0xFFFF, vlan >> 16 if known else c.ETH_P_8021Q)
-        target = self.scalar.decide(data, size, now_s, vid)
+        fits = False
+        if is_large:
+            target = self.transfers.decide(data, size, now_s, vid)
+            fits = self.transfers.fits
+        else:
+            target = self.scalar.decide(data, size, now_s, vid)
         lookup = self.tables.lookup
         mtu = lookup.mtu_most
-        if target > PASS and size > lookup.mtu_least + _ETHERNET:
+        if not fits and target > PASS and size > lookup.mtu_least + _ETHERNET:
             mtu = lookup.egress[lookup.egress_of[target]].mtu
             if too_big(data, size, mtu):
                 target = _TOO_BIG
