@@ -42,6 +42,7 @@ from engine.modules.chain import build_chain
 from engine.modules.state.world import Outcome, World
 from engine.report.alarms import Alarms
 from engine.report.backend import Backend
+from engine.report.drained import Drained
 from engine.report.duties import Duties
 from engine.report.event_file import EventFile
 from engine.report.events import KEPT, EventLog, log_event
@@ -201,6 +202,7 @@ class Engine:
         self.records = Records(self.transactions, self.admin, self.alarms, self.event_log)
         self.measuring = Measuring(self.chain, self.admin, self.rates, self.recorder, self.alarms)
         self.floods = Floods(self.world, self.alarms, self.event_log)
+        self.drained = Drained(self.world)
         self.backend = Backend(self)
         self.server = Server(self.backend, options.run_dir, groups=groups)
         self.event_log.subscribe(self.server.publish_event)
@@ -386,6 +388,8 @@ class Engine:
         self.rates.update(self._counters, now)
         sessions = self._counters.target_sessions
         self.world.target_sessions = {t.number: int(sessions[t.number]) for t in self.world.config.targets}
+        for notice in self.drained.look(self._counters, now):
+            self.event_log.add(notice)
         self.settler.want_shown()
 
     def _measure(self, now: float) -> None:

@@ -9,7 +9,7 @@ PanelId = Literal["servers", "targets", "events", "arp", "node", "revisions"]
 PANELS: tuple[PanelId, ...] = ("servers", "targets", "events", "arp", "node")
 """All panels of the dashboard, in the order of Tab and of their number keys."""
 
-BOTTOM: tuple[PanelId, ...] = ("arp", "events", "node")
+BOTTOM: tuple[PanelId, ...] = ("arp", "node", "events")
 
 HEADER_HEIGHT = 2
 FOOTER_HEIGHT = 1
@@ -32,7 +32,10 @@ class Pane(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Heights of the stacked regions, and the panels at the bottom, left to right or, `stacked`, top to bottom."""
+    """Heights of the stacked regions, and the panels at the bottom: left to right or, `stacked`, the last one below.
+
+    What stands above the last one shares a line of panels where there are two.
+    """
 
     servers: int
     targets: int
@@ -75,9 +78,14 @@ def arrange(
     bottom = rest - middle
     if bottom < 3:
         middle, bottom = rest, 0
-    if width < THREE_WIDE and bottom >= STACKED_FROM:
-        upper = bottom * 2 // 5
-        panes = (Pane(_beside(pane), width, upper), Pane("events", width, bottom - upper))
+    if bottom >= STACKED_FROM:
+        # Facts of the node are short lines, and many: where they have room beside ARP, they get half of it.
+        upper = bottom * 2 // 5 if width < THREE_WIDE else bottom // 2
+        events = Pane("events", width, bottom - upper)
+        if width < THREE_WIDE:
+            return Layout(top, middle, bottom, (Pane(_beside(pane), width, upper), events), stacked=True)
+        half = width // 2
+        panes = (Pane("arp", half, upper), Pane("node", width - half, upper), events)
         return Layout(top, middle, bottom, panes, stacked=True)
     return Layout(top, middle, bottom, tuple(Pane(name, cells, bottom) for name, cells in _row(width, pane)))
 
@@ -91,7 +99,7 @@ def _row(width: int, pane: PanelId) -> tuple[tuple[PanelId, int], ...]:
     if width >= THREE_WIDE:
         node = width * 26 // 100
         arp = width * 32 // 100
-        return (("arp", arp), ("events", width - arp - node), ("node", node))
+        return (("arp", arp), ("node", node), ("events", width - arp - node))
     if width >= TWO_WIDE:
         arp = width * 48 // 100
         return ((_beside(pane), arp), ("events", width - arp))

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bngtui.render.columns import Column
+from bngtui.render.drain import left_text
 from bngtui.render.members import tally, traffic, who
-from bngtui.render.states import TARGET_MARKS, Mark, check_role, target_mark, worst_check
+from bngtui.render.states import DRAINING, TARGET_MARKS, Mark, check_role, target_mark, worst_check
 from bngtui.render.text import Span, clean
 from bngtui.render.units import age, check_age, endpoint, rtt
 from bngtui.render.view import Spec
@@ -54,6 +55,12 @@ def _check(row: TargetRow, _width: int, _shown: frozenset[str]) -> Span:
 
 def _why(row: TargetRow, width: int, shown: frozenset[str]) -> Span:
     """Say why a target has no new flows; where it has, and the checks have no column, the check."""
+    drain = row.target.drain
+    if drain is not None and row.mark is DRAINING:
+        return Span(left_text(drain), row.mark.role)
+    if row.target.admin == "draining" and row.mark is not DRAINING:
+        # What its checks say is worse, and would hide that an operator drains it.
+        return Span(f"draining; {clean(row.target.reason or row.mark.word)}", row.mark.role)
     if row.target.reason:
         return Span(clean(row.target.reason), row.mark.role)
     return Span("") if "check" in shown else _check(row, width, shown)

@@ -131,7 +131,11 @@ class DashboardScreen(Page):
         self._place(self._panels["servers"], height=layout.servers)
         self._place(self._panels["targets"], height=layout.targets)
         self._place(self._bottom, height=layout.bottom)
-        self._bottom.styles.layout = "vertical" if layout.stacked else "horizontal"
+        two_lines = layout.stacked and len(layout.panes) > 2
+        self._bottom.styles.layout = "grid" if two_lines else "vertical" if layout.stacked else "horizontal"
+        self._bottom.styles.grid_size_columns = 2
+        self._bottom.styles.grid_rows = " ".join(str(pane.height) for pane in layout.panes[1:])
+        self._panels["events"].styles.column_span = 2 if two_lines else 1
         panes = {pane.panel: pane for pane in layout.panes}
         for name in BOTTOM:
             pane = panes.get(name)

@@ -53,6 +53,7 @@ class DrainState(msgspec.Struct, kw_only=True):
     within_s: int | None
     left_s: float | None
     flows: int
+    quiet_s: float | None = None  # since a packet went there last; null: not watched yet
 
 
 class TargetState(msgspec.Struct, kw_only=True):

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from engine.modules.state.world import World
     from engine.options import RunOptions
     from engine.report.alarms import Alarms
+    from engine.report.drained import Drained
     from engine.report.duties import Duties
     from engine.report.events import EventLog
     from engine.report.lights import Lights
@@ -100,6 +101,7 @@ class Parts(Protocol):
     forwarding: Forwarding
     rates: Rates
     admin: AdminState
+    drained: Drained
     transactions: Transactions
     event_log: EventLog
     host: Host
@@ -147,7 +149,9 @@ class Backend:
 
     def __init__(self, engine: Parts) -> None:
         self._engine = engine
-        self._gather = Gatherer(engine.world, engine.chain, engine.forwarding, engine.rates, engine.admin)
+        self._gather = Gatherer(
+            engine.world, engine.chain, engine.forwarding, engine.rates, engine.admin, engine.drained
+        )
         self._explainer = Explainer(engine.chain, engine.forwarding, engine.lights)
         self._apart = Apart()
         self._started_at = time.monotonic()

@@ -24,6 +24,7 @@ from engine.datapath.contract import DropReason
 from engine.datapath.counters import numbers
 from engine.domain.mac import mac_text
 from engine.domain.reason import Cause, Reason
+from engine.report.drained import left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from engine.io.control_sockets import QueueCount
     from engine.modules.chain import Chain
     from engine.modules.state.world import CheckResult, Membership, ServerDecision, TargetStatus, World
+    from engine.report.drained import Drained
     from engine.trends.rates import Rates
 
 
@@ -44,13 +46,20 @@ class Gatherer:
     """Builds the lists of a `State`; `now` is monotonic seconds, `counters` the totals at that time."""
 
     def __init__(
-        self, world: World, chain: Chain, forwarding: Forwarding, rates: Rates, admin: AdminState
+        self,
+        world: World,
+        chain: Chain,
+        forwarding: Forwarding,
+        rates: Rates,
+        admin: AdminState,
+        drained: Drained | None = None,
     ) -> None:
         self._world = world
         self._chain = chain
         self._forwarding = forwarding
         self._rates = rates
         self._admin = admin
+        self._drained = drained
         self._memberships: dict[int, tuple[Membership, ...]] = {}
         self._members: dict[int, list[MemberState]] = {}  # of these, as they are published
 
@@ -174,12 +183,14 @@ class Gatherer:
         drain, end = self._world.drains.get(number), self._world.drain_ends.get(number)
         if drain is None:
             return None
+        quiet_s = self._drained.quiet_s(number, now) if self._drained is not None else None
         return DrainState(
             since=timestamp(datetime.fromtimestamp(drain.since, UTC)),
             by=drain.by,
             within_s=drain.within_s,
             left_s=None if end is None else round(max(0.0, end - now), 1),
-            flows=int(counters.target_sessions[number] + counters.target_half_open[number]),
+            flows=left(counters, number),
+            quiet_s=None if quiet_s is None else round(quiet_s, 1),
         )
 
     def datapath(self, counters: Counters) -> DatapathState:

@@ -331,10 +331,11 @@ def test_layout_uses_every_line_and_column(width, height, server_rows, target_ro
         assert HEADER_HEIGHT + layout.servers + layout.targets + layout.bottom + FOOTER_HEIGHT == height
         if layout.bottom:
             panes = layout.panes
-            across, down = (panes[:1], panes) if layout.stacked else (panes, panes[:1])
-            assert sum(pane.width for pane in across) == width
-            assert sum(pane.height for pane in down) == layout.bottom
-            assert len({(pane.height, pane.width)[layout.stacked] for pane in panes}) == 1
+            rows = [panes[:-1], panes[-1:]] if layout.stacked else [panes]
+            for row in rows:
+                assert sum(pane.width for pane in row) == width
+                assert len({pane.height for pane in row}) == 1
+            assert sum(row[0].height for row in rows) == layout.bottom
         assert alone is None or layout.visible == (alone,)
 
 
@@ -349,6 +350,13 @@ def test_small_and_large_terminals():
         "node",
         "events",
     ]
+    large = arrange(200, 60, servers=1, targets=2, pane="events")
+    assert [(pane.panel, pane.width) for pane in large.panes] == [
+        ("arp", 100),
+        ("node", 100),
+        ("events", 200),
+    ]
+    assert large.panes[0].height >= 20
     assert not arrange(120, 40, servers=3, targets=40, pane="events").stacked
     assert arrange(200, 60, servers=3, targets=40, pane="events").visible == PANELS
 
