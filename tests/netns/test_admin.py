@@ -179,7 +179,8 @@ def test_the_monitors_socket_refuses_and_nothing_changes(scene, action):
         state = scene.state()
         file = scene.balancer.state_dir / "operational.json"
         text = file.read_text() if file.exists() else None
-        return [(t.number, t.admin, t.operational) for t in state.targets], state.last_event_id, text
+        told = [event.id for event in scene.events(0) if event.actor is not None]
+        return [(t.number, t.admin, t.operational) for t in state.targets], told, text
 
     scene.admin("drain", 2)  # so that even `enable` would change something
     before = everything()
