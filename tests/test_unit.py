@@ -11,7 +11,7 @@ from engine import cli
 from tests.helpers.paths import SAMPLES
 
 UNIT = SAMPLES / "bng-engine.service"
-SYSUSERS = SAMPLES / "bng.sysusers.conf"
+SYSUSERS = SAMPLES / "bng.sysusers"
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (apt install systemd)"
