@@ -67,7 +67,7 @@ def odd(made: harness.Wire, rounds: int, seconds: float) -> None:
     results: dict[str, list[float]] = {kind.name: [] for kind in kinds}
     for _ in range(rounds):
         for kind in kinds:
-            with harness.afpacket(made):
+            with harness.afpacket(made, vlan=kind.vlan):
                 results[kind.name].append(harness.load(made, seconds, traffic=kind).mpps)
     plain = statistics.median(results[traffic.PLAIN.name])
     for name, values in results.items():
@@ -98,10 +98,9 @@ def latency(made: harness.Wire, rounds: int, count: int) -> None:
         _percentiles(name, found)
 
 
-def flood(made: harness.Wire, rounds: int, count: int) -> None:
-    pps = 300_000
+def flood(made: harness.Wire, rounds: int, count: int, kind: traffic.Traffic, pps: int) -> None:
     print(
-        f"\nAdded latency at 1,000 frames a second beside {pps:,} a second to another server, {rounds} rounds of"
+        f"\nAdded latency at 1,000 plain frames a second beside {pps:,} a second: {kind.name}, {rounds} rounds of"
         f" {count:,} frames in turn"
     )
     ways = {"AF_PACKET worker": harness.afpacket, "plain recv/send loop": harness.plain}
@@ -116,7 +115,7 @@ def flood(made: harness.Wire, rounds: int, count: int) -> None:
                     made,
                     count * 0.001 + 0.5,
                     rate=pps,
-                    traffic=traffic.ELSEWHERE,
+                    traffic=kind,
                     meanwhile=lambda beside=beside: beside.extend(harness.latencies(made, count)),
                 )
                 passed[name].append(result.back / result.sent)
@@ -188,6 +187,7 @@ def main() -> None:
         "latency",
         "odd",
         "flood",
+        "odd-flood",
         "swaps",
         "memory",
         "cards",
@@ -219,7 +219,8 @@ def main() -> None:
             "loss": lambda: loss(made, 3 if quick else 30),
             "latency": lambda: latency(made, rounds, 1000 if quick else 2000),
             "odd": lambda: odd(made, rounds, seconds),
-            "flood": lambda: flood(made, rounds, 1000 if quick else 2000),
+            "flood": lambda: flood(made, rounds, 1000 if quick else 2000, traffic.ELSEWHERE, 300_000),
+            "odd-flood": lambda: flood(made, rounds, 1000 if quick else 2000, traffic.OPTIONS, 150_000),
             "swaps": lambda: swaps(made, 20 if quick else 100),
             "memory": lambda: million_flows(made),
             "cards": lambda: cards.rates(made, rounds, seconds),

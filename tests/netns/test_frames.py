@@ -359,6 +359,34 @@ def test_headers_that_contradict_themselves_are_malformed(scene, send, fillers, 
         assert send(change(bytes(syn())), count=0) == []
 
 
+@pytest.mark.parametrize("options", [[], [IPOption_NOP()] * 4], ids=["plain", "IP options"])
+@pytest.mark.parametrize(
+    ("reason", "header"),
+    [
+        *(
+            pytest.param("martian", {"client": source}, id=source)
+            for source in ("0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.5", "240.0.0.1", "255.255.255.255")
+        ),
+        pytest.param("martian", {"client": addressing.VIP}, id="the virtual address itself"),
+        pytest.param("martian", {"client": GAME_VIP}, id="another virtual address"),
+        pytest.param("ttl", {"ttl": 0}, id="TTL 0"),
+        pytest.param("checksum", {"chksum": 0x1234}, id="a wrong checksum"),
+    ],
+)
+def test_what_no_router_may_forward_is_dropped_by_its_reason_and_makes_no_flow(
+    scene, send, fillers, reason, header, options
+):
+    def flows():
+        state = scene.state()
+        return sum(target.sessions + target.half_open for target in state.targets)
+
+    scene.forget_flows()
+    until(lambda: flows() == 0, 5, "no flow is left")
+    with counted(scene, reason, no_server=fillers):
+        assert send(syn(**header, options=options), count=0) == []
+    assert flows() == 0
+
+
 def test_runts_and_garbage_do_not_disturb_forwarding(scene, port):
     dice = random.Random(20261123)
     head = LB + ROUTER

@@ -35,12 +35,16 @@ BATCH = 512
 FEW = 12
 """From about this many waiting frames on, the vector is faster than one frame at a time."""
 
-CROWD = 1024
-"""Frames behind a batch from which on not all have their turn: what they wait for is some milliseconds by then."""
+CROWD, CRAMPED = 4096, 8192
+"""Frames behind a batch from which on not all have their turn, and super-frames neither: a quarter and half of a ring of
+usual size. Bursts are waited for; before there is no room for what is plain the others are given up."""
 
 ODD_IN_A_CROWD = 4
-"""Frames of a batch that are not plain and have their turn in a crowd: each costs as much as some ten plain ones.
-Where there are plain ones, these get nearly all of the time; where there are none, the crowd is gone in a moment."""
+"""Frames of a batch that are not plain and have their turn in a crowd, whatever else is in it."""
+
+ODD_COST = 8
+"""Plain frames that cost as much as one that is not: of so many that are not, one more has its turn. So a batch takes as
+long as if all of it were plain, whatever it is made of."""
 
 _TOO_BIG = verdict(DropReason.TOO_BIG)
 _ICMP_A_SECOND = 100  # answers of our own making, so that a flood of big packets is not doubled
@@ -235,9 +239,10 @@ class Forwarder:
         Super-frames are segments of a client that hears of a loss and slows down: they are given up last.
         """
         odd = ~plain
-        if not self.rx.waits(columns.shape[1] + self.rx.slots // 3):
+        if not self.rx.waits(columns.shape[1] + CRAMPED):
             odd &= (columns[slots_of.STATUS] & _COPY | columns[slots_of.VIRTIO] & slots_of.GSO) == 0
-        given_up = np.flatnonzero(odd)[ODD_IN_A_CROWD:]
+        others = np.flatnonzero(odd)
+        given_up = others[ODD_IN_A_CROWD + len(others) // ODD_COST :]
         kept = np.delete(np.arange(len(plain)), given_up)
         self.runs(head, columns[:, kept], plain[kept], now_s, kept)
         # After those that came before: whole super-frames wait in the order of the ring.

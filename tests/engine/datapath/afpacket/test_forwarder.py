@@ -444,21 +444,23 @@ def crowd(bench: Bench, waiting: int) -> list[int]:
 ODD = [n for n in range(40) if n % 10 > 5]
 
 
+def turns(odd: list[int]) -> int:
+    return module.ODD_IN_A_CROWD + len(odd) // module.ODD_COST
+
+
 def test_nobody_is_given_up_while_few_frames_wait(bench):
     assert crowd(bench, module.CROWD + 40) == list(range(40))
 
 
 def test_in_a_crowd_a_few_frames_that_are_not_plain_have_their_turn_and_super_frames_have_theirs(bench):
-    bench.rx.slots = 4 * module.CROWD
-    kept = [n for n in range(40) if n not in ODD[module.ODD_IN_A_CROWD :]]
+    kept = [n for n in range(40) if n not in ODD[turns(ODD) :]]
     assert crowd(bench, module.CROWD + 41) == kept
     by_server = bench.block.read().server_dropped
-    assert by_server[1, DropReason.OVERLOAD] == by_server.sum() == len(ODD) - module.ODD_IN_A_CROWD
+    assert by_server[1, DropReason.OVERLOAD] == by_server.sum() == len(ODD) - turns(ODD)
 
 
 def test_where_the_ring_is_about_to_be_full_super_frames_are_given_up_too(bench):
-    bench.rx.slots = 4 * module.CROWD
     odd = [n for n in range(40) if n % 10 >= 5]
-    kept = [n for n in range(40) if n not in odd[module.ODD_IN_A_CROWD :]]
-    assert crowd(bench, bench.rx.slots // 3 + 41) == kept
+    kept = [n for n in range(40) if n not in odd[turns(odd) :]]
+    assert crowd(bench, module.CRAMPED + 41) == kept
     assert bench.rx.take_large() is None
