@@ -180,7 +180,7 @@ def test_two_edit_at_once_and_the_second_is_told(own_scene, open_terminal):
     two.see("meanwhile target 1: weight 1 → 5")
     assert own_scene.target(1).weight == 5
     time.sleep(0.5)
-    two.press("s")
+    two.press("r")
     two.see("weight 5 → 7")
     two.press("a")
     two.see("on trial: back to")
