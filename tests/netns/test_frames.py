@@ -3,7 +3,6 @@
 import contextlib
 import os
 import random
-import socket
 
 import pytest
 from scapy.all import ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_NOP, IPOption_RR, Raw, fragment
@@ -12,6 +11,7 @@ from engine.datapath.contract import DropReason
 from engine.lab import addressing, links
 from engine.lab.namespaces import inside
 from tests.bench.traffic import with_checksum
+from tests.helpers.datagrams import listening
 from tests.helpers.port import LB, ROUTER, TARGET1, TARGET2, Port, balanced
 from tests.helpers.scene import SEED, until
 
@@ -64,14 +64,8 @@ def prepare(lab):
 
 @pytest.fixture(scope="module", autouse=True)
 def services(module_scene):
-    """Have somebody listen where UDP is served, or the targets are down; nobody answers."""
-    with contextlib.ExitStack() as opened:
-        for node in addressing.TARGETS:
-            with inside(module_scene.lab.netns_path(node)):
-                for number in (DNS_PORT, GAME_PORT):
-                    sock = opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                    sock.bind(("", number))
-        until(lambda: all(t.operational for t in module_scene.state().targets), 15, "the services are found")
+    """Have somebody listen where UDP is served."""
+    with listening(module_scene, (DNS_PORT, GAME_PORT)):
         yield
 
 

@@ -12,6 +12,7 @@ from scapy.all import GRE, IP, TCP, UDP, Ether, Raw
 
 from engine.lab import addressing, links
 from engine.lab.namespaces import inside
+from tests.helpers.datagrams import listening
 from tests.helpers.port import LB, ROUTER, TARGET1, TARGET2, Port
 from tests.helpers.scene import SEED, until
 
@@ -77,6 +78,13 @@ def datagram(client, server_number, source_port=5000, vip=addressing.VIP):
         / IP(src=client, dst=vip)
         / UDP(sport=source_port, dport=1000 + server_number)
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def services(module_scene):
+    """Have somebody listen where UDP is served."""
+    with listening(module_scene, range(1000 + RR, 1000 + SHORT + 1)):
+        yield
 
 
 @pytest.fixture
@@ -326,6 +334,7 @@ def udp_echo(lab, node, port):
     """A UDP server on the virtual address of a target, that answers with its name."""
     with inside(lab.netns_path(node)):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of two the later one hears
         sock.bind((addressing.VIP, port))
     sock.settimeout(0.1)
     ending = threading.Event()
