@@ -45,6 +45,7 @@ class Duty:
         self._alarms = alarms
         self._late_s = late_s
         self._clock = clock
+        self._since = clock()
         self._begun: float | None = None
         self._last_ok: float | None = None
         self._failures = 0
@@ -80,7 +81,8 @@ class Duty:
 
     def watch(self, now: float) -> None:
         """Raise an alarm where it waits for too long, or is not begun at all; take it back when that is over."""
-        waits_s = now - self._begun if self._begun is not None else now - self.due(now)
+        due = max(self.due(now), self._since)  # at the start everything is due since ever
+        waits_s = now - (due if self._begun is None else self._begun)
         key = f"duty {self.name} waits"
         if waits_s <= self._late_s:
             self._alarms.clear(key)
@@ -105,8 +107,9 @@ class Duty:
 class Duties:
     """Every duty of an engine, by name, in the order in which they were added."""
 
-    def __init__(self, alarms: Alarms) -> None:
+    def __init__(self, alarms: Alarms, clock: Callable[[], float] = time.monotonic) -> None:
         self._alarms = alarms
+        self._clock = clock
         self._by_name: dict[str, Duty] = {}
 
     def add(
@@ -118,7 +121,7 @@ class Duties:
         late_s: float = LATE_S,
     ) -> Duty:
         """Return a new duty; `due` as in Duty: infinity, where something else than time calls for it."""
-        duty = Duty(name, what, self._alarms, due=due, late_s=late_s)
+        duty = Duty(name, what, self._alarms, due=due, late_s=late_s, clock=self._clock)
         self._by_name[name] = duty
         return duty
 

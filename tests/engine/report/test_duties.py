@@ -78,8 +78,16 @@ def test_one_that_waits_for_too_long_is_an_alarm_until_it_is_over(alarms, clock)
     assert said(alarms) == []
 
 
+def test_one_that_was_never_begun_is_late_from_the_start_on(alarms, clock):
+    duty = Duty("records", "keep history", alarms, due=lambda _: -math.inf, clock=clock)
+    duty.watch(clock.now + LATE_S)
+    assert said(alarms) == []
+    duty.watch(clock.now + LATE_S + 0.1)
+    assert said(alarms) == [("records", "keep history: not done in time; forwarding goes on")]
+
+
 def test_one_that_is_not_begun_is_an_alarm(alarms, clock):
-    duties = Duties(alarms)
+    duties = Duties(alarms, clock)
     duties.add("links", "follow links", due=lambda _: 100.0)
     duties.add("notices", "follow at once")
     duties.add("late", "take its time", due=lambda _: 100.0, late_s=60)
